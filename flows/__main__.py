@@ -1,0 +1,207 @@
+"""The `darkroom` command line over the flows."""
+
+import logging
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, CycloptsError, Parameter
+from prefect.logging.configuration import setup_logging
+from prefect.logging.handlers import APILogHandler, PrefectConsoleHandler
+from pydantic import ValidationError
+from rich.console import Console
+from rich.table import Table
+
+from flows.classify import classify as classify_flow
+from flows.explore import explore as explore_flow
+from flows.retrain import retrain as retrain_flow
+from flows.runtime import prefect_api
+from tasks import registry, storage
+from tasks.errors import InputError, JobError
+from tasks.sample import draw_sample
+from tasks.settings import Format, Gate, Training
+
+DONE, FAILED, BAD_ARGUMENTS = 0, 1, 2
+
+app = App(name="darkroom", help="Keep an image classifier fresh and classify folders of images in bulk.")
+models = App(name="models", help="Look at the store's model versions and choose the champion.")
+app.command(models)
+
+
+@app.command
+def sample(folder: Path, *, images_per_class: int = 120, seed: int = 0) -> None:
+    """Draw the built-in six-class sample dataset.
+
+    Parameters
+    ----------
+    folder: New or empty folder to draw into.
+    images_per_class: Images of each class, a fifth of them for test.
+    seed: Another seed draws other images.
+    """
+    drawn = draw_sample(str(folder), images_per_class, seed)
+    tell(f"{drawn.train:,} train, {drawn.test:,} test and {drawn.unlabelled:,} unlabelled images", drawn.root)
+
+
+@app.command
+def explore(*, images: str, store: str = "store") -> None:
+    """Audit and plot a folder of labelled images.
+
+    Parameters
+    ----------
+    images: Folder of images, local or a URL such as s3://bucket/folder.
+    store: Folder or URL for datasets, runs and models.
+    """
+    with prefect_api():
+        report = explore_flow(images, store)
+    tell("Report", report)
+
+
+@app.command
+def retrain(
+    *,
+    images: str,
+    store: str = "store",
+    training: Annotated[Training, Parameter(name="*")] = Training(),
+    gate: Annotated[Gate, Parameter(name="*")] = Gate(),
+    max_bad_share: float = 0.05,
+    resume: str | None = None,
+) -> None:
+    """Train, judge and perhaps promote the models on a folder of labelled images.
+
+    Parameters
+    ----------
+    images: Folder of images sorted by class, with a test split; local or a URL.
+    store: Folder or URL for datasets, runs and models.
+    max_bad_share: Share of unusable files that fails the run.
+    resume: Name of an interrupted run of the store to go on with.
+    """
+    with prefect_api():
+        run = retrain_flow(images, store, training, gate, max_bad_share, resume)
+    summary = storage.read_json(run.url("summary.json"))
+    tell("Summary", run.url("summary.json"))
+    tell("Report", run.url("report.html"))
+    champion = registry.champion(run.store)
+    tell(
+        f"Champion ({summary['champion']['reason']})",
+        registry.models_url(run.store, champion) if champion else "none",
+    )
+
+
+@app.command
+def classify(
+    *,
+    images: str,
+    store: str = "store",
+    output: str,
+    model: str = "champion",
+    format: Format = "parquet",
+) -> None:
+    """Classify every file below a folder, one row a file.
+
+    Parameters
+    ----------
+    images: Folder of images of any depth, local or a URL.
+    store: Folder or URL that holds the model.
+    output: Folder or URL for the predictions; run again, it goes on where it stopped.
+    model: Version to classify with; champion is the store's present one.
+    format: How the rows are written.
+    """
+    with prefect_api():
+        summary = classify_flow(images, store, output, model, format)
+    tell("Report", storage.join(summary["output"], "report.html"))
+    tell(f"{summary['images']:,} rows, {summary['bad']:,} of them bad files", summary["output"])
+
+
+@models.command(name="list")
+def list_models(*, store: str = "store") -> None:
+    """List every version; the champion is marked."""
+    champion = registry.champion(store)
+    table = Table("", "version", "created", "test accuracy", "95 %", "dataset", box=None)
+    for record in registry.list_versions(store):
+        test = record["metrics"]
+        table.add_row(
+            "*" if record["version"] == champion else "",
+            record["version"],
+            record["created"],
+            f"{test['accuracy']:.3f}",
+            f"{test['low']:.3f}-{test['high']:.3f}",
+            record["dataset"],
+        )
+    Console().print(table)
+
+
+@models.command
+def show(version: str, *, store: str = "store") -> None:
+    """Print all that is known of a version (or of `champion`)."""
+    Console().print_json(data=registry.read_record(store, version))
+
+
+@models.command
+def promote(version: str, *, store: str = "store") -> None:
+    """Make a version the champion, past the gate."""
+    tell("Champion", registry.models_url(store, registry.promote_by_hand(store, version)))
+
+
+@models.command
+def rollback(*, store: str = "store") -> None:
+    """Make the champion before the present one champion again."""
+    tell("Champion", registry.models_url(store, registry.rollback(store)))
+
+
+def tell(what: str, where: str) -> None:
+    print(f"{what}: {where}")
+
+
+def main() -> None:
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Carry out one command line. Returns its exit status: 0 done, 1 the job failed, 2 bad arguments."""
+    speak_plainly()
+    try:
+        app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+    except CycloptsError as error:
+        print(f"darkroom: {in_one_line(error)}", file=sys.stderr)
+        return BAD_ARGUMENTS
+    except (InputError, JobError) as error:
+        print(f"darkroom: {error}", file=sys.stderr)
+        return BAD_ARGUMENTS if isinstance(error, InputError) else FAILED
+    except KeyboardInterrupt:
+        print("darkroom: interrupted; the same command goes on where it stopped", file=sys.stderr)
+        return FAILED
+    except Exception:
+        traceback.print_exc()
+        return FAILED
+    return DONE
+
+
+def in_one_line(error: CycloptsError) -> str:
+    """What was wrong with the arguments; pydantic's findings without their addresses."""
+    if isinstance(error.__cause__, ValidationError):
+        return "; ".join(
+            f"--{str(found['loc'][0]).replace('_', '-')}: {found['msg']}. Received: {found['input']!r}"
+            for found in error.__cause__.errors()
+        )
+    return " ".join(str(error).split())
+
+
+def speak_plainly() -> None:
+    """Show our own lines, one a stage, on the terminal, and send them to Prefect; hush the engines'."""
+    setup_logging()
+    root = logging.getLogger()
+    for handler in list(root.handlers):
+        if isinstance(handler, PrefectConsoleHandler):
+            root.removeHandler(handler)
+    ours = logging.getLogger("darkroom")
+    ours.setLevel(logging.INFO)
+    ours.propagate = False
+    terminal = logging.StreamHandler()
+    terminal.setFormatter(logging.Formatter("%(asctime)s  %(message)s", "%H:%M:%S"))
+    ours.handlers = [terminal, APILogHandler()]
+
+
+if __name__ == "__main__":
+    main()

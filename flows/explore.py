@@ -1,0 +1,23 @@
+"""A look at a dataset: audit and plots of an image folder, by the tasks that retrain uses."""
+
+from prefect import flow
+
+from flows.naming import run_of, run_title
+from flows.progress import Stages
+from flows.runtime import ray_runner
+from tasks.audit import audit_shards
+from tasks.manifest import list_images
+from tasks.publishing import publish_exploration
+from tasks.settings import Images, MaxBadShare, Store, Training
+from tasks.shards import commit_shards, decode_part, plan_parts
+
+
+@flow(name="explore", task_runner=ray_runner(), flow_run_name=run_title)
+def explore(images: Images, store: Store = "store", max_bad_share: MaxBadShare = 1.0) -> str:
+    """Decode, audit and plot one folder of labelled images. Returns the report's URL."""
+    stages, run, usual = Stages(), run_of(store), Training()
+    with stages.stage("list"):
+        manifest = list_images(images, store, usual.image_size, usual.val_share)
+    decoded = stages.parts("decode", decode_part.map(plan_parts(manifest)), manifest.files)
+    shards = commit_shards(manifest, decoded, max_bad_share)
+    return publish_exploration(shards, audit_shards(shards), run)

@@ -1,0 +1,34 @@
+"""What a flow run is called in the Prefect UI, and what its run is called in the store."""
+
+from datetime import UTC, datetime
+
+from prefect.context import FlowRunContext
+from prefect.runtime import flow_run
+
+from tasks import storage
+from tasks.errors import InputError
+from tasks.training import Run
+
+
+def run_title() -> str:
+    """Such as `retrain-intel-2026-11-22`."""
+    folder = storage.name_of(storage.absolute(flow_run.parameters["images"]))
+    return f"{flow_run.flow_name}-{folder}-{datetime.now(UTC):%Y-%m-%d}"
+
+
+def run_of(store: str, resume: str | None = None) -> Run:
+    """The run to resume, else one named after the flow run, the same however often that is retried.
+
+    Raises InputError when there is no run of that name.
+    """
+    store = storage.absolute(store)
+    if resume:
+        if not storage.exists(storage.join(store, "runs", resume)):
+            known = ", ".join(storage.names(storage.join(store, "runs"))) or "none"
+            raise InputError(f"`resume` must name a run of the store ({known}). Received: {resume!r}.")
+        return Run(resume, store)
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None:
+        raise RuntimeError("run_of must be called in a flow run.")
+    created = context.flow_run.created or datetime.now(UTC)
+    return Run(f"{created:%Y-%m-%dT%H-%M-%S}-{context.flow_run.id.hex[:4]}", store)

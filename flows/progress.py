@@ -1,0 +1,123 @@
+"""Shows how far a stage is, in a terminal and as a Prefect progress artifact, and times it."""
+
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol, cast
+from uuid import UUID
+
+import ray
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect_ray.task_runners import PrefectRayFuture
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from tasks import storage
+from tasks.evaluation import read_history
+from tasks.training import Run
+
+POLL_SECONDS = 0.5
+ARTIFACT_SECONDS = 3.0
+
+log = logging.getLogger("darkroom")
+
+
+class PartResult(Protocol):
+    @property
+    def images(self) -> int: ...
+    @property
+    def bad(self) -> int: ...
+
+
+class Stages:
+    """The stages of one run: their seconds, and their progress while they last."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        started = time.monotonic()
+        yield
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - started
+
+    def parts(self, name: str, futures: Sequence[PrefectRayFuture], images: int) -> list[Any]:
+        """Wait for parts, counting images and bad files as they come in. Returns their results."""
+        if not futures:
+            return []
+        done: list[PartResult] = []
+        with self.stage(name), shown(name, images, "images") as show:
+            for future in finished(futures, lambda: None):
+                done.append(future.result())
+                bad = sum(part.bad for part in done)
+                show(sum(part.images for part in done), f"{bad:,} bad")
+            return [future.result() for future in futures]
+
+    def epochs(self, future: PrefectRayFuture, run: Run, kind: str, epochs: int) -> Any:
+        """Wait for a training, showing each epoch that its history gains. Returns its result."""
+        history = run.url(kind, "history.csv")
+        with self.stage(f"train {kind}"), shown(f"train {kind}", epochs, "epochs") as show:
+
+            def poll() -> None:
+                if storage.exists(history):
+                    last = read_history(history)[-1]
+                    show(int(last["epoch"]), f"val {last['val_accuracy']:.3f}")
+
+            for _ in finished([future], poll):
+                poll()
+            trained = future.result()
+        log.info("Trained %s", trained)
+        return trained
+
+    def results(self, name: str, futures: Sequence[PrefectRayFuture]) -> list[Any]:
+        """Wait for task runs on Ray and say what came of each."""
+        with self.stage(name):
+            values = [future.result() for future in futures]
+        for value in values:
+            log.info("%s %s", name.capitalize(), value)
+        return values
+
+
+def finished(futures: Sequence[PrefectRayFuture], poll: Callable[[], None]) -> Iterator[PrefectRayFuture]:
+    """Yield futures as they finish, calling `poll` while waiting."""
+    waiting = {future.wrapped_future: future for future in futures}
+    while waiting:
+        ready, _ = ray.wait(list(waiting), timeout=POLL_SECONDS, fetch_local=False)
+        for reference in ready:
+            yield waiting.pop(reference)
+        if not ready:
+            poll()
+
+
+@contextmanager
+def shown(name: str, total: int, unit: str) -> Iterator[Callable[[int, str], None]]:
+    """Yield a function that shows how many of `total` are done, and a few words beside."""
+    columns = [
+        TextColumn("{task.description:<22}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[unit]} {task.fields[words]}"),
+        TimeElapsedColumn(),
+    ]
+    key = name.replace(" ", "-").replace("_", "-")
+    artifact = cast(UUID, create_progress_artifact(0.0, key=key, description=name))
+    console = Console(stderr=True)
+    told = 0.0
+    with Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty()) as bar:
+        row = bar.add_task(name, total=total, unit=unit, words="")
+
+        def show(done: int, words: str) -> None:
+            nonlocal told
+            bar.update(row, completed=done, words=words)
+            if time.monotonic() - told > ARTIFACT_SECONDS:
+                told = time.monotonic()
+                _tell(artifact, done / total, f"{name}: {done:,} of {total:,} {unit}, {words}")
+
+        yield show
+    _tell(artifact, 1.0, f"{name}: done")
+
+
+def _tell(artifact: UUID, share: float, words: str) -> None:
+    update_progress_artifact(artifact, progress=100.0 * min(share, 1.0), description=words)

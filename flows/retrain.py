@@ -1,0 +1,49 @@
+"""The main job: labelled images in; two judged models, a report and perhaps a new champion out."""
+
+from prefect import flow
+from prefect_ray.context import remote_options
+
+from flows.naming import run_of, run_title
+from flows.progress import Stages
+from flows.runtime import ray_runner
+from tasks.audit import audit_shards
+from tasks.evaluation import evaluate_model
+from tasks.manifest import check_trainable, list_images
+from tasks.publishing import publish_report
+from tasks.registry import promote, register
+from tasks.settings import Gate, Images, MaxBadShare, Resume, Store, Training
+from tasks.shards import commit_shards, decode_part, plan_parts
+from tasks.training import Run, check_weights, train_model
+
+
+@flow(name="retrain", task_runner=ray_runner(), flow_run_name=run_title)
+def retrain(
+    images: Images,
+    store: Store = "store",
+    training: Training = Training(),
+    gate: Gate = Gate(),
+    max_bad_share: MaxBadShare = 0.05,
+    resume: Resume = None,
+) -> Run:
+    """Train, judge and perhaps promote the models on one folder of labelled images."""
+    stages, run = Stages(), run_of(store, resume)
+    check_weights(training)
+    with stages.stage("list"):
+        manifest = list_images(images, store, training.image_size, training.val_share)
+        check_trainable(manifest)
+    decoded = stages.parts("decode", decode_part.map(plan_parts(manifest)), manifest.files)
+    with stages.stage("audit"):
+        shards = commit_shards(manifest, decoded, max_bad_share)
+        audit = audit_shards(shards)
+    with remote_options(num_cpus=0):
+        started = [train_model.submit(kind, shards, training, run) for kind in training.models]
+    trained = [
+        stages.epochs(future, run, kind, training.epochs)
+        for kind, future in zip(training.models, started, strict=True)
+    ]
+    judged = stages.results("evaluate", [evaluate_model.submit(model, shards, run) for model in trained])
+    for model, evaluation in zip(trained, judged, strict=True):
+        register(model, evaluation, shards)
+    [verdict] = stages.results("promote", [promote.submit(judged, shards, run, gate)])
+    publish_report(run, shards, audit, training, trained, judged, verdict, stages.seconds)
+    return run

@@ -1,0 +1,50 @@
+"""The one place that knows how to reach Prefect's API and Ray."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from prefect.events.worker import EventsWorker
+from prefect.logging.handlers import APILogWorker
+from prefect.server.api.server import SubprocessASGIServer
+from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect_ray import RayTaskRunner
+
+FLUSH_SECONDS = 10
+QUIET_SERVER = {"PREFECT_LOGGING_ROOT_LEVEL": "CRITICAL", "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
+
+
+def ray_runner() -> RayTaskRunner:
+    """Send task runs to the Ray cluster at RAY_ADDRESS, else to a Ray of this run's own.
+
+    "local" says so outright: without it Ray joins whatever cluster it last heard of, dead or not.
+    """
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    if address := os.environ.get("RAY_ADDRESS"):
+        return RayTaskRunner(address=address, init_kwargs=quiet)
+    return RayTaskRunner(address="local", init_kwargs=quiet | {"include_dashboard": False})
+
+
+@contextmanager
+def prefect_api() -> Iterator[None]:
+    """Have one Prefect API for the whole run: the configured one, else a temporary server.
+
+    Its URL goes into the environment, where the workers of a local Ray find it; a worker without it would
+    start a server of its own.
+    """
+    if PREFECT_API_URL.value():
+        yield
+        return
+    os.environ |= QUIET_SERVER
+    server = SubprocessASGIServer()
+    server.start()
+    os.environ["PREFECT_API_URL"] = server.api_url
+    try:
+        with temporary_settings({PREFECT_API_URL: server.api_url}):
+            yield
+    finally:
+        del os.environ["PREFECT_API_URL"]
+        APILogWorker.drain_all(timeout=FLUSH_SECONDS)
+        EventsWorker.drain_all(timeout=FLUSH_SECONDS)
+        server.stop()

@@ -1,0 +1,145 @@
+"""What training reads: a fresh shuffle each epoch, augmented per image, cut into batches of one shape."""
+
+import queue
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import cv2
+import numpy as np
+
+from tasks.settings import Augmentation
+from tasks.shards import Split
+
+AHEAD = 3
+T = TypeVar("T")
+
+
+class Examples(Protocol):
+    """Labelled inputs of a model, gathered by index as they look in one epoch."""
+
+    labels: np.ndarray
+
+    def gather(self, indices: np.ndarray, epoch: int) -> np.ndarray: ...
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows for one step. Padding rows have weight 0, so that sums over a batch are exact."""
+
+    inputs: np.ndarray
+    labels: np.ndarray
+    weights: np.ndarray
+    global_rows: int
+
+
+class ImageExamples:
+    """Images of a split, each drawn anew every epoch."""
+
+    def __init__(self, split: Split, augmentation: Augmentation, seed: int):
+        self.labels = split.labels
+        self._split, self._augmentation, self._seed = split, augmentation, seed
+
+    def gather(self, indices: np.ndarray, epoch: int) -> np.ndarray:
+        images = self._split.take(indices)
+        return augment(images, uniform(self._seed, epoch, indices, 4), self._augmentation)
+
+
+class CachedExamples:
+    """Features [views, rows, width] computed once; every epoch draws one view of each row."""
+
+    def __init__(self, features: np.ndarray, labels: np.ndarray, seed: int):
+        self.labels = labels
+        self._features, self._seed = features, seed
+
+    def gather(self, indices: np.ndarray, epoch: int) -> np.ndarray:
+        views = (uniform(self._seed, epoch, indices, 1)[:, 0] * len(self._features)).astype(np.int64)
+        return self._features[views, indices]
+
+
+def uniform(seed: int, epoch: int, indices: np.ndarray, draws: int) -> np.ndarray:
+    """Numbers in [0, 1), float64 [len(indices), draws], that depend on seed, epoch and index alone.
+
+    So an image is augmented alike whatever batch, replica or worker it falls to.
+    Source: SplitMix64 (Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators").
+    """
+    key = np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0]
+    counter = indices.astype(np.uint64)[:, None] * np.uint64(draws) + np.arange(1, draws + 1, dtype=np.uint64)
+    z = key + counter * np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    z ^= z >> np.uint64(31)
+    return (z >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def augment(images: np.ndarray, draws: np.ndarray, augmentation: Augmentation) -> np.ndarray:
+    """Flip, shift and rotate each image by its draws (float [n, 4] in [0, 1)), edges mirrored.
+
+    images: uint8 [n, size, size, 3]; returns the same shape, or `images` itself when nothing is asked.
+    """
+    if augmentation == Augmentation():
+        return images
+    size = images.shape[1]
+    out = np.empty_like(images)
+    for place, (image, (flip, across, down, turn)) in enumerate(zip(images, draws, strict=True)):
+        matrix = cv2.getRotationMatrix2D(
+            ((size - 1) / 2, (size - 1) / 2), (2 * turn - 1) * augmentation.rotation, 1.0
+        )
+        matrix[:, 2] += np.rint((2 * np.array([across, down]) - 1) * augmentation.shift * size)
+        if augmentation.flip and flip < 0.5:
+            matrix = matrix @ np.array([[-1, 0, size - 1], [0, 1, 0], [0, 0, 1]], np.float64)
+        cv2.warpAffine(image, matrix, (size, size), dst=out[place], borderMode=cv2.BORDER_REFLECT_101)
+    return out
+
+
+def epoch_batches(
+    examples: Examples, order: np.ndarray, epoch: int, batch_size: int, shard: int, shards: int
+) -> Iterator[Batch]:
+    """Yield shard `shard` of `shards` of every global batch over `order`, the last one padded.
+
+    Every worker walks the same order and takes its own rows, so the global batches are the same however
+    many there are.
+    """
+    share = -(-batch_size // shards)
+    for start in range(0, len(order), batch_size):
+        rows = order[start : start + batch_size]
+        mine = rows[shard * share : (shard + 1) * share]
+        weights = np.zeros(share, np.float32)
+        weights[: len(mine)] = 1.0
+        padded = np.concatenate([mine, np.zeros(share - len(mine), np.int64)])
+        yield Batch(examples.gather(padded, epoch), examples.labels[padded], weights, len(rows))
+
+
+def shuffled(rows: int, seed: int, epoch: int) -> np.ndarray:
+    return np.random.default_rng([seed, epoch]).permutation(rows)
+
+
+def ahead(items: Callable[[], Iterable[T]]) -> Iterator[T]:
+    """Yield what `items()` yields while a thread prepares the next AHEAD; its error is raised here."""
+    waiting: queue.Queue = queue.Queue(AHEAD)
+    stopped = threading.Event()
+
+    def produce() -> None:
+        try:
+            for item in items():
+                waiting.put((item, None))
+                if stopped.is_set():
+                    return
+            waiting.put((None, StopIteration()))
+        except Exception as error:
+            waiting.put((None, error))
+
+    threading.Thread(target=produce, daemon=True).start()
+    try:
+        while True:
+            item, error = waiting.get()
+            if isinstance(error, StopIteration):
+                return
+            if error:
+                raise error
+            yield item
+    finally:
+        stopped.set()
+        while not waiting.empty():
+            waiting.get_nowait()

@@ -1,0 +1,233 @@
+"""The one training loop, under whatever tf.distribute strategy is in force. Imported by workers only."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tasks.batches import Batch, Examples, ahead, epoch_batches, shuffled
+
+TRIAL_STEPS = 3
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How one model is fitted. shard and shards: this worker's place among the workers."""
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    patience: int
+    seed: int
+    shard: int
+    shards: int
+
+
+@dataclass
+class FitState:
+    """All that an interrupted fit needs to go on as if nothing had happened."""
+
+    history: list[dict[str, float]] = field(default_factory=list)
+    variables: list[np.ndarray] = field(default_factory=list)
+    optimizer: list[np.ndarray] = field(default_factory=list)
+    best: list[np.ndarray] = field(default_factory=list)
+
+    @property
+    def best_epoch(self) -> int:
+        return int(min(self.history, key=lambda row: row["val_loss"])["epoch"]) if self.history else 0
+
+    def finished(self, plan: Plan) -> bool:
+        epoch = len(self.history)
+        return epoch >= plan.epochs or epoch - self.best_epoch >= plan.patience
+
+
+def strategy_here(workers: int) -> tf.distribute.Strategy:
+    """Several workers: collective all-reduce. Several GPUs in one worker: mirrored. Else the default."""
+    gpus = len(tf.config.list_logical_devices("GPU"))
+    if workers > 1:
+        kind = tf.distribute.experimental.CommunicationImplementation
+        options = tf.distribute.experimental.CommunicationOptions(
+            implementation=kind.NCCL if gpus else kind.RING
+        )
+        return tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
+    return tf.distribute.MirroredStrategy() if gpus > 1 else tf.distribute.get_strategy()
+
+
+class Fitting:
+    """A model in training: variables, optimizer and compiled steps under one strategy."""
+
+    def __init__(
+        self, build: Callable[[], keras.Model], strategy: tf.distribute.Strategy, plan: Plan, rows: int
+    ):
+        self.strategy = strategy
+        self.plan = plan
+        self.steps = -(-rows // plan.batch_size)
+        with strategy.scope():
+            self.model = build()
+            schedule = keras.optimizers.schedules.CosineDecay(plan.learning_rate, plan.epochs * self.steps)
+            self.optimizer = keras.optimizers.Adam(schedule)
+            self.optimizer.build(self.model.trainable_variables)
+        self._train = tf.function(self._train_step)
+        self._judge = tf.function(self._judge_step)
+
+    def run_epoch(self, examples: Examples, epoch: int, training: bool) -> tuple[float, float]:
+        """Walk all examples once, training on them or not. Returns mean loss and accuracy, exact."""
+        rows = len(examples.labels)
+        order = shuffled(rows, self.plan.seed, epoch) if training else np.arange(rows)
+        step = self._train if training else self._judge
+        plan = self.plan
+        totals = [
+            step(*self._per_replica(batch))
+            for batch in ahead(
+                lambda: epoch_batches(examples, order, epoch, plan.batch_size, plan.shard, plan.shards)
+            )
+        ]
+        loss, right = np.sum([[float(value) for value in total] for total in totals], axis=0)
+        return loss / rows, right / rows
+
+    def _per_replica(self, batch: Batch) -> tuple[Any, ...]:
+        """Cut this worker's rows of a global batch evenly over its own replicas, padding the last."""
+        local = self.strategy.num_replicas_in_sync // self.plan.shards
+        scale = np.float32(1.0 / batch.global_rows)
+        share = -(-len(batch.labels) // local)
+
+        def values(array: np.ndarray) -> Any:
+            if local == 1:
+                return tf.constant(array)
+            padded = np.concatenate([array, np.zeros_like(array[:1]).repeat(share * local - len(array), 0)])
+            first = self.plan.shard * local
+            return self.strategy.experimental_distribute_values_from_function(
+                lambda context: tf.constant(
+                    padded[(context.replica_id_in_sync_group - first) * share :][:share]
+                )
+            )
+
+        return values(batch.inputs), values(batch.labels), values(batch.weights), tf.constant(scale)
+
+    def _train_step(self, inputs: Any, labels: Any, weights: Any, scale: Any) -> tuple[Any, Any]:
+        def replica_step(inputs: Any, labels: Any, weights: Any, scale: Any) -> tuple[Any, Any]:
+            with tf.GradientTape() as tape:
+                logits = self.model(inputs, training=True)
+                loss = tf.reduce_sum(cross_entropy(labels, logits) * weights)
+                scaled = loss * scale
+            variables = [variable.value for variable in self.model.trainable_variables]
+            self.optimizer.apply(tape.gradient(scaled, variables), self.model.trainable_variables)
+            return loss, count_right(labels, logits, weights)
+
+        return self._summed(replica_step, inputs, labels, weights, scale)
+
+    def _judge_step(self, inputs: Any, labels: Any, weights: Any, scale: Any) -> tuple[Any, Any]:
+        def replica_step(inputs: Any, labels: Any, weights: Any, scale: Any) -> tuple[Any, Any]:  # noqa: ARG001
+            logits = self.model(inputs, training=False)
+            loss = tf.reduce_sum(cross_entropy(labels, logits) * weights)
+            return loss, count_right(labels, logits, weights)
+
+        return self._summed(replica_step, inputs, labels, weights, scale)
+
+    def _summed(self, replica_step: Callable, *values: Any) -> tuple[Any, Any]:
+        loss, right = self.strategy.run(replica_step, args=values)
+        return self.strategy.reduce("SUM", loss, axis=None), self.strategy.reduce("SUM", right, axis=None)
+
+    def save_to(self, state: FitState) -> None:
+        state.variables = [variable.numpy() for variable in self.model.variables]
+        state.optimizer = [variable.numpy() for variable in self.optimizer.variables]
+
+    def load_from(self, state: FitState) -> None:
+        for variable, value in zip(self.model.variables, state.variables, strict=True):
+            variable.assign(value)
+        for variable, value in zip(self.optimizer.variables, state.optimizer, strict=True):
+            variable.assign(value)
+
+
+def fit(
+    fitting: Fitting,
+    train: Examples,
+    val: Examples,
+    state: FitState,
+    on_epoch: Callable[[FitState], None],
+) -> FitState:
+    """Train until the plan's epochs are over or validation loss has stopped falling.
+
+    Goes on from `state` when that holds epochs; `on_epoch` is told after each. The learning rate follows
+    one cosine from its peak to zero over the plan's epochs (Loshchilov and Hutter 2017, "SGDR").
+    """
+    if state.history:
+        fitting.load_from(state)
+    while not state.finished(fitting.plan):
+        started = time.monotonic()
+        epoch = len(state.history) + 1
+        loss, accuracy = fitting.run_epoch(train, epoch, training=True)
+        seconds = time.monotonic() - started
+        val_loss, val_accuracy = fitting.run_epoch(val, 0, training=False)
+        state.history.append(
+            {
+                "epoch": epoch,
+                "loss": loss,
+                "accuracy": accuracy,
+                "val_loss": val_loss,
+                "val_accuracy": val_accuracy,
+                "learning_rate": float(fitting.optimizer.learning_rate.numpy()),
+                "seconds": seconds,
+                "images_per_second": len(train.labels) / seconds,
+            }
+        )
+        fitting.save_to(state)
+        if state.best_epoch == epoch:
+            state.best = state.variables
+        on_epoch(state)
+    return state
+
+
+def cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, tf.cast(logits, tf.float32))
+
+
+def count_right(labels: tf.Tensor, logits: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_sum(tf.cast(tf.argmax(logits, 1, tf.int32) == labels, tf.float32) * weights)
+
+
+def choose_precision(
+    asked: str,
+    build: Callable[[], keras.Model],
+    strategy: tf.distribute.Strategy,
+    plan: Plan,
+    train: Examples,
+) -> str:
+    """Set and return the precision to train in; `auto` times a few steps of each on this very device."""
+    chosen = asked
+    if asked == "auto":
+        chosen = min(
+            ("float32", "bfloat16"), key=lambda name: _step_seconds(name, build, strategy, plan, train)
+        )
+    set_precision(chosen)
+    return chosen
+
+
+def set_precision(precision: str) -> None:
+    keras.config.set_dtype_policy(precision if precision == "float32" else f"mixed_{precision}")
+
+
+def _step_seconds(
+    precision: str,
+    build: Callable[[], keras.Model],
+    strategy: tf.distribute.Strategy,
+    plan: Plan,
+    train: Examples,
+) -> float:
+    """Seconds of the fastest of a few steps after the one that compiles."""
+    set_precision(precision)
+    fitting = Fitting(build, strategy, plan, len(train.labels))
+    order = np.arange(min(plan.batch_size, len(train.labels)))
+    batch = fitting._per_replica(
+        next(epoch_batches(train, order, 0, plan.batch_size, plan.shard, plan.shards))
+    )
+    seconds = []
+    for _ in range(1 + TRIAL_STEPS):
+        started = time.monotonic()
+        float(fitting._train(*batch)[0])
+        seconds.append(time.monotonic() - started)
+    return min(seconds[1:])

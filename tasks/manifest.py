@@ -1,0 +1,243 @@
+"""Folder to manifest: every file with its label and split, cut into parts, and a fingerprint of it all."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from tasks import storage
+from tasks.errors import InputError
+from tasks.storage import FileEntry
+
+FILES_A_PART = 1024
+MAX_PARTS = 256
+SPLITS = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+    "testing": "test",
+    "pred": "unlabelled",
+    "predict": "unlabelled",
+    "unlabelled": "unlabelled",
+    "unlabeled": "unlabelled",
+}
+LITTER = {"thumbs.db", "desktop.ini"}
+DECODER_VERSION = 1  # raise when `images.decode` gives other pixels: decoded parts are then not reused
+
+log = logging.getLogger("darkroom")
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A file, and what its folders say of it."""
+
+    file: FileEntry
+    label: str | None
+    split: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A listed folder, committed: one Parquet row group a part."""
+
+    root: str
+    dataset: str
+    fingerprint: str
+    classes: tuple[str, ...]
+    files: int
+    parts: int
+    size_px: int
+    val_share: float
+
+
+@task(cache_policy=NO_CACHE)
+def list_images(root: str, store: str, size_px: int, val_share: float) -> Manifest:
+    """List a folder of labelled images and commit its manifest to the store."""
+    root, store = storage.absolute(root), storage.absolute(store)
+    storage.check_outside(root, store, "store")
+    storage.check_writable(store, "store")
+    rows = [labelled(file) for file in list_files(root)]
+    classes = tuple(sorted({row.label for row in rows if row.label is not None}))
+    check_classes(root, rows, classes)
+    fingerprint = fingerprint_of(rows, size_px, val_share)
+    dataset = storage.join(store, "datasets", fingerprint)
+    manifest = Manifest(root, dataset, fingerprint, classes, len(rows), 0, size_px, val_share)
+    if not storage.exists(manifest_url(dataset)):
+        write_manifest(manifest_url(dataset), cut(rows, previous_parts(store, size_px)))
+    log.info("Listed %s files of %s classes in %s", f"{len(rows):,}", len(classes), root)
+    return replace(manifest, parts=count_parts(manifest_url(dataset)))
+
+
+def manifest_url(dataset: str) -> str:
+    return storage.join(dataset, "manifest.parquet")
+
+
+def list_files(root: str) -> list[FileEntry]:
+    """Every file below `root` in path order, but for what operating systems drop into every folder."""
+    found = (file for file in storage.walk(root) if storage.name_of(file.path).lower() not in LITTER)
+    files = sorted(found, key=lambda file: file.path)
+    if not files:
+        raise InputError(f"`images` must contain image files. Received an empty folder: {root!r}.")
+    return files
+
+
+def labelled(file: FileEntry) -> Labelled:
+    """Read label and split off the folders of a path.
+
+    Understood: `<class>/*`, `train|val|test/<class>/*`, Kaggle's doubled `seg_train/seg_train/<class>/*`,
+    all below any parents such as `archive/`. A file in a `pred` folder or in no class folder is unlabelled.
+    """
+    folders = file.path.split("/")[:-1]
+    for depth, folder in enumerate(folders):
+        if split := SPLITS.get(folder.lower().removeprefix("seg_")):
+            below = folders[depth + 1 :]
+            if below[:1] == [folder]:
+                below = below[1:]
+            if split == "unlabelled" or not below:
+                return Labelled(file, None, "unlabelled")
+            return Labelled(file, below[0], split)
+    if not folders:
+        return Labelled(file, None, "unlabelled")
+    return Labelled(file, folders[0], "train")
+
+
+def check_classes(root: str, rows: Sequence[Labelled], classes: Sequence[str]) -> None:
+    """Raise InputError for a folder that has no class folders or one class only."""
+    if not classes:
+        raise InputError(
+            "`images` must have one folder a class (`<class>/*.jpg` or `train/<class>/*.jpg`). "
+            f"Received {len(rows):,} files in no class folder: {root!r}."
+        )
+    if len(classes) == 1:
+        raise InputError(
+            f"`images` must have two classes or more, one folder each. Received only {classes[0]!r} in {root!r}."
+        )
+
+
+def check_trainable(manifest: Manifest) -> None:
+    """Raise InputError unless every class has training files and there is a test split."""
+    found: dict[str, set[str]] = {"train": set(), "val": set(), "test": set()}
+    table = storage.read_table(manifest_url(manifest.dataset)).select(["label", "split"])
+    for pair in table.group_by(["label", "split"]).aggregate([]).to_pylist():
+        found.setdefault(pair["split"], set()).add(pair["label"])
+    if not found["test"]:
+        raise InputError(
+            "`images` must have a test split: put a share of each class, such as a fifth, into "
+            f"`test/<class>/` and the rest into `train/<class>/`. Received no test images in {manifest.root!r}."
+        )
+    if missing := sorted((found["val"] | found["test"]) - found["train"]):
+        raise InputError(
+            f"Every class must have training images. Received none for {', '.join(missing)} in {manifest.root!r}."
+        )
+
+
+def fingerprint_of(rows: Iterable[Labelled], size_px: int, val_share: float) -> str:
+    """Hash the sorted entries and every option that changes what is trained on; 16 hex digits."""
+    digest = hashlib.sha256(json.dumps([DECODER_VERSION, size_px, val_share]).encode())
+    for row in rows:
+        digest.update(json.dumps([*_identity(row.file), row.label, row.split]).encode())
+    return digest.hexdigest()[:16]
+
+
+def part_key(files: Iterable[FileEntry], size_px: int) -> str:
+    """What a decoded part depends on: its files in order, the size and the decoder; not their labels."""
+    digest = hashlib.sha256(json.dumps([DECODER_VERSION, size_px]).encode())
+    for file in files:
+        digest.update(json.dumps(_identity(file)).encode())
+    return digest.hexdigest()[:32]
+
+
+def _identity(file: FileEntry) -> tuple[str, int, str]:
+    return file.path, file.bytes, file.mark
+
+
+def cut(rows: Sequence[Labelled], previous: Sequence[Sequence[FileEntry]]) -> list[Sequence[Labelled]]:
+    """Cut sorted rows into parts, keeping each previous part whose files are all still there unchanged.
+
+    New and changed files form parts of their own, so that 1 % of new files costs 1 % of the decoding.
+    When that would pass MAX_PARTS parts, everything is cut afresh.
+    """
+    by_identity = {_identity(row.file): row for row in rows}
+    kept: list[Sequence[Labelled]] = []
+    for files in previous:
+        if all(_identity(file) in by_identity for file in files):
+            kept.append([by_identity.pop(_identity(file)) for file in files])
+    fresh = list(by_identity.values())
+    parts = kept + slices(fresh)
+    if len(parts) > MAX_PARTS:
+        return cut(rows, [])
+    return parts
+
+
+def slices(rows: Sequence[T]) -> list[Sequence[T]]:
+    """Cut rows into at most MAX_PARTS parts of at least FILES_A_PART rows, the last one shorter."""
+    length = max(FILES_A_PART, -(-len(rows) // MAX_PARTS))
+    return [rows[start : start + length] for start in range(0, len(rows), length)]
+
+
+def write_manifest(url: str, parts: Sequence[Sequence[Labelled]]) -> None:
+    """Write listed files as Parquet, one row group a part."""
+    with storage.committing(url) as path, pq.ParquetWriter(path, SCHEMA) as writer:
+        for part in parts:
+            writer.write_table(_table(part), row_group_size=len(part))
+
+
+SCHEMA = pa.schema(
+    {
+        "path": pa.string(),
+        "bytes": pa.int64(),
+        "mark": pa.string(),
+        "label": pa.string(),
+        "split": pa.string(),
+    }
+)
+
+
+def _table(rows: Sequence[Labelled]) -> pa.Table:
+    columns = [(*_identity(row.file), row.label, row.split) for row in rows]
+    return pa.table(dict(zip(SCHEMA.names, zip(*columns, strict=True), strict=True)), schema=SCHEMA)
+
+
+def part_files(url: str, part: int) -> list[FileEntry]:
+    """The files of one part of a manifest, in order."""
+    fs, path = storage.filesystem(url)
+    with fs.open(path, "rb") as file:
+        rows = pq.ParquetFile(file).read_row_group(part, columns=["path", "bytes", "mark"]).to_pylist()
+    return [FileEntry(**row) for row in rows]
+
+
+def count_parts(url: str) -> int:
+    fs, path = storage.filesystem(url)
+    with fs.open(path, "rb") as file:
+        return pq.ParquetFile(file).num_row_groups
+
+
+def previous_dataset(store: str, size_px: int) -> str | None:
+    """The dataset of this store that was committed last with the same image size, if there is one."""
+    committed = []
+    for name in storage.names(storage.join(store, "datasets")):
+        success = storage.join(store, "datasets", name, "_SUCCESS")
+        if storage.exists(success):
+            record = storage.read_json(success)
+            if record["size_px"] == size_px and record["decoder"] == DECODER_VERSION:
+                committed.append((record["committed"], name))
+    return storage.join(store, "datasets", max(committed)[1]) if committed else None
+
+
+def previous_parts(store: str, size_px: int) -> list[list[FileEntry]]:
+    if dataset := previous_dataset(store, size_px):
+        url = manifest_url(dataset)
+        return [part_files(url, part) for part in range(count_parts(url))]
+    return []

@@ -1,0 +1,112 @@
+"""The two networks, preprocessing inside: uint8 RGB in, probabilities out. Imported by workers only."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from tasks import storage
+from tasks.errors import JobError
+
+BASE_NAME = "mobilenet_v2"
+
+
+def build(kind: str, classes: int, size_px: int, dropout: float, weights: str) -> keras.Model:
+    """Build `cnn` or `mobilenet_v2`: uint8 [batch, size_px, size_px, 3] to probabilities [batch, classes].
+
+    weights: what MobileNetV2's base starts from: `imagenet`, `none` or the path of a weights file.
+    """
+    if kind == "cnn":
+        return build_cnn(classes, size_px, dropout)
+    return build_mobilenet_v2(classes, size_px, dropout, weights)
+
+
+def build_cnn(classes: int, size_px: int, dropout: float = 0.0) -> keras.Model:
+    """The notebook's network: 10,637,126 parameters at 150 px and six classes; dropout adds none."""
+    return chain(
+        keras.Input((size_px, size_px, 3), dtype="uint8", name="image"),
+        [
+            keras.layers.Rescaling(1 / 255),
+            keras.layers.Conv2D(32, 3, activation="relu"),
+            keras.layers.MaxPooling2D(),
+            keras.layers.Conv2D(64, 3, activation="relu"),
+            keras.layers.MaxPooling2D(),
+            keras.layers.Flatten(),
+            keras.layers.Dropout(dropout),
+            keras.layers.Dense(128, activation="relu"),
+            keras.layers.Dropout(dropout),
+            *head(classes),
+        ],
+        "cnn",
+    )
+
+
+def build_mobilenet_v2(
+    classes: int, size_px: int, dropout: float = 0.0, weights: str = "none"
+) -> keras.Model:
+    """MobileNetV2 (alpha 1) under global average pooling, dropout and a new head.
+
+    The base's 2,257,984 parameters are frozen if pretrained, trained if not; every BatchNorm stays in
+    inference mode either way, since its moving statistics are not synchronised across workers.
+    """
+    base = load_base(size_px, weights)
+    base.trainable = weights == "none"
+    for layer in base.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.trainable = False
+    return chain(
+        keras.Input((size_px, size_px, 3), dtype="uint8", name="image"),
+        [
+            keras.layers.Rescaling(1 / 127.5, offset=-1.0),
+            base,
+            keras.layers.GlobalAveragePooling2D(name="features"),
+            keras.layers.Dropout(dropout),
+            *head(classes),
+        ],
+        "mobilenet_v2",
+    )
+
+
+def build_head(classes: int, width: int, dropout: float) -> keras.Model:
+    """What is trained on cached features float16 [batch, width]; its variables fit `mobilenet_v2`'s head."""
+    layers = [keras.layers.Dropout(dropout), *head(classes)]
+    return chain(keras.Input((width,), dtype="float16", name="features"), layers, "head")
+
+
+def head(classes: int) -> list[keras.layers.Layer]:
+    """Logits, then probabilities; both in float32 whatever the precision of the rest."""
+    return [
+        keras.layers.Dense(classes, dtype="float32", name="logits"),
+        keras.layers.Activation("softmax", dtype="float32", name="probabilities"),
+    ]
+
+
+def chain(inputs: Any, layers: Sequence[keras.layers.Layer], name: str) -> keras.Model:
+    outputs = inputs
+    for layer in layers:
+        outputs = layer(outputs)
+    return keras.Model(inputs, outputs, name=name)
+
+
+def until(model: keras.Model, layer: str) -> keras.Model:
+    """The part of `model` up to a layer (`features`, `logits`), sharing its variables."""
+    return keras.Model(model.inputs, model.get_layer(layer).output, name=f"{model.name}_{layer}")
+
+
+def load_base(size_px: int, weights: str) -> keras.Model:
+    """Raises JobError when the weights cannot be downloaded or do not fit."""
+    source = None if weights == "none" else weights
+    if weights not in ("none", "imagenet"):
+        source = storage.local_copy(storage.absolute(weights))
+    try:
+        return keras.applications.MobileNetV2(
+            input_shape=(size_px, size_px, 3), include_top=False, weights=source, name=BASE_NAME
+        )
+    except Exception as error:  # Keras raises bare Exception for a failed download, h5py whatever it likes
+        if source is None:
+            raise
+        raise JobError(
+            f"MobileNetV2's weights could not be loaded from {weights!r}: {str(error).splitlines()[0]}. "
+            "Pass `--weights PATH` with a downloaded mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224"
+            "_no_top.h5, or `--weights none` to train from random weights."
+        ) from error

@@ -1,0 +1,252 @@
+"""Puts reports, plots and summaries into the store, and the short of it into the Prefect UI."""
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from matplotlib.figure import Figure
+from prefect import task
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.cache_policies import NO_CACHE
+
+from tasks import plots, storage
+from tasks.evaluation import Evaluation, compare, read_history, read_right
+from tasks.predictions import Job, PartDone, read_rows
+from tasks.registry import Verdict, versions
+from tasks.report import classify_report, explore_report, retrain_report, summary_markdown
+from tasks.settings import Training
+from tasks.shards import Shards, Split
+from tasks.training import Run, TrainedModel
+
+SAMPLES = 25
+REPORT_DPI, ARTIFACT_DPI = 110, 80
+LISTED = 50
+
+log = logging.getLogger("darkroom")
+
+Figures = dict[str, Figure]
+
+
+@task(cache_policy=NO_CACHE)
+def publish_exploration(shards: Shards, audit_url: str, run: Run) -> str:
+    """Write the report of a dataset and its plots. Returns the report's URL."""
+    audit = storage.read_json(audit_url)
+    pictures = write_pictures(run, dataset_figures(shards, audit))
+    storage.write_bytes(run.url("report.html"), explore_report(audit, pictures).encode())
+    return run.url("report.html")
+
+
+@task(cache_policy=NO_CACHE)
+def publish_report(
+    run: Run,
+    shards: Shards,
+    audit_url: str,
+    training: Training,
+    trained: Sequence[TrainedModel],
+    judged: Sequence[Evaluation],
+    verdict: Verdict,
+    stages: Mapping[str, float],
+) -> str:
+    """Write summary.json, plots and report of a retraining, and its artifacts. Returns the report's URL."""
+    audit = storage.read_json(audit_url)
+    metrics = {one.kind: storage.read_json(storage.join(one.uri, "metrics.json")) for one in judged}
+    summary = retrain_summary(run, shards, training, trained, judged, verdict, stages)
+    figures = dataset_figures(shards, audit) | model_figures(shards, judged, metrics)
+    pictures = write_pictures(run, figures)
+    storage.write_bytes(run.url("report.html"), retrain_report(summary, audit, metrics, pictures).encode())
+    storage.write_json(run.url("summary.json"), summary)
+    publish_artifacts(run, summary, metrics, figures)
+    return run.url("report.html")
+
+
+def retrain_summary(
+    run: Run,
+    shards: Shards,
+    training: Training,
+    trained: Sequence[TrainedModel],
+    judged: Sequence[Evaluation],
+    verdict: Verdict,
+    stages: Mapping[str, float],
+) -> dict[str, Any]:
+    champion = asdict(verdict)
+    return {
+        "run": run.name,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seconds": sum(stages.values()),
+        "dataset": {
+            "root": shards.root,
+            "fingerprint": shards.fingerprint,
+            "classes": list(shards.classes),
+            "counts": shards.counts,
+            "bad": shards.bad,
+            "decoded": shards.decoded,
+            "taken_over": shards.reused,
+        },
+        "models": {model.kind: model_summary(model, one) for model, one in zip(trained, judged, strict=True)},
+        "comparison": model_comparison(judged),
+        "champion": champion,
+        "stages": dict(stages),
+        "training": training.model_dump(mode="json"),
+        "versions": versions(),
+    }
+
+
+def model_summary(model: TrainedModel, judged: Evaluation) -> dict[str, Any]:
+    return {
+        "version": model.version,
+        "parameters": model.parameters,
+        "epochs": model.epochs,
+        "best_epoch": model.best_epoch,
+        "seconds": model.seconds,
+        "images_per_second": model.images_per_second,
+        "precision": model.precision,
+        "val": {"accuracy": judged.val_accuracy},
+        "test": {
+            "accuracy": judged.accuracy,
+            "low": judged.low,
+            "high": judged.high,
+            "ece": judged.ece,
+        },
+    }
+
+
+def model_comparison(judged: Sequence[Evaluation]) -> dict[str, Any] | None:
+    """The run's first two models on the same test images."""
+    if len(judged) < 2:
+        return None
+    first, second = judged[:2]
+    return {"models": [first.kind, second.kind]} | compare(read_right(first), read_right(second))
+
+
+def dataset_figures(shards: Shards, audit: Mapping[str, Any]) -> Figures:
+    """Pie of classes, bars of splits and a grid of samples, drawn from what may be trained on."""
+    totals: Counter[str] = Counter()
+    for counts in audit["splits"].values():
+        totals.update(counts)
+    train = Split(shards, "train")
+    chosen = sample_rows(train.labels, len(shards.classes))
+    return {
+        "classes.png": plots.class_pie({name: totals[name] for name in shards.classes}),
+        "splits.png": plots.split_bars(audit["splits"]),
+        "samples.png": plots.sample_grid(
+            train.take(chosen), [shards.classes[label] for label in train.labels[chosen]]
+        ),
+    }
+
+
+def sample_rows(labels: np.ndarray, classes: int, most: int = SAMPLES) -> np.ndarray:
+    """Rows to show, every class in turn, the same ones for the same data."""
+    random = np.random.default_rng(0)
+    queues = [random.permutation(np.flatnonzero(labels == label)) for label in range(classes)]
+    longest = max(map(len, queues))
+    turns = [queue[turn] for turn in range(longest) for queue in queues if turn < len(queue)]
+    return np.sort(np.array(turns[:most], np.int64))
+
+
+def model_figures(
+    shards: Shards, judged: Sequence[Evaluation], metrics: Mapping[str, Mapping[str, Any]]
+) -> Figures:
+    test = Split(shards, "test")
+    place = {path: row for row, path in enumerate(test.paths)}
+    figures: Figures = {}
+    for one in judged:
+        found = metrics[one.kind]
+        history = read_history(storage.join(one.uri, "history.csv"))
+        figures |= {
+            f"{one.kind}/learning_curves.png": plots.learning_curves(history, found["learning"]["turned_at"]),
+            f"{one.kind}/confusion.png": plots.confusion_matrix(np.array(found["confusion"]), shards.classes),
+            f"{one.kind}/reliability.png": plots.reliability_diagram(
+                found["reliability"]["before"], found["reliability"]["after"]
+            ),
+        }
+        if wrong := found["mistakes"]:
+            images = test.take(np.array([place[row["path"]] for row in wrong]))
+            titles = [f"{row['label']}\nas {row['predicted']} {row['confidence']:.0%}" for row in wrong]
+            figures[f"{one.kind}/mistakes.png"] = plots.sample_grid(images, titles)
+    if len(judged) > 1:
+        rows = [(one.kind, one.accuracy, one.low, one.high) for one in judged]
+        figures["comparison.png"] = plots.model_comparison(rows)
+    return figures
+
+
+def write_pictures(run: Run, figures: Figures) -> dict[str, bytes]:
+    pictures = {name: plots.png(figure, REPORT_DPI) for name, figure in figures.items()}
+    for name, data in pictures.items():
+        storage.write_bytes(run.url(name), data)
+    return pictures
+
+
+def publish_artifacts(
+    run: Run, summary: Mapping[str, Any], metrics: Mapping[str, Mapping[str, Any]], figures: Figures
+) -> None:
+    """A Markdown page with the verdict and plots, and one table of classes a model."""
+    small = {
+        name: plots.png(figure, ARTIFACT_DPI)
+        for name, figure in figures.items()
+        if not name.endswith(("samples.png", "mistakes.png"))
+    }
+    page = summary_markdown(summary, metrics, small) + f"\n\nReport: `{run.url('report.html')}`\n"
+    create_markdown_artifact(page, key="retrain-summary", description=f"Verdict of {run.name}")
+    for kind, found in metrics.items():
+        rows = [
+            {name: round(value, 3) if isinstance(value, float) else value for name, value in row.items()}
+            for row in found["per_class"]
+        ]
+        key = f"{kind.replace('_', '-')}-classes"
+        create_table_artifact(rows, key=key, description=f"{kind} on the test images, class by class")
+
+
+@task(cache_policy=NO_CACHE)
+def commit_predictions(job: Job, done: Sequence[PartDone], seconds: float) -> dict[str, Any]:
+    """Write summary, report and, last, _SUCCESS. Returns the summary; an earlier run's if that was complete."""
+    summary_url, success = storage.join(job.output, "summary.json"), storage.join(job.output, "_SUCCESS")
+    if storage.exists(success):
+        summary = storage.read_json(summary_url)
+        log.info("Nothing to do: %s images were classified already", f"{summary['images']:,}")
+        return summary
+    summary = classify_summary(job, done, seconds)
+    rows = pa.concat_tables(read_rows(job))
+    bad = rows.filter(pc.not_equal(rows["status"], "ok")).slice(0, LISTED).to_pylist()
+    usable = rows.filter(pc.equal(rows["status"], "ok"))
+    unsure = usable.sort_by("confidence").slice(0, LISTED).to_pylist()
+    pictures = {}
+    if len(usable):
+        figures = {
+            "labels.png": plots.label_bars(summary["labels"]),
+            "confidence.png": plots.confidence_histogram(usable["confidence"].to_numpy()),
+        }
+        pictures = {name: plots.png(figure, REPORT_DPI) for name, figure in figures.items()}
+    page = classify_report(summary, bad, unsure, pictures)
+    storage.write_bytes(storage.join(job.output, "report.html"), page.encode())
+    storage.write_json(summary_url, summary)
+    storage.write_json(success, {"key": job.key})
+    table = [{"label": label, "images": images} for label, images in summary["labels"].items()]
+    create_table_artifact(table, key="classify-labels", description=json.dumps(summary["output"]))
+    return summary
+
+
+def classify_summary(job: Job, done: Sequence[PartDone], seconds: float) -> dict[str, Any]:
+    """`images_per_second` counts what this run classified; parts taken over from an earlier one do not."""
+    labels: Counter[str] = Counter()
+    for part in done:
+        labels.update(part.labels)
+    images, bad = sum(part.images for part in done), sum(part.bad for part in done)
+    now = sum(part.images for part in done if not part.skipped)
+    return {
+        "images": images,
+        "ok": images - bad,
+        "bad": bad,
+        "images_per_second": now / seconds if now else 0.0,
+        "seconds": seconds,
+        "labels": {name: labels[name] for name in job.model.classes},
+        "model": job.model.version,
+        "root": job.root,
+        "output": job.output,
+    }

@@ -1,0 +1,85 @@
+"""What a user may choose: drawn as the form in the Prefect UI and as flags on the command line."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+
+ModelKind = Literal["cnn", "mobilenet_v2"]
+
+
+def _split_commas(names: Any) -> Any:
+    """`--models cnn,mobilenet_v2` reaches us as one word; the form sends a list."""
+    if isinstance(names, str | list | tuple):
+        words = [names] if isinstance(names, str) else names
+        return [part for word in words for part in (word.split(",") if isinstance(word, str) else [word])]
+    return names
+
+
+class Augmentation(BaseModel):
+    """How training images are varied, each epoch anew."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    flip: bool = Field(False, description="Mirror half of the images, left to right.")
+    shift: float = Field(0.0, ge=0, le=0.5, description="Largest shift, as a share of the side.")
+    rotation: float = Field(0.0, ge=0, le=180, description="Largest rotation, in degrees either way.")
+
+
+class Training(BaseModel):
+    """How the models are trained."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    models: Annotated[tuple[ModelKind, ...], BeforeValidator(_split_commas)] = Field(
+        ("cnn", "mobilenet_v2"), min_length=1, description="The models to train: cnn, mobilenet_v2 or both."
+    )
+    epochs: int = Field(25, ge=1, le=10_000, description="Epochs at most; early stopping may end sooner.")
+    weights: Annotated[str, StringConstraints(min_length=1)] = Field(
+        "imagenet", description="What MobileNetV2 starts from: imagenet, none, or the path of a weights file."
+    )
+    image_size: int = Field(150, ge=32, le=1024, description="Side of the square images, in pixels.")
+    workers: int = Field(1, ge=1, le=1024, description="Training workers, on any mix of nodes.")
+    batch_size: int = Field(128, ge=1, le=65_536, description="Images a step, over all workers.")
+    patience: int = Field(5, ge=1, description="Epochs without a better validation loss before stopping.")
+    seed: int = Field(0, ge=0, description="Seed of shuffling, augmentation and initial weights.")
+    val_share: float = Field(
+        0.1, gt=0, lt=1, description="Share of train drawn as validation where there is no val folder."
+    )
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="Arithmetic of the training; auto measures which is fastest here."
+    )
+    cnn_learning_rate: float = Field(1e-3, gt=0, description="Peak learning rate of the CNN.")
+    cnn_dropout: float = Field(0.5, ge=0, lt=1, description="Dropout of the CNN.")
+    cnn_augmentation: Augmentation = Field(
+        Augmentation(flip=True, shift=0.1), description="How the CNN's training images are varied."
+    )
+    mobilenet_learning_rate: float = Field(
+        1e-3, gt=0, description="Peak learning rate of MobileNetV2's head."
+    )
+    mobilenet_dropout: float = Field(0.2, ge=0, lt=1, description="Dropout under MobileNetV2's head.")
+    mobilenet_augmentation: Augmentation = Field(
+        Augmentation(flip=True, rotation=10), description="How MobileNetV2's views of an image differ."
+    )
+    mobilenet_views: int = Field(
+        2,
+        ge=1,
+        le=32,
+        description="Views of each training image that MobileNetV2's features are computed of.",
+    )
+
+
+class Gate(BaseModel):
+    """What a model must reach before it may become the champion."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    min_accuracy: float = Field(0.5, ge=0, le=1, description="Lowest test accuracy a champion may have.")
+
+
+Images = Annotated[str, Field(description="Folder of images, local or a URL such as s3://bucket/folder.")]
+Store = Annotated[str, Field(description="Folder or URL for datasets, runs and models.")]
+Output = Annotated[str, Field(description="Folder or URL for the predictions.")]
+MaxBadShare = Annotated[float, Field(ge=0, le=1, description="Share of unusable files that fails the run.")]
+Resume = Annotated[str | None, Field(description="Name of an interrupted run of the store to go on with.")]
+Model = Annotated[str, Field(description="Version to classify with; champion is the store's present one.")]
+Format = Literal["parquet", "csv"]

@@ -1,0 +1,276 @@
+"""Every read and write: URLs joined here only, files committed whole or not at all."""
+
+import hashlib
+import json
+import os
+import tempfile
+import uuid
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+from fsspec.implementations.local import LocalFileSystem
+
+from tasks.errors import InputError
+
+READERS = 8
+READ_AHEAD = 64
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """One file below a root: path relative to it, size in bytes, modification mark (etag or mtime)."""
+
+    path: str
+    bytes: int
+    mark: str
+
+
+def absolute(url: str) -> str:
+    """A local path made absolute (workers may run in other folders); a URL unchanged."""
+    return url.rstrip("/") if "://" in url else str(Path(url).expanduser().resolve())
+
+
+def join(url: str, *parts: str) -> str:
+    return "/".join([url.rstrip("/"), *parts])
+
+
+def name_of(url: str) -> str:
+    return url.rstrip("/").rsplit("/", 1)[-1]
+
+
+def filesystem(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
+    """The fsspec filesystem of `url` and the path in it.
+
+    Raises InputError when the URL's scheme is unknown or its driver is not installed.
+    """
+    try:
+        return fsspec.core.url_to_fs(url)
+    except (ImportError, ValueError) as error:
+        raise InputError(
+            f"A storage URL must be a local path or have a scheme fsspec can open, such as s3:// "
+            f"(install darkroom[s3]) or gs:// (darkroom[gcs]). Received: {url!r} ({error})."
+        ) from error
+
+
+def is_local(url: str) -> bool:
+    return isinstance(filesystem(url)[0], LocalFileSystem)
+
+
+def walk(root: str) -> Iterator[FileEntry]:
+    """Yield every file below `root`, hidden files and folders left out, in no promised order.
+
+    Raises InputError when `root` is not a folder that can be read.
+    """
+    fs, base = filesystem(root)
+    if not fs.isdir(base):
+        received = "a file" if fs.exists(base) else "a path that does not exist"
+        raise InputError(f"`images` must be a folder of images. Received {received}: {root!r}.")
+    try:
+        for folder, folders, files in fs.walk(base, detail=True, on_error="raise"):
+            for hidden in [name for name in folders if name.startswith(".")]:
+                del folders[hidden]
+            prefix = folder[len(base) :].strip("/")
+            for name, info in files.items():
+                if name and not name.startswith("."):
+                    yield FileEntry(f"{prefix}/{name}" if prefix else name, info["size"] or 0, _mark(info))
+    except PermissionError as error:
+        raise InputError(f"`images` must be readable, folder by folder. Received: {error}.") from error
+
+
+def _mark(info: dict[str, Any]) -> str:
+    for key in ("ETag", "etag", "md5Hash"):
+        if info.get(key):
+            return str(info[key]).strip('"')
+    if "mtime" in info:
+        return format(info["mtime"], ".6f")
+    return str(info.get("LastModified") or info.get("last_modified") or info.get("created") or "")
+
+
+def exists(url: str) -> bool:
+    fs, path = filesystem(url)
+    fs.invalidate_cache()
+    return fs.exists(path)
+
+
+def names(url: str) -> list[str]:
+    """Names of what lies directly in the folder `url`, sorted; empty when there is no such folder."""
+    fs, path = filesystem(url)
+    fs.invalidate_cache()
+    try:
+        found = fs.ls(path, detail=False)
+    except FileNotFoundError:
+        return []
+    return sorted(name for name in map(name_of, found) if not name.startswith("."))
+
+
+def read_bytes(url: str) -> bytes:
+    fs, path = filesystem(url)
+    return fs.cat_file(path)
+
+
+def read_ahead(urls: Sequence[str]) -> Iterator[bytes | OSError]:
+    """Yield the bytes of each URL in order, or the error its reading met, while threads fetch the next ones.
+
+    At most READ_AHEAD files are held, so memory does not grow with the number of URLs.
+    """
+    with ThreadPoolExecutor(READERS) as pool:
+        waiting: deque[Future[bytes | OSError]] = deque()
+        for url in urls:
+            waiting.append(pool.submit(_bytes_or_error, url))
+            if len(waiting) == READ_AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _bytes_or_error(url: str) -> bytes | OSError:
+    try:
+        return read_bytes(url)
+    except OSError as error:
+        return error
+
+
+def read_json(url: str) -> Any:
+    return json.loads(read_bytes(url))
+
+
+def read_table(url: str) -> pa.Table:
+    fs, path = filesystem(url)
+    with fs.open(path, "rb") as file:
+        return pq.read_table(file)
+
+
+@contextmanager
+def committing(url: str) -> Iterator[str]:
+    """Yield a local path to write to; when the block ends well, what stands there becomes `url` at once.
+
+    A local file is synced and renamed, an object is put in one request: a reader sees all of it or none.
+    """
+    fs, path = filesystem(url)
+    if isinstance(fs, LocalFileSystem):
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        partial = _partial(Path(path))
+        try:
+            yield str(partial)
+            _sync(partial)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+    else:
+        with tempfile.TemporaryDirectory(prefix="darkroom-") as folder_name:
+            partial = Path(folder_name) / name_of(path)
+            yield str(partial)
+            fs.put_file(str(partial), path)
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def write_bytes(url: str, data: bytes) -> None:
+    with committing(url) as path:
+        Path(path).write_bytes(data)
+
+
+def write_json(url: str, value: Any) -> None:
+    write_bytes(url, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False).encode())
+
+
+def write_table(url: str, table: pa.Table) -> None:
+    with committing(url) as path:
+        pq.write_table(table, path, compression="zstd")
+
+
+def create_json(url: str, value: Any) -> bool:
+    """Write `url` only if nothing stands there; of several racing writers exactly one gets True.
+
+    A hard link does it on local disks, If-None-Match on S3.
+    """
+    fs, path = filesystem(url)
+    data = json.dumps(value, indent=2, ensure_ascii=False).encode()
+    try:
+        if isinstance(fs, LocalFileSystem):
+            _link_new(Path(path), data)
+        else:
+            fs.pipe_file(path, data, mode="create")
+    except FileExistsError:
+        return False
+    return True
+
+
+def _link_new(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = _partial(path)
+    try:
+        partial.write_bytes(data)
+        _sync(partial)
+        os.link(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _partial(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+
+
+def copy(source: str, target: str) -> None:
+    """Make `target` the same file as `source`: a hard link where the disk allows, else a copy."""
+    fs, path = filesystem(source)
+    if not isinstance(fs, LocalFileSystem):
+        fs.cp_file(path, filesystem(target)[1])
+        return
+    with committing(target) as partial:
+        try:
+            os.link(path, partial)
+        except OSError:
+            fs.cp_file(path, partial)
+
+
+def remove(url: str) -> None:
+    fs, path = filesystem(url)
+    if fs.exists(path):
+        fs.rm(path, recursive=True)
+
+
+def local_copy(url: str) -> str:
+    """A local path with the bytes of `url`, fit for memory-mapping; fetched once per machine."""
+    fs, path = filesystem(url)
+    if isinstance(fs, LocalFileSystem):
+        return path
+    key = hashlib.sha256(f"{url} {_mark(fs.info(path))}".encode()).hexdigest()[:32]
+    cached = join(tempfile.gettempdir(), "darkroom-cache", f"{key}-{name_of(url)}")
+    if not Path(cached).exists():
+        with committing(cached) as partial:
+            fs.get_file(path, partial)
+    return cached
+
+
+def check_writable(url: str, name: str) -> None:
+    """Raise InputError when nothing can be written below `url`, the parameter called `name`."""
+    probe = join(url, f"probe-{uuid.uuid4().hex[:8]}")
+    try:
+        write_bytes(probe, b"")
+        remove(probe)
+    except OSError as error:
+        raise InputError(
+            f"`{name}` must be a folder or bucket that can be written. Received: {url!r} ({error})."
+        ) from error
+
+
+def check_outside(root: str, url: str, name: str) -> None:
+    """Raise InputError when what is written would lie among the images that are read."""
+    if f"{url}/".startswith(f"{root}/"):
+        raise InputError(f"`{name}` must not lie inside `images`. Received: {url!r} in {root!r}.")
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,14 @@
+"""As many CPU threads as Ray granted, no more. Imported by workers only."""
+
+import contextlib
+
+import ray
+import tensorflow as tf
+
+
+def use_granted_cpus() -> None:
+    """Bound TensorFlow's threads; without effect in a process whose TensorFlow has run already."""
+    cpus = max(1, int(ray.get_runtime_context().get_assigned_resources().get("CPU", 1)))
+    with contextlib.suppress(RuntimeError):
+        tf.config.threading.set_intra_op_parallelism_threads(cpus)
+        tf.config.threading.set_inter_op_parallelism_threads(min(cpus, 2))

@@ -1,0 +1,135 @@
+"""Ray Train around the training loop: one worker or many, a checkpoint every epoch, the model at the end."""
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow.fs
+import ray
+import ray.train
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from tasks import storage
+from tasks.errors import InputError, JobError
+from tasks.settings import ModelKind, Training
+from tasks.shards import Shards
+
+KEPT_CHECKPOINTS = 2  # the last may be half-written when a machine dies
+MAX_FAILURES = 3
+REPORT_SECONDS = (
+    "0.2"  # how long each epoch waits for Ray Train to take its report; 2 by default
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One retraining: its name and the store it writes to."""
+
+    name: str
+    store: str
+
+    def url(self, *parts: str) -> str:
+        return storage.join(self.store, "runs", self.name, *parts)
+
+    def version_url(self, kind: str) -> str:
+        return storage.join(self.store, "models", self.version(kind))
+
+    def version(self, kind: str) -> str:
+        return f"{self.name}-{kind}"
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A trained model in the store, and how its training went."""
+
+    kind: str
+    version: str
+    uri: str
+    parameters: int
+    epochs: int
+    best_epoch: int
+    seconds: float
+    images_per_second: float
+    precision: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.kind}: {self.parameters:,} parameters, epoch {self.best_epoch} of {self.epochs} kept, "
+            f"{self.images_per_second:,.0f} images a second in {self.precision}, {self.seconds:,.0f} s"
+        )
+
+
+def check_weights(training: Training) -> None:
+    """Raise InputError when MobileNetV2's weights are to come from a file that is not there."""
+    if "mobilenet_v2" not in training.models or training.weights in ("imagenet", "none"):
+        return
+    weights = storage.absolute(training.weights)
+    if not weights.endswith((".h5", ".keras")) or not storage.exists(weights):
+        raise InputError(
+            "`weights` must be imagenet, none or the path of an existing .h5 or .keras file. "
+            f"Received: {training.weights!r}."
+        )
+
+
+@task(cache_policy=NO_CACHE, task_run_name="train {kind}")
+def train_model(kind: ModelKind, shards: Shards, training: Training, run: Run) -> TrainedModel:
+    """Train one model on Ray Train, unless this run has trained it already."""
+    from ray.train.tensorflow import TensorflowTrainer
+
+    os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", REPORT_SECONDS)
+    record = run.url(kind, "training.json")
+    if not storage.exists(record):
+        trainer = TensorflowTrainer(
+            train_worker,
+            train_loop_config={"kind": kind, "shards": shards, "training": training, "run": run},
+            scaling_config=scaling(training.workers),
+            run_config=ray.train.RunConfig(
+                name=kind,
+                failure_config=ray.train.FailureConfig(max_failures=MAX_FAILURES),
+                checkpoint_config=ray.train.CheckpointConfig(num_to_keep=KEPT_CHECKPOINTS),
+                **_checkpoint_storage(run),
+            ),
+        )
+        try:
+            trainer.fit()
+        except ray.train.TrainingFailedError as error:
+            raise JobError(f"Training {kind} failed: {_cause(error)}") from error
+    return TrainedModel(**storage.read_json(record))
+
+
+def _cause(error: ray.train.TrainingFailedError) -> str:
+    """The worker's own error, without Ray's wrapping."""
+    failures = getattr(error, "worker_failures", None) or {0: error}
+    first = next(iter(failures.values()))
+    return str(getattr(first, "cause", None) or first).strip().splitlines()[-1]
+
+
+def _checkpoint_storage(run: Run) -> dict[str, Any]:
+    url = run.url("checkpoints")
+    if storage.is_local(url):
+        return {"storage_path": url}
+    fs, path = storage.filesystem(url)
+    return {"storage_path": path, "storage_filesystem": pyarrow.fs.PyFileSystem(pyarrow.fs.FSSpecHandler(fs))}
+
+
+def scaling(workers: int) -> ray.train.ScalingConfig:
+    """What a training asks of Ray: all of a node for one worker, an even share of the cluster for several."""
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    if workers == 1:
+        cpus, gpus = max((node.get("CPU", 0), node.get("GPU", 0)) for node in nodes)
+    else:
+        cpus = max(1, sum(node.get("CPU", 0) for node in nodes) // workers)
+        gpus = sum(node.get("GPU", 0) for node in nodes) // workers
+    return ray.train.ScalingConfig(
+        num_workers=workers,
+        use_gpu=gpus > 0,
+        resources_per_worker={"CPU": int(cpus)} | ({"GPU": int(gpus)} if gpus else {}),
+    )
+
+
+def train_worker(config: dict[str, Any]) -> None:
+    """What every Ray Train worker runs."""
+    from tasks import worker
+
+    worker.train(**config)

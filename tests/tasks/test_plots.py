@@ -1,0 +1,103 @@
+"""The figures carry the numbers they were given and survive odd data."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from tasks import plots
+
+
+def texts(figure: Figure) -> list[str]:
+    return [text.get_text() for text in figure.findobj(Text)]
+
+
+def finding(figure: Figure) -> str:
+    return " ".join(figure.get_suptitle().split())
+
+
+def history(validation_loss: list[float]) -> list[Mapping[str, float]]:
+    rows = enumerate(validation_loss, start=1)
+    return [{"epoch": e, "loss": 1 / e, "accuracy": 0.5, "val_loss": v, "val_accuracy": 0.4} for e, v in rows]
+
+
+def test_the_same_figure_is_the_same_png():
+    counts = {"forest": 3, "sea": 5}
+    first, second = plots.png(plots.class_pie(counts)), plots.png(plots.class_pie(counts))
+    assert first == second
+    assert first.startswith(b"\x89PNG")
+
+
+def test_the_pie_names_every_class_until_there_are_too_many():
+    few = texts(plots.class_pie({"forest": 30, "sea": 10}))
+    assert "forest:  30 (75.0 %)" in few
+    many = texts(plots.class_pie({f"class {i}": i + 1 for i in range(20)}))
+    assert any(text.startswith("13 others:  91") for text in many)
+
+
+def test_split_bars_are_as_long_as_the_counts():
+    figure = plots.split_bars({"train": {"forest": 8, "sea": 6}, "test": {"forest": 2}})
+    assert [bar.get_width() for bar in figure.axes[0].patches] == [8, 6, 2, 0]
+    assert finding(figure) == "14 train · 2 test images"
+
+
+def test_the_confusion_matrix_writes_counts_and_the_worst_pair():
+    figure = plots.confusion_matrix(np.array([[90, 10], [0, 0]]), ["glacier", "mountain"])
+    assert {"90", "10"} <= set(texts(figure))
+    assert finding(figure) == "90.0 % of 100 images right; glacier taken for mountain 10 times"
+    plots.png(figure)
+
+
+def test_a_large_confusion_matrix_leaves_the_numbers_out():
+    figure = plots.confusion_matrix(np.full((26, 26), 777), [f"class {i}" for i in range(26)])
+    assert "777" not in texts(figure)
+
+
+def test_overfitting_is_shaded_from_its_epoch_to_the_last():
+    figure = plots.learning_curves(history([1.0, 0.5, 0.7, 0.9]), turned_at=3)
+    shade = figure.axes[0].patches[0]
+    assert (shade.get_x(), shade.get_x() + shade.get_width()) == (2.5, 4.5)
+    assert finding(figure) == "Validation loss is lowest at epoch 2 of 4; overfits from 3 on (shaded)"
+    assert not plots.learning_curves(history([1.0, 0.5]), turned_at=None).axes[0].patches
+
+
+def test_the_reliability_diagram_states_both_calibration_errors():
+    before = {"confidence": [0.6, 0.9], "accuracy": [0.5, 0.7], "images": [10, 30]}
+    after = {"confidence": [0.5, 0.7], "accuracy": [0.5, 0.7], "images": [10, 30]}
+    figure = plots.reliability_diagram(before, after)
+    assert finding(figure) == "Calibration error 17.5 % before scaling, 0.0 % after"
+
+
+def test_the_comparison_shows_the_best_model_and_all_intervals():
+    figure = plots.model_comparison([("cnn", 0.84, 0.82, 0.86), ("mobilenet_v2", 0.93, 0.92, 0.94)])
+    assert {"84.0 %", "93.0 %"} <= set(texts(figure))
+    assert any(text.startswith("mobilenet_v2 leads") for text in texts(figure))
+    assert list(figure.axes[0].lines[0].get_xdata()) == [0.82, 0.86]
+
+
+@pytest.mark.parametrize("n", [1, 7, 25])
+def test_the_grid_shows_every_picture_with_its_title(n):
+    titles = [f"glacier {i}\nas mountain 97 %" for i in range(n)]
+    figure = plots.sample_grid(np.zeros((n, 8, 8, 3), np.uint8), titles)
+    assert [axes.get_title(loc="left") for axes in figure.axes] == titles
+
+
+@pytest.mark.parametrize(("images", "titles"), [(0, 0), (26, 26), (2, 1)])
+def test_the_grid_refuses_what_does_not_fit(images, titles):
+    with pytest.raises(ValueError, match=f"Received: {images} images, {titles} titles"):
+        plots.sample_grid(np.zeros((images, 8, 8, 3), np.uint8), ["sea"] * titles)
+
+
+def test_the_histogram_counts_every_image():
+    figure = plots.confidence_histogram(np.array([0.2, 0.9, 0.95, 1.0]))
+    assert sum(bar.get_height() for bar in figure.axes[0].patches) == 4
+    assert finding(figure) == "Half of the labels are at least 92.5 % sure; 25.0 % are under 50 %"
+
+
+@pytest.mark.parametrize("counts", [{}, {"sea": 0}, {r"$\broken{": 3, "<b>&": 1}])
+def test_empty_data_and_odd_names_are_drawn(counts):
+    for figure in (plots.class_pie(counts), plots.label_bars(counts), plots.split_bars({"train": counts})):
+        assert plots.png(figure)
+    assert plots.png(plots.confidence_histogram(np.array([])))

@@ -1,0 +1,211 @@
+"""The pages are whole, safe and self-contained."""
+
+import re
+from base64 import b64encode
+from html.parser import HTMLParser
+
+import pytest
+
+from tasks import report
+
+EVIL = "<img src=x onerror=alert(1)>.jpg"
+PNG = b"\x89PNG picture of "
+RETRAIN_PICTURES = [
+    *("classes.png", "splits.png", "samples.png", "comparison.png"),
+    *(f"cnn/{name}.png" for name in ("learning_curves", "confusion", "reliability", "mistakes")),
+]
+
+
+class Page(HTMLParser):
+    """What a browser would load from a page, and which tags it holds."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.sources: list[str] = []
+        self.links: list[str] = []
+        self.handlers: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        for name, value in attrs:
+            if name in ("src", "srcset"):
+                self.sources.append(value or "")
+            if name == "href":
+                self.links.append(value or "")
+            if name.startswith("on"):
+                self.handlers.append(name)
+
+
+def pictures(names: list[str]) -> dict[str, bytes]:
+    return {name: PNG + name.encode() for name in names}
+
+
+def uri(picture: bytes) -> str:
+    return "data:image/png;base64," + b64encode(picture).decode()
+
+
+@pytest.fixture
+def summary() -> dict:
+    return {
+        "run": "2026-11-22T10-30-05",
+        "started": "2026-11-22T10:30:05+00:00",
+        "seconds": 812.3,
+        "dataset": {
+            "root": "/data",
+            "fingerprint": "9f3c",
+            "classes": [EVIL, "sea"],
+            "counts": {"train": 80, "val": 10, "test": 1623},
+        },
+        "models": {
+            "cnn": {
+                "parameters": 10637126,
+                "seconds": 500.1,
+                "test": {"accuracy": 0.845, "low": 0.826, "high": 0.862, "ece": 0.05},
+            }
+        },
+        "comparison": None,
+        "champion": {
+            "version": "v2-cnn",
+            "model": "cnn",
+            "promoted": True,
+            "reason": f"Better on {EVIL}.",
+            "previous": None,
+        },
+        "stages": {"decode": 3.4},
+        "training": {"weights": EVIL, "fine_tune": True},
+        "versions": {"darkroom": "0.1.0"},
+    }
+
+
+@pytest.fixture
+def metrics() -> dict:
+    return {
+        "cnn": {
+            "test": {"macro_f1": 0.841, "roc_auc": None, "ece": 0.05, "ece_calibrated": 0.01},
+            "per_class": [{"class": EVIL, "precision": 0.5, "recall": float("nan"), "f1": 0.4, "support": 9}],
+            "confused": [{"true": EVIL, "predicted": "sea", "images": 5, "share": 0.25}],
+            "learning": {"verdict": "Validation turned at epoch 14."},
+            "mistakes": [{"path": EVIL, "label": "sea", "predicted": EVIL, "confidence": 0.99}],
+        }
+    }
+
+
+@pytest.fixture
+def audit() -> dict:
+    return {
+        "counts": {"files": 70, "ok": 10, "bad": 60, "unlabelled": 1, "duplicates": 2, "leaked": 1},
+        "bad": [{"path": f"{i}/{EVIL}", "status": "corrupt", "reason": EVIL} for i in range(60)],
+        "duplicates": [
+            {"paths": [EVIL, "b.jpg"], "kind": "exact", "across_splits": True, "labels_conflict": True}
+        ],
+        "sizes": [{"width": 150, "height": 100, "images": 70}],
+    }
+
+
+@pytest.fixture
+def pages(summary, audit, metrics) -> list[str]:
+    bad = [{"path": EVIL, "status": "corrupt", "error": EVIL}]
+    unsure = [{"path": EVIL, "label": EVIL, "confidence": 0.3}]
+    counted = {
+        "images": 3,
+        "ok": 2,
+        "bad": 1,
+        "labels": {EVIL: 2},
+        "root": EVIL,
+        "output": EVIL,
+        "model": EVIL,
+    }
+    return [
+        report.retrain_report(summary, audit, metrics, pictures(RETRAIN_PICTURES)),
+        report.explore_report(audit, pictures(["classes.png", "splits.png", "samples.png"])),
+        report.classify_report(counted, bad, unsure, pictures(["labels.png", "confidence.png"])),
+    ]
+
+
+def test_no_name_can_become_markup(pages):
+    for page in pages:
+        assert EVIL not in page
+        assert "&lt;img src=x onerror=alert(1)&gt;" in page
+        assert not Page(page).handlers
+        assert "script" not in Page(page).tags
+
+
+def test_a_page_loads_nothing_from_anywhere(pages):
+    for page in pages:
+        read = Page(page)
+        assert all(source.startswith("data:image/png;base64,") for source in read.sources)
+        assert all(link.startswith(("#", "data:")) for link in read.links)
+        assert not re.search(r"https?://|@import|url\(", page)
+
+
+def test_every_picture_is_in_the_page_once(summary, audit, metrics):
+    given = pictures(RETRAIN_PICTURES)
+    page = report.retrain_report(summary, audit, metrics, given)
+    assert sorted(Page(page).sources) == sorted(uri(picture) for picture in given.values())
+
+
+def test_the_verdict_comes_first_and_says_why(summary, audit, metrics):
+    page = report.retrain_report(summary, audit, metrics, {})
+    for earlier, later in (
+        ("cnn is the new champion", "84.5 %"),
+        ("84.5 %", "Better on"),
+        ("Better on", "<nav>"),
+    ):
+        assert page.index(earlier, page.index("<h1>")) < page.index(later, page.index("<h1>"))
+    assert "95 % interval 82.6 % to 86.2 %" in page
+
+
+def test_a_refused_model_is_called_refused(summary):
+    summary["champion"] |= {"promoted": False, "previous": "v1-cnn"}
+    page = report.retrain_report(summary, {}, {}, {})
+    assert "Refused" in page
+    assert "cnn was not promoted" in page
+    assert "The champion stays: v1-cnn" in page
+
+
+def test_long_lists_are_cut_and_say_so(audit):
+    page = report.explore_report(audit, {})
+    assert page.count("corrupt") == report.ROWS_SHOWN
+    assert "10 more; <code>audit.json</code> has all 60." in page
+
+
+def test_numbers_that_are_missing_are_dashes(summary, audit, metrics):
+    page = report.retrain_report(summary, audit, metrics, {})
+    assert "nan" not in page
+    assert report.percent(None) == report.percent(float("nan")) == report.number("") == "\N{EN DASH}"
+
+
+def test_every_page_stands_without_its_pieces():
+    for page in (
+        report.retrain_report({}, {}, {}, {}),
+        report.explore_report({}, {}),
+        report.classify_report({}, [], [], {}),
+    ):
+        assert page.rstrip().endswith("</html>")
+        assert "Undefined" not in page
+    assert "No model was judged" in report.summary_markdown({}, {}, {})
+
+
+def test_the_markdown_has_the_verdict_the_table_and_the_plots(summary, metrics):
+    given = pictures(RETRAIN_PICTURES)
+    text = report.summary_markdown(summary, metrics, given)
+    assert text.startswith("## cnn is the new champion\n")
+    assert "| cnn | 84.5 % | 82.6 % to 86.2 % | 0.841 | 5.0 % | 10,637,126 | 8 min 20 s |" in text
+    assert all(f"]({uri(picture)})" in text for picture in given.values())
+    assert EVIL not in text
+
+
+@pytest.mark.parametrize("name", ["a|b", "<b>", "`x`", "*x*", "__x__", "[x](y)", "# x", "a\nb", "http://x"])
+def test_names_mean_themselves_in_markdown(name):
+    escaped = report.plain(name)
+    assert not re.search(r"[|<>`*\[\]\n]|(?<!&)#|://|^_|_$", escaped)
+    assert report.plain("mobilenet_v2") == "mobilenet_v2"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "written"), [(4.25, "4.2 s"), (812.3, "13 min 32 s"), (7500, "2 h 05 min")]
+)
+def test_durations_read_naturally(seconds, written):
+    assert report.duration(seconds) == written
