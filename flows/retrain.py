@@ -13,7 +13,7 @@ from tasks.publishing import publish_report
 from tasks.registry import promote, register
 from tasks.settings import Gate, Images, MaxBadShare, Resume, Store, Training
 from tasks.shards import commit_shards, decode_part, plan_parts
-from tasks.training import Run, check_weights, train_model
+from tasks.training import Run, fetch_weights, locate_weights, train_model
 
 
 @flow(name="retrain", task_runner=ray_runner(), flow_run_name=run_title)
@@ -27,14 +27,16 @@ def retrain(
 ) -> Run:
     """Train, judge and perhaps promote the models on one folder of labelled images."""
     stages, run = Stages(), run_of(store, resume)
-    check_weights(training)
+    training = locate_weights(training)
     with stages.stage("list"):
         manifest = list_images(images, store, training.image_size, training.val_share)
         check_trainable(manifest)
+    weights = fetch_weights.submit(training)
     decoded = stages.parts("decode", decode_part.map(plan_parts(manifest)), manifest.files)
     with stages.stage("audit"):
         shards = commit_shards(manifest, decoded, max_bad_share)
         audit = audit_shards(shards)
+    weights.result()
     with remote_options(num_cpus=0):
         started = [train_model.submit(kind, shards, training, run) for kind in training.models]
     trained = [

@@ -23,7 +23,7 @@ def audit_shards(shards: Shards) -> str:
     url = storage.join(shards.dataset, "audit.json")
     if not storage.exists(url):
         rows = storage.read_table(index_url(shards.dataset)).to_pylist()
-        storage.write_json(url, audit(rows, shards.classes))
+        storage.write_json(url, audit(rows, shards.classes, shards.unlabelled))
     counts = storage.read_json(url)["counts"]
     log.info(
         "Audit: %s files, %s bad, %s sets of exact duplicates, %s training files left out as leaked",
@@ -32,7 +32,7 @@ def audit_shards(shards: Shards) -> str:
     return url
 
 
-def audit(rows: Sequence[Row], classes: Sequence[str]) -> dict[str, Any]:
+def audit(rows: Sequence[Row], classes: Sequence[str], unlabelled: int) -> dict[str, Any]:
     """The whole audit.json of the index rows of a dataset."""
     usable = [row for row in rows if row["status"] == "ok"]
     bad = [
@@ -46,7 +46,7 @@ def audit(rows: Sequence[Row], classes: Sequence[str]) -> dict[str, Any]:
             "files": len(rows),
             "ok": len(usable),
             "bad": len(bad),
-            "unlabelled": sum(row["split"] == "unlabelled" for row in rows),
+            "unlabelled": unlabelled,
             "duplicates": len(duplicates),
             "leaked": sum(row["split"] == "leaked" for row in usable),
         },
@@ -83,7 +83,7 @@ def exact_duplicates(rows: Sequence[Row]) -> list[dict[str, Any]]:
             "kind": "exact",
             "across_splits": len({"train" if row["split"] == "leaked" else row["split"] for row in group})
             > 1,
-            "labels_conflict": len({row["label"] for row in group} - {None}) > 1,
+            "labels_conflict": len({row["label"] for row in group}) > 1,
         }
         for group in groups.values()
         if len(group) > 1

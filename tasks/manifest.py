@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
 import pyarrow as pa
@@ -50,13 +50,14 @@ class Labelled:
 
 @dataclass(frozen=True)
 class Manifest:
-    """A listed folder, committed: one Parquet row group a part."""
+    """The labelled files of a folder, committed: one Parquet row group a part."""
 
     root: str
     dataset: str
     fingerprint: str
     classes: tuple[str, ...]
     files: int
+    unlabelled: int
     parts: int
     size_px: int
     val_share: float
@@ -68,16 +69,24 @@ def list_images(root: str, store: str, size_px: int, val_share: float) -> Manife
     root, store = storage.absolute(root), storage.absolute(store)
     storage.check_outside(root, store, "store")
     storage.check_writable(store, "store")
-    rows = [labelled(file) for file in list_files(root)]
-    classes = tuple(sorted({row.label for row in rows if row.label is not None}))
-    check_classes(root, rows, classes)
+    listed = [labelled(file) for file in list_files(root)]
+    rows = [row for row in listed if row.label is not None]
+    classes = tuple(sorted({str(row.label) for row in rows}))
+    check_classes(root, len(listed), classes)
     fingerprint = fingerprint_of(rows, size_px, val_share)
     dataset = storage.join(store, "datasets", fingerprint)
-    manifest = Manifest(root, dataset, fingerprint, classes, len(rows), 0, size_px, val_share)
     if not storage.exists(manifest_url(dataset)):
         write_manifest(manifest_url(dataset), cut(rows, previous_parts(store, size_px)))
-    log.info("Listed %s files of %s classes in %s", f"{len(rows):,}", len(classes), root)
-    return replace(manifest, parts=count_parts(manifest_url(dataset)))
+    unlabelled = len(listed) - len(rows)
+    log.info(
+        "Listed %s files of %s classes in %s, and %s unlabelled ones left out",
+        f"{len(rows):,}",
+        len(classes),
+        root,
+        f"{unlabelled:,}",
+    )
+    parts = count_parts(manifest_url(dataset))
+    return Manifest(root, dataset, fingerprint, classes, len(rows), unlabelled, parts, size_px, val_share)
 
 
 def manifest_url(dataset: str) -> str:
@@ -113,16 +122,17 @@ def labelled(file: FileEntry) -> Labelled:
     return Labelled(file, folders[0], "train")
 
 
-def check_classes(root: str, rows: Sequence[Labelled], classes: Sequence[str]) -> None:
+def check_classes(root: str, files: int, classes: Sequence[str]) -> None:
     """Raise InputError for a folder that has no class folders or one class only."""
     if not classes:
         raise InputError(
             "`images` must have one folder a class (`<class>/*.jpg` or `train/<class>/*.jpg`). "
-            f"Received {len(rows):,} files in no class folder: {root!r}."
+            f"Received {files:,} files in no class folder: {root!r}."
         )
     if len(classes) == 1:
         raise InputError(
-            f"`images` must have two classes or more, one folder each. Received only {classes[0]!r} in {root!r}."
+            "`images` must have two classes or more, one folder each. "
+            f"Received only {classes[0]!r} in {root!r}."
         )
 
 
@@ -135,11 +145,13 @@ def check_trainable(manifest: Manifest) -> None:
     if not found["test"]:
         raise InputError(
             "`images` must have a test split: put a share of each class, such as a fifth, into "
-            f"`test/<class>/` and the rest into `train/<class>/`. Received no test images in {manifest.root!r}."
+            "`test/<class>/` and the rest into `train/<class>/`. "
+            f"Received no test images in {manifest.root!r}."
         )
     if missing := sorted((found["val"] | found["test"]) - found["train"]):
         raise InputError(
-            f"Every class must have training images. Received none for {', '.join(missing)} in {manifest.root!r}."
+            "Every class must have training images. "
+            f"Received none for {', '.join(missing)} in {manifest.root!r}."
         )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
 from tasks import storage
 from tasks.errors import JobError
@@ -67,6 +68,24 @@ def build_mobilenet_v2(
     )
 
 
+def settle_batch_norm(model: keras.Model, images: np.ndarray) -> None:
+    """Set the statistics of every BatchNorm to those of `images`, uint8 [n, size_px, size_px, 3].
+
+    A base without pretrained statistics does not train without: its activations fade layer by layer.
+    Source: Kraehenbuehl et al. 2016, "Data-dependent Initializations of Convolutional Neural Networks".
+    """
+    norms = [
+        layer
+        for layer in model.get_layer(BASE_NAME).layers
+        if isinstance(layer, keras.layers.BatchNormalization)
+    ]
+    for layer in norms:
+        layer.trainable, layer.momentum = True, 0.0
+    model(images, training=True)
+    for layer in norms:
+        layer.trainable, layer.momentum = False, 0.99
+
+
 def build_head(classes: int, width: int, dropout: float) -> keras.Model:
     """What is trained on cached features float16 [batch, width]; its variables fit `mobilenet_v2`'s head."""
     layers = [keras.layers.Dropout(dropout), *head(classes)]
@@ -97,7 +116,7 @@ def load_base(size_px: int, weights: str) -> keras.Model:
     """Raises JobError when the weights cannot be downloaded or do not fit."""
     source = None if weights == "none" else weights
     if weights not in ("none", "imagenet"):
-        source = storage.local_copy(storage.absolute(weights))
+        source = storage.local_copy(weights)
     try:
         return keras.applications.MobileNetV2(
             input_shape=(size_px, size_px, 3), include_top=False, weights=source, name=BASE_NAME

@@ -205,7 +205,7 @@ def publish_artifacts(
 
 @task(cache_policy=NO_CACHE)
 def commit_predictions(job: Job, done: Sequence[PartDone], seconds: float) -> dict[str, Any]:
-    """Write summary, report and, last, _SUCCESS. Returns the summary; an earlier run's if that was complete."""
+    """Write summary, report and, last, _SUCCESS. Returns the summary, an earlier run's if complete."""
     summary_url, success = storage.join(job.output, "summary.json"), storage.join(job.output, "_SUCCESS")
     if storage.exists(success):
         summary = storage.read_json(summary_url)

@@ -93,12 +93,12 @@ def list_versions(store: str) -> list[dict[str, Any]]:
 
 
 def read_record(store: str, version: str) -> dict[str, Any]:
-    """A version's model.json; `champion` names the present champion. Raises InputError for no such version."""
+    """A version's model.json; `champion` names the present one. Raises InputError for no such version."""
     if version == "champion":
         version = champion(store) or ""
         if not version:
             raise InputError(
-                f"The store must have a champion: run `darkroom retrain` first, or `darkroom models promote`. "
+                "The store must have a champion: run `darkroom retrain` or `darkroom models promote` first. "
                 f"Received a store without one: {store!r}."
             )
     if not version or "/" in version or not storage.exists(models_url(store, version, "model.json")):
@@ -239,8 +239,9 @@ def earned(comparison: dict[str, Any]) -> tuple[bool, str]:
     """
     gained, lost = comparison["only_second"], comparison["only_first"]
     counts = (
-        f"on the same {comparison['images']:,} test images it gets {gained} right that the champion gets wrong "
-        f"and {lost} wrong that the champion gets right (exact McNemar p = {comparison['p_value']:.2g})"
+        f"on the same {comparison['images']:,} test images it gets {gained} right that the champion gets "
+        f"wrong and {lost} wrong that the champion gets right "
+        f"(exact McNemar p = {comparison['p_value']:.2g})"
     )
     if gained > lost:
         return True, f"better than the champion: {counts}"

@@ -61,6 +61,7 @@ class Shards:
     classes: tuple[str, ...]
     size_px: int
     counts: dict[str, int]
+    unlabelled: int
     bad: int
     decoded: int
     reused: int
@@ -232,6 +233,7 @@ def read_shards(manifest: Manifest, decoded: int) -> Shards:
         classes=manifest.classes,
         size_px=manifest.size_px,
         counts={split: usable.count(split) for split in ("train", "val", "test")},
+        unlabelled=manifest.unlabelled,
         bad=len(table) - len(usable),
         decoded=decoded,
         reused=len(table) - decoded,
@@ -258,7 +260,7 @@ def build_index(manifest: Manifest) -> pa.Table:
 
 
 def settle_splits(rows: Sequence[dict], val_share: float) -> list[str]:
-    """Give every row its final split: train, val, test, unlabelled, or `leaked`.
+    """Give every row its final split: train, val, test or `leaked`.
 
     A training file whose bytes also stand in test (or in a validation folder of the user's) is leaked:
     nothing trains on it. Where the user gave no validation split, train files whose content hash falls

@@ -17,9 +17,7 @@ from tasks.shards import Shards
 
 KEPT_CHECKPOINTS = 2  # the last may be half-written when a machine dies
 MAX_FAILURES = 3
-REPORT_SECONDS = (
-    "0.2"  # how long each epoch waits for Ray Train to take its report; 2 by default
-)
+REPORT_SECONDS = "0.2"  # how long each epoch waits for Ray Train to take its report; 2 by default
 
 
 @dataclass(frozen=True)
@@ -60,16 +58,29 @@ class TrainedModel:
         )
 
 
-def check_weights(training: Training) -> None:
-    """Raise InputError when MobileNetV2's weights are to come from a file that is not there."""
+def locate_weights(training: Training) -> Training:
+    """The training with its weights' path made absolute, since workers run in other folders.
+
+    Raises InputError when MobileNetV2 is to start from a file that is not there.
+    """
     if "mobilenet_v2" not in training.models or training.weights in ("imagenet", "none"):
-        return
+        return training
     weights = storage.absolute(training.weights)
     if not weights.endswith((".h5", ".keras")) or not storage.exists(weights):
         raise InputError(
             "`weights` must be imagenet, none or the path of an existing .h5 or .keras file. "
             f"Received: {training.weights!r}."
         )
+    return training.model_copy(update={"weights": weights})
+
+
+@task(cache_policy=NO_CACHE)
+def fetch_weights(training: Training) -> None:
+    """Load MobileNetV2's weights once, so that missing ones fail the run before anything is trained."""
+    from tasks import models
+
+    if "mobilenet_v2" in training.models and training.weights != "none":
+        models.load_base(training.image_size, training.weights)
 
 
 @task(cache_policy=NO_CACHE, task_run_name="train {kind}")

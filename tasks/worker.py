@@ -14,13 +14,15 @@ import numpy as np
 import ray.train
 
 from tasks import loop, models, storage
-from tasks.batches import CachedExamples, Examples, ImageExamples
+from tasks.batches import CachedExamples, Examples, ImageExamples, shuffled
 from tasks.features import cached_features
 from tasks.loop import FitState, Fitting, Plan
 from tasks.settings import Augmentation, ModelKind, Training
 from tasks.shards import Shards, Split
 from tasks.threads import use_granted_cpus
 from tasks.training import Run
+
+SETTLING_IMAGES = 128
 
 
 @dataclass(frozen=True)
@@ -76,13 +78,19 @@ def image_job(kind: ModelKind, shards: Shards, training: Training) -> Job:
     augmentation = training.cnn_augmentation if is_cnn else training.mobilenet_augmentation
     dropout = training.cnn_dropout if is_cnn else training.mobilenet_dropout
 
+    split = Split(shards, "train")
+    settling = split.take(shuffled(len(split), training.seed, 0)[:SETTLING_IMAGES])
+
     def whole() -> keras.Model:
         keras.utils.set_random_seed(training.seed)
-        return models.build(kind, len(shards.classes), shards.size_px, dropout, "none")
+        model = models.build(kind, len(shards.classes), shards.size_px, dropout, "none")
+        if not is_cnn:
+            models.settle_batch_norm(model, settling)
+        return model
 
     return Job(
         build=lambda: models.until(whole(), "logits"),
-        train=ImageExamples(Split(shards, "train"), augmentation, training.seed),
+        train=ImageExamples(split, augmentation, training.seed),
         val=ImageExamples(Split(shards, "val"), Augmentation(), training.seed),
         whole=whole,
         may_lower_precision=True,

@@ -1,0 +1,51 @@
+# Everything from a fresh clone: needs Python 3.11 or 3.12, git and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DONE := $(VENV)/.installed
+UV := $(shell sed -n 's/^uv==\([0-9.]*\).*/\1/p' requirements.lock)
+COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+
+.PHONY: setup demo test lint bench lock clean
+
+setup: $(DONE)
+
+$(DONE): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' \
+		|| { echo "Darkroom needs Python 3.11 or 3.12: make PYTHON=python3.12"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check uv==$(UV)
+	$(BIN)/uv pip sync --quiet --require-hashes --compile-bytecode requirements.lock
+	$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+demo: setup
+	rm -rf demo
+	$(BIN)/darkroom sample demo/images
+	@$(MAKE) --no-print-directory demo-retrain WEIGHTS=imagenet || { \
+		echo "Pretrained weights could not be had (see above): MobileNetV2 starts from random weights instead."; \
+		$(MAKE) --no-print-directory demo-retrain WEIGHTS=none; }
+	$(BIN)/darkroom classify --images demo/images/seg_pred --store demo/store --output demo/predictions
+
+.PHONY: demo-retrain
+demo-retrain:
+	$(BIN)/darkroom retrain --images demo/images --store demo/store --weights $(WEIGHTS) \
+		--epochs 12 --batch-size 32
+
+test: setup
+	$(BIN)/pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: setup
+	$(BIN)/python -m tests.bench
+
+lock: setup
+	$(COMPILE) --extra s3 --extra gcs --extra dev pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf $(VENV) demo .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,35 @@
+"""Real parts for all tests: one Prefect API, a Ray for those who ask, a small labelled dataset."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import ray
+from prefect.testing.utilities import prefect_test_harness
+
+from tasks.sample import draw_sample
+
+
+@pytest.fixture(scope="session")
+def prefect_api() -> Iterator[None]:
+    with prefect_test_harness(server_startup_timeout=120):
+        yield
+
+
+@pytest.fixture(autouse=True)
+def ray_is_left_shut_down() -> Iterator[None]:
+    yield
+    assert not ray.is_initialized(), "the test left Ray running"
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample dataset at 10 images a class: 55 to train on, 13 to test, awkward files among them."""
+    root = tmp_path_factory.mktemp("sample") / "images"
+    draw_sample(str(root), images_per_class=10, seed=0)
+    return root
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> str:
+    return str(tmp_path / "store")

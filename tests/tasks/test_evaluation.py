@@ -1,0 +1,104 @@
+"""Metrics against scikit-learn or a case worked out by hand."""
+
+import numpy as np
+import pytest
+from scipy.special import softmax
+from sklearn.metrics import log_loss as sklearn_log_loss
+
+from tasks.evaluation import (
+    accuracy_of,
+    compare,
+    confused_pairs,
+    expected_calibration_error,
+    fit_temperature,
+    judge,
+    learning,
+    log_loss,
+    mistakes,
+    scale_temperature,
+)
+
+
+def predictions(
+    rows: int = 4000, classes: int = 4, temperature: float = 1.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Labels, and probabilities that are right as often as they say when temperature is 1."""
+    random = np.random.default_rng(0)
+    logits = random.normal(0, 2, (rows, classes))
+    calibrated = softmax(logits, 1)
+    labels = np.array([random.choice(classes, p=row) for row in calibrated])
+    return labels, softmax(logits / temperature, 1).astype(np.float32)
+
+
+def test_wilson_interval_of_a_known_case():
+    labels = np.zeros(10, int)
+    probabilities = np.tile([0.9, 0.1], (10, 1))
+    probabilities[:2] = [0.1, 0.9]
+    found = accuracy_of(labels, probabilities)
+    assert found["accuracy"] == 0.8
+    assert (found["low"], found["high"]) == pytest.approx((0.4902, 0.9433), abs=1e-4)
+
+
+def test_calibration_error_of_a_case_worked_out_by_hand():
+    probabilities = np.array([[0.9, 0.1]] * 4 + [[0.6, 0.4]] * 4)
+    labels = np.array([0, 0, 0, 1, 0, 0, 1, 1])
+    assert expected_calibration_error(probabilities, labels) == pytest.approx(0.5 * 0.15 + 0.5 * 0.10)
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
+def test_temperature_scaling_undoes_over_and_underconfidence(temperature: float):
+    labels, probabilities = predictions(temperature=1 / temperature)
+    found = fit_temperature(probabilities, labels)
+    assert found == pytest.approx(temperature, rel=0.1)
+    scaled = scale_temperature(probabilities, found)
+    assert expected_calibration_error(scaled, labels) < 0.03
+    assert np.array_equal(scaled.argmax(1), probabilities.argmax(1))
+
+
+def test_log_loss_is_scikit_learns():
+    labels, probabilities = predictions()
+    assert log_loss(probabilities, labels) == pytest.approx(sklearn_log_loss(labels, probabilities), rel=1e-5)
+
+
+def test_exact_mcnemar_of_a_known_case():
+    first = np.array([True] * 10 + [False] * 2 + [True] * 5)
+    second = np.array([False] * 10 + [True] * 2 + [True] * 5)
+    found = compare(first, second)
+    assert (found["only_first"], found["only_second"], found["both_right"], found["neither"]) == (10, 2, 5, 0)
+    assert found["p_value"] == pytest.approx(2 * (1 + 12 + 66) / 2**12)
+    assert compare(first, first)["p_value"] == 1.0
+
+
+def test_confused_pairs_and_mistakes_name_the_worst_first():
+    table = np.array([[8, 2, 0], [5, 4, 1], [0, 0, 9]])
+    pairs = confused_pairs(table, ["a", "b", "c"])
+    assert [(pair["true"], pair["predicted"], pair["images"]) for pair in pairs] == [
+        ("b", "a", 5),
+        ("a", "b", 2),
+        ("b", "c", 1),
+    ]
+    probabilities = np.array([[0.6, 0.4], [0.99, 0.01], [0.2, 0.8]])
+    wrong = mistakes(["x", "y", "z"], np.array([1, 1, 1]), probabilities, ["a", "b"])
+    assert [row["path"] for row in wrong] == ["y", "x"]
+
+
+def history(*losses: tuple[float, float]) -> list[dict[str, float]]:
+    return [
+        {"epoch": epoch, "loss": loss, "val_loss": val, "accuracy": 0.9, "val_accuracy": 0.8}
+        for epoch, (loss, val) in enumerate(losses, 1)
+    ]
+
+
+def test_overfitting_is_named_where_validation_turned():
+    found = learning(history((1.0, 1.0), (0.6, 0.7), (0.3, 0.8), (0.1, 1.2)))
+    assert (found["best_epoch"], found["turned_at"]) == (2, 3)
+    assert "from epoch 3" in found["verdict"]
+    assert learning(history((1.0, 1.0), (0.6, 0.7), (0.5, 0.7)))["turned_at"] is None
+
+
+def test_judging_copes_with_a_class_that_test_lacks():
+    labels, probabilities = predictions(classes=3)
+    two = labels < 2
+    found = judge(["a", "b", "c"], labels, probabilities, labels[two], probabilities[two])
+    assert found["test"]["roc_auc"] is None
+    assert [row["support"] for row in found["per_class"]][2] == 0

@@ -1,0 +1,133 @@
+"""Decoded once, reused ever after; splits settle by content."""
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from tasks import storage
+from tasks.audit import audit_shards
+from tasks.errors import JobError
+from tasks.manifest import list_images
+from tasks.shards import (
+    Shards,
+    Split,
+    commit_shards,
+    decode_part,
+    index_url,
+    part_url,
+    plan_parts,
+    settle_splits,
+)
+
+SIZE = 32
+
+
+def decode_all(root: Path, store: str, max_bad_share: float = 0.5) -> Shards:
+    manifest = list_images.fn(str(root), store, SIZE, 0.2)
+    return commit_shards.fn(manifest, [decode_part.fn(part) for part in plan_parts(manifest)], max_bad_share)
+
+
+@pytest.fixture
+def images(sample: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(sample, tmp_path / "images"))
+
+
+def test_every_file_has_a_row_and_every_usable_one_its_pixels(images: Path, store: str):
+    shards = decode_all(images, store)
+    rows = storage.read_table(index_url(shards.dataset)).to_pylist()
+    assert [row["path"] for row in rows] == sorted(row["path"] for row in rows)
+    assert {row["status"] for row in rows} == {"ok", "corrupt"}
+    split = Split(shards, "train")
+    file = cv2.imread(str(images / split.paths[0]))
+    expected = cv2.resize(file, (SIZE, SIZE), interpolation=cv2.INTER_AREA)[:, :, ::-1]
+    assert np.array_equal(split.take(np.array([0]))[0], expected)
+
+
+def test_the_same_data_is_not_decoded_twice(images: Path, store: str):
+    first = decode_all(images, store)
+    second = decode_all(images, store)
+    assert (first.reused, second.decoded) == (0, 0)
+    assert first.fingerprint == second.fingerprint
+
+
+def test_new_files_alone_are_decoded(images: Path, store: str):
+    first = decode_all(images, store)
+    shutil.copy(
+        next((images / "seg_test/seg_test/sea").iterdir()), images / "seg_train/seg_train/sea/new.jpg"
+    )
+    second = decode_all(images, store)
+    assert (second.decoded, second.reused) == (1, first.decoded)
+    assert second.fingerprint != first.fingerprint
+    shutil.rmtree(first.dataset)
+    assert len(Split(second, "train").take(np.arange(5))) == 5
+
+
+def test_a_part_without_its_side_car_is_decoded_again(images: Path, store: str):
+    first = decode_all(images, store)
+    before = Split(first, "train").take(np.arange(5))
+    for name in ("_SUCCESS", "index.parquet"):
+        storage.remove(storage.join(first.dataset, name))
+    storage.remove(f"{part_url(first.dataset, 0)}.parquet")
+    storage.write_bytes(f"{part_url(first.dataset, 0)}.npy", b"half")
+    again = decode_all(images, store)
+    assert again.decoded == first.decoded
+    assert np.array_equal(Split(again, "train").take(np.arange(5)), before)
+
+
+def rows(contents: Sequence[str], split: str = "train") -> list[dict]:
+    return [{"sha256": text, "label": "a", "split": split, "status": "ok"} for text in contents]
+
+
+def hashes(count: int) -> list[str]:
+    random = np.random.default_rng(0)
+    return [random.bytes(32).hex() for _ in range(count)]
+
+
+def test_no_file_changes_side_when_others_arrive():
+    contents = hashes(2000)
+    few = settle_splits(rows(contents[:1000]), 0.1)
+    many = settle_splits(rows(contents), 0.1)
+    assert many[:1000] == few
+    assert many.count("val") == pytest.approx(200, abs=45)
+
+
+def test_a_copy_of_a_test_image_is_not_trained_on():
+    contents = hashes(10)
+    splits = settle_splits(rows(contents) + rows(contents[:2], "test"), 0.1)
+    assert splits[:2] == ["leaked", "leaked"]
+    assert "leaked" not in splits[2:]
+
+
+def test_a_users_own_validation_split_is_kept():
+    splits = settle_splits(rows(hashes(50)) + rows(["ff"] * 3, "val"), 0.5)
+    assert splits == ["train"] * 50 + ["val"] * 3
+
+
+def test_the_sample_is_audited_for_what_was_planted_in_it(images: Path, store: str):
+    audit = storage.read_json(audit_shards.fn(decode_all(images, store)))
+    assert [row["status"] for row in audit["bad"]] == ["corrupt"]
+    [duplicate] = audit["duplicates"]
+    assert duplicate["across_splits"]
+    assert audit["counts"]["leaked"] == 1
+    assert audit["counts"]["unlabelled"] == len(list((images / "seg_pred/seg_pred").iterdir())) + 1
+
+
+def test_too_many_bad_files_fail_the_job_and_are_listed(images: Path, store: str):
+    victim = images / "seg_train/seg_train/sea/broken.jpg"
+    victim.write_bytes(b"")
+    with pytest.raises(JobError, match=r"broken\.jpg"):
+        decode_all(images, store, max_bad_share=0.001)
+
+
+def test_a_file_that_vanished_since_listing_is_a_bad_row(images: Path, store: str):
+    manifest = list_images.fn(str(images), store, SIZE, 0.2)
+    os.remove(next((images / "seg_train/seg_train/sea").iterdir()))
+    done = [decode_part.fn(part) for part in plan_parts(manifest)]
+    commit_shards.fn(manifest, done, 0.5)
+    rows = storage.read_table(index_url(manifest.dataset)).to_pylist()
+    assert [row["status"] for row in rows].count("unreadable") == 1

@@ -1,0 +1,68 @@
+"""A file is there whole or not at all, and of racing writers one wins."""
+
+import multiprocessing
+import os
+from pathlib import Path
+
+import pytest
+
+from tasks import storage
+from tasks.errors import InputError
+
+
+def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path):
+    url = str(tmp_path / "folder" / "file")
+    storage.write_bytes(url, b"old")
+    with pytest.raises(RuntimeError), storage.committing(url) as path:
+        Path(path).write_bytes(b"half of the n")
+        raise RuntimeError("killed")
+    assert storage.read_bytes(url) == b"old"
+    assert os.listdir(tmp_path / "folder") == ["file"]
+
+
+def _race(url: str, me: int, start, wins) -> None:
+    start.wait()
+    if storage.create_json(url, {"winner": me}):
+        wins.append(me)
+
+
+def test_of_racing_creators_exactly_one_wins(tmp_path: Path):
+    context = multiprocessing.get_context("fork")
+    with context.Manager() as manager:
+        for turn in range(5):
+            url, wins, start = str(tmp_path / f"{turn}.json"), manager.list(), context.Event()
+            racers = [context.Process(target=_race, args=(url, me, start, wins)) for me in range(6)]
+            for racer in racers:
+                racer.start()
+            start.set()
+            for racer in racers:
+                racer.join()
+            assert [storage.read_json(url)["winner"]] == list(wins)
+
+
+def test_walking_skips_hidden_files_and_marks_changes(tmp_path: Path):
+    (tmp_path / "a" / ".git").mkdir(parents=True)
+    for name in ("a/1.jpg", "a/.DS_Store", "a/.git/x", "2.jpg"):
+        (tmp_path / name).write_bytes(b"x")
+    first = {file.path: file for file in storage.walk(str(tmp_path))}
+    assert set(first) == {"a/1.jpg", "2.jpg"}
+    os.utime(tmp_path / "2.jpg", (1, 1))
+    second = {file.path: file for file in storage.walk(str(tmp_path))}
+    assert second["2.jpg"] != first["2.jpg"]
+    assert second["a/1.jpg"] == first["a/1.jpg"]
+
+
+def test_reading_ahead_keeps_order_and_hands_errors_over(tmp_path: Path):
+    urls = []
+    for number in range(200):
+        urls.append(str(tmp_path / str(number)))
+        if number != 100:
+            Path(urls[-1]).write_bytes(str(number).encode())
+    found = list(storage.read_ahead(urls))
+    assert isinstance(found[100], FileNotFoundError)
+    assert found[:100] + found[101:] == [str(n).encode() for n in range(200) if n != 100]
+
+
+def test_an_unknown_scheme_is_refused_in_words():
+    with pytest.raises(InputError, match="scheme"):
+        storage.exists("nonsense://bucket/x")
