@@ -24,6 +24,7 @@ from tasks.sample import draw_sample
 from tasks.settings import Format, Gate, Training
 
 DONE, FAILED, BAD_ARGUMENTS = 0, 1, 2
+WIDE = 160  # columns for a table that goes to a file or a pipe
 
 app = App(name="darkroom", help="Keep an image classifier fresh and classify folders of images in bulk.")
 models = App(name="models", help="Look at the store's model versions and choose the champion.")
@@ -129,7 +130,7 @@ def list_models(*, store: str = "store") -> None:
             f"{test['low']:.3f}-{test['high']:.3f}",
             record["dataset"],
         )
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else WIDE).print(table)
 
 
 @models.command

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from tasks.errors import InputError
 from tasks.scenes import SCENES, draw_scene
 
 SIZE_PX = 150
@@ -37,7 +38,7 @@ def draw_sample(root: str, images_per_class: int = 120, seed: int = 0) -> Sample
     broken or odd on purpose; they come on top of `images_per_class`.
     """
     if images_per_class < 5:
-        raise ValueError(f"`images_per_class` must be 5 or more. Received: {images_per_class}.")
+        raise InputError(f"`images_per_class` must be 5 or more. Received: {images_per_class}.")
     folder = Path(root)
     empty(folder)
     awkward = awkward_files(seed)
@@ -69,7 +70,7 @@ def empty(folder: Path) -> None:
             if (folder / split).exists():
                 shutil.rmtree(folder / split)
     elif folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise FileExistsError(
+        raise InputError(
             f"`root` must be a new or empty folder, or an earlier sample (it holds {LIST}). "
             f"Received: '{folder}'. Name another folder, or empty this one first."
         )

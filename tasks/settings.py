@@ -48,7 +48,7 @@ class Training(BaseModel):
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="Arithmetic of the training; auto measures which is fastest here."
     )
-    cnn_learning_rate: float = Field(1e-3, gt=0, description="Peak learning rate of the CNN.")
+    cnn_learning_rate: float = Field(2e-3, gt=0, description="Peak learning rate of the CNN.")
     cnn_dropout: float = Field(0.5, ge=0, lt=1, description="Dropout of the CNN.")
     cnn_augmentation: Augmentation = Field(
         Augmentation(flip=True, shift=0.1), description="How the CNN's training images are varied."

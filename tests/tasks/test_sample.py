@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from tasks.errors import InputError
 from tasks.sample import CLASSES, Sample, draw_sample
 
 
@@ -95,7 +96,7 @@ def test_an_earlier_sample_is_redrawn_in_place(root: Path, tmp_path: Path):
 
 def test_a_folder_with_other_files_is_left_alone(tmp_path: Path):
     (tmp_path / "holiday.jpg").write_bytes(b"precious")
-    with pytest.raises(FileExistsError, match=r"Received: '.+'\. Name another folder"):
+    with pytest.raises(InputError, match=r"Received: '.+'\. Name another folder"):
         draw_sample(str(tmp_path))
     assert contents(tmp_path) == {"holiday.jpg": b"precious"}
 
