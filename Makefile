@@ -23,15 +23,11 @@ $(DONE): requirements.lock pyproject.toml
 demo: setup
 	rm -rf demo
 	$(BIN)/darkroom sample demo/images
-	@$(MAKE) --no-print-directory demo-retrain WEIGHTS=imagenet || { \
-		echo "Pretrained weights could not be had (see above): MobileNetV2 starts from random weights instead."; \
-		$(MAKE) --no-print-directory demo-retrain WEIGHTS=none; }
+	@weights=imagenet; \
+	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -c 'from tasks.models import load_base; load_base(150, "imagenet")' 2>/dev/null \
+		|| { weights=none; echo "Pretrained weights cannot be downloaded here: MobileNetV2 starts from random weights."; }; \
+	set -x; $(BIN)/darkroom retrain --images demo/images --store demo/store --weights $$weights --epochs 12 --batch-size 32
 	$(BIN)/darkroom classify --images demo/images/seg_pred --store demo/store --output demo/predictions
-
-.PHONY: demo-retrain
-demo-retrain:
-	$(BIN)/darkroom retrain --images demo/images --store demo/store --weights $(WEIGHTS) \
-		--epochs 12 --batch-size 32
 
 test: setup
 	$(BIN)/pytest

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, CycloptsError, Parameter
+from prefect.exceptions import ParameterTypeError
 from prefect.logging.configuration import setup_logging
 from prefect.logging.handlers import APILogHandler, PrefectConsoleHandler
 from pydantic import ValidationError
@@ -170,8 +171,14 @@ def run(arguments: Sequence[str]) -> int:
     except (InputError, JobError) as error:
         print(f"darkroom: {error}", file=sys.stderr)
         return BAD_ARGUMENTS if isinstance(error, InputError) else FAILED
+    except ParameterTypeError as error:
+        print(f"darkroom: {' '.join(str(error).split())}", file=sys.stderr)
+        return BAD_ARGUMENTS
     except KeyboardInterrupt:
-        print("darkroom: interrupted; the same command goes on where it stopped", file=sys.stderr)
+        print(
+            "darkroom: interrupted; the same command goes on where it stopped (retrain: add --resume RUN)",
+            file=sys.stderr,
+        )
         return FAILED
     except Exception:
         traceback.print_exc()

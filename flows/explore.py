@@ -6,10 +6,11 @@ from flows.naming import run_of, run_title
 from flows.progress import Stages
 from flows.runtime import ray_runner
 from tasks.audit import audit_shards
+from tasks.dataset import commit_shards
 from tasks.manifest import list_images
 from tasks.publishing import publish_exploration
 from tasks.settings import Images, MaxBadShare, Store, Training
-from tasks.shards import commit_shards, decode_part, plan_parts
+from tasks.shards import decode_part, plan_parts
 
 
 @flow(name="explore", task_runner=ray_runner(), flow_run_name=run_title)

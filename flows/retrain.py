@@ -7,13 +7,14 @@ from flows.naming import run_of, run_title
 from flows.progress import Stages
 from flows.runtime import ray_runner
 from tasks.audit import audit_shards
+from tasks.dataset import check_splits, commit_shards
 from tasks.evaluation import evaluate_model
 from tasks.manifest import check_trainable, list_images
 from tasks.publishing import publish_report
 from tasks.registry import promote, register
 from tasks.settings import Gate, Images, MaxBadShare, Resume, Store, Training
-from tasks.shards import commit_shards, decode_part, plan_parts
-from tasks.training import Run, fetch_weights, locate_weights, train_model
+from tasks.shards import decode_part, plan_parts
+from tasks.training import Run, fetch_weights, locate_weights, open_run, train_model
 
 
 @flow(name="retrain", task_runner=ray_runner(), flow_run_name=run_title)
@@ -36,6 +37,8 @@ def retrain(
     with stages.stage("audit"):
         shards = commit_shards(manifest, decoded, max_bad_share)
         audit = audit_shards(shards)
+    check_splits(shards)
+    open_run(run, shards, training)
     weights.result()
     with remote_options(num_cpus=0):
         started = [train_model.submit(kind, shards, training, run) for kind in training.models]
@@ -47,5 +50,5 @@ def retrain(
     for model, evaluation in zip(trained, judged, strict=True):
         register(model, evaluation, shards)
     [verdict] = stages.results("promote", [promote.submit(judged, shards, run, gate)])
-    publish_report(run, shards, audit, training, trained, judged, verdict, stages.seconds)
+    publish_report(run, shards, audit, training, trained, judged, verdict, stages.started, stages.seconds)
     return run

@@ -9,7 +9,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
-from tasks.shards import Shards, index_url
+from tasks.dataset import Shards, index_url
 
 log = logging.getLogger("darkroom")
 
@@ -19,12 +19,12 @@ SIZES_SHOWN = 20
 
 @task(cache_policy=NO_CACHE)
 def audit_shards(shards: Shards) -> str:
-    """Write audit.json beside the dataset, unless it is there. Returns its URL."""
+    """Write audit.json beside the dataset. Returns its URL."""
     url = storage.join(shards.dataset, "audit.json")
-    if not storage.exists(url):
-        rows = storage.read_table(index_url(shards.dataset)).to_pylist()
-        storage.write_json(url, audit(rows, shards.classes, shards.unlabelled))
-    counts = storage.read_json(url)["counts"]
+    rows = storage.read_table(index_url(shards.dataset)).to_pylist()
+    found = audit(rows, shards.classes, shards.unlabelled)
+    storage.write_json(url, found)
+    counts = found["counts"]
     log.info(
         "Audit: %s files, %s bad, %s sets of exact duplicates, %s training files left out as leaked",
         *(f"{counts[name]:,}" for name in ("files", "bad", "duplicates", "leaked")),

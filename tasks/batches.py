@@ -2,15 +2,15 @@
 
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 import cv2
 import numpy as np
 
+from tasks.dataset import Split
 from tasks.settings import Augmentation
-from tasks.shards import Split
 
 AHEAD = 3
 T = TypeVar("T")
@@ -46,16 +46,35 @@ class ImageExamples:
         return augment(images, uniform(self._seed, epoch, indices, 4), self._augmentation)
 
 
-class CachedExamples:
-    """Features [views, rows, width] computed once; every epoch draws one view of each row."""
+class CachedRows:
+    """Arrays [views, rows, ...] laid end to end along their rows, gathered without joining them in memory.
 
-    def __init__(self, features: np.ndarray, labels: np.ndarray, seed: int):
+    bounds: the first row of each array, and the number of rows at the end.
+    """
+
+    def __init__(self, parts: Sequence[np.ndarray], bounds: np.ndarray):
+        self.views = len(parts[0])
+        self._parts, self._bounds = parts, bounds
+
+    def take(self, views: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        out = np.empty((len(rows), *self._parts[0].shape[2:]), self._parts[0].dtype)
+        holders = np.searchsorted(self._bounds, rows, side="right") - 1
+        for number, part in enumerate(self._parts):
+            here = holders == number
+            out[here] = part[views[here], rows[here] - self._bounds[number]]
+        return out
+
+
+class CachedExamples:
+    """What a frozen base said of each image, computed once; every epoch draws one view of each."""
+
+    def __init__(self, cached: CachedRows, labels: np.ndarray, seed: int):
         self.labels = labels
-        self._features, self._seed = features, seed
+        self._cached, self._seed = cached, seed
 
     def gather(self, indices: np.ndarray, epoch: int) -> np.ndarray:
-        views = (uniform(self._seed, epoch, indices, 1)[:, 0] * len(self._features)).astype(np.int64)
-        return self._features[views, indices]
+        views = uniform(self._seed, epoch, indices, 1)[:, 0] * self._cached.views
+        return self._cached.take(views.astype(np.int64), indices)
 
 
 def uniform(seed: int, epoch: int, indices: np.ndarray, draws: int) -> np.ndarray:

@@ -1,6 +1,7 @@
-"""Frozen MobileNetV2 features, computed once for each image and view. Imported by workers only."""
+"""What a frozen base says of each image and view, computed once. Imported by workers only."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 
 import keras
 import numpy as np
@@ -9,64 +10,78 @@ import ray.train.collective
 import tensorflow as tf
 
 from tasks import storage
-from tasks.batches import ahead, augment, uniform
+from tasks.batches import CachedRows, ahead, augment, uniform
+from tasks.dataset import Split
 from tasks.settings import Augmentation
-from tasks.shards import Split
 
 BATCH = 64
 
 
-def cached_features(
-    base: keras.Model, split: Split, views: int, augmentation: Augmentation, seed: int, url: str
-) -> np.ndarray:
-    """Features float16 [views, images, width] of a split, memory-mapped from `url`.
+def cached_outputs(
+    frozen: keras.Model,
+    split: Split,
+    views: int,
+    augmentation: Augmentation,
+    seed: int,
+    urls: Sequence[str],
+) -> list[CachedRows]:
+    """One float16 array [views, images, ...] for each output of `frozen`, memory-mapped from `urls`.
 
     View 0 is the image itself, the others are drawn from the seed. Every worker computes its share of
     the rows and reads the others' once all are there; what an interrupted run left is taken over.
     """
-    rank, workers = ray.train.get_context().get_world_rank(), ray.train.get_context().get_world_size()
+    context = ray.train.get_context()
+    rank, workers = context.get_world_rank(), context.get_world_size()
     bounds = np.linspace(0, len(split), workers + 1).astype(int)
-    places = [f"{url}-{worker + 1}-of-{workers}.npy" for worker in range(workers)]
-    if not storage.exists(places[rank]):
+    places = [[f"{url}-{worker + 1}-of-{workers}.npy" for worker in range(workers)] for url in urls]
+    mine = [place[rank] for place in places]
+    if not all(storage.exists(place) for place in mine):
         rows = np.arange(bounds[rank], bounds[rank + 1])
-        with storage.committing(places[rank]) as path:
-            _compute(base, split, rows, views, augmentation, seed, path)
+        _compute(frozen, split, rows, views, augmentation, seed, mine)
     ray.train.collective.barrier()
-    return _joined(places)
+    return [
+        CachedRows([np.load(storage.local_copy(part), mmap_mode="r") for part in place], bounds)
+        for place in places
+    ]
 
 
 def _compute(
-    base: keras.Model,
+    frozen: keras.Model,
     split: Split,
     rows: np.ndarray,
     views: int,
     augmentation: Augmentation,
     seed: int,
-    path: str,
+    urls: Sequence[str],
 ) -> None:
-    """Write float16 [views, rows, width] to `path`, the batches of one shape so that one graph serves."""
-    forward = tf.function(lambda images: base(images, training=False))
-    out = np.lib.format.open_memmap(
-        path, mode="w+", dtype=np.float16, shape=(views, len(rows), base.output_shape[-1])
-    )
-    work = [(view, start) for view in range(views) for start in range(0, len(rows), BATCH)]
+    """Write each output of `frozen` as float16 [views, rows, ...], in batches of one shape."""
+    forward = tf.function(lambda images: frozen(images, training=False))
+    with ExitStack() as stack:
+        outs = [
+            np.lib.format.open_memmap(
+                stack.enter_context(storage.committing(url)),
+                mode="w+",
+                dtype=np.float16,
+                shape=(views, len(rows), *output.shape[1:]),
+            )
+            for url, output in zip(urls, frozen.outputs, strict=True)
+        ]
+        for view, start, images, count in ahead(lambda: _views(split, rows, views, augmentation, seed)):
+            outputs = forward(tf.constant(images))
+            for out, values in zip(outs, outputs, strict=True):
+                out[view, start : start + count] = values.numpy()[:count]
+        for out in outs:
+            out.flush()
 
-    def batches() -> Iterator[tuple[int, int, int, np.ndarray]]:
-        for view, start in work:
+
+def _views(
+    split: Split, rows: np.ndarray, views: int, augmentation: Augmentation, seed: int
+) -> Iterator[tuple[int, int, np.ndarray, int]]:
+    """Yield view, first row, images uint8 [BATCH, size, size, 3] and how many of them count."""
+    for view in range(views):
+        for start in range(0, len(rows), BATCH):
             indices = rows[start : start + BATCH]
             images = split.take(np.resize(indices, BATCH))
             if view:
-                draws = uniform(seed, view, indices, 4)
-                images[: len(indices)] = augment(images[: len(indices)], draws, augmentation)
-            yield view, start, len(indices), images
-
-    for view, start, count, images in ahead(batches):
-        out[view, start : start + count] = forward(tf.constant(images)).numpy()[:count]
-    out.flush()
-
-
-def _joined(places: Sequence[str]) -> np.ndarray:
-    parts = [np.load(storage.local_copy(place), mmap_mode="r") for place in places]
-    if len(parts) == 1:
-        return parts[0]
-    return np.concatenate(parts, axis=1)
+                images = augment(images, uniform(seed, view, np.resize(indices, BATCH), 4), augmentation)
+            yield view, start, images, len(indices)

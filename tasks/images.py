@@ -1,11 +1,15 @@
 """Bytes to checked RGB uint8: the only decoder in the project, for training and for classification."""
 
 import io
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
+
+from tasks import storage
+from tasks.storage import FileEntry
 
 MAX_PIXELS = 2 * 89_478_485  # where Pillow refuses as well: a decompression bomb
 MAX_BYTES = 200_000_000
@@ -47,6 +51,18 @@ class Header:
     alpha: bool
 
 
+def read_images(root: str, files: Sequence[FileEntry]) -> Iterator[bytes | ImageError]:
+    """Yield the bytes of each file in order, or why it cannot be had; files over the limit are not read."""
+    contents = storage.read_ahead(root, [file for file in files if file.bytes <= MAX_BYTES])
+    for file in files:
+        content = _too_large(file.bytes) if file.bytes > MAX_BYTES else next(contents)
+        yield ImageError("unreadable", str(content)) if isinstance(content, OSError) else content
+
+
+def _too_large(size: int) -> ImageError:
+    return ImageError("too_large", f"{size:,} bytes, the limit is {MAX_BYTES:,}")
+
+
 def decode(data: bytes, size_px: int) -> Decoded:
     """Decode one image file to RGB uint8 [size_px, size_px, 3], squeezed to the square.
 
@@ -73,7 +89,7 @@ def read_header(data: bytes) -> Header:
     if not data:
         raise ImageError("corrupt", "the file is empty")
     if len(data) > MAX_BYTES:
-        raise ImageError("too_large", f"{len(data):,} bytes, the limit is {MAX_BYTES:,}")
+        raise _too_large(len(data))
     try:
         with Image.open(io.BytesIO(data)) as image:
             width, height = image.size
@@ -111,7 +127,11 @@ def _pixels(data: bytes, header: Header, size_px: int) -> np.ndarray:
         raise ImageError("corrupt", f"does not decode: {error.err}") from error
     if pixels is None:
         raise ImageError("corrupt", "does not decode")
-    return _eight_bits(pixels)
+    pixels = _eight_bits(pixels)
+    if header.alpha and pixels.shape[2] != 4:  # OpenCV drops a transparent grey level or colour of PNG
+        with Image.open(io.BytesIO(data)) as image:
+            pixels = cv2.cvtColor(np.asarray(image.convert("RGBA")), cv2.COLOR_RGBA2BGRA)
+    return pixels
 
 
 def _check_complete(data: bytes, header: Header) -> None:
@@ -172,8 +192,6 @@ def resize_all(images: np.ndarray, size_px: int) -> np.ndarray:
 
 
 def _over_white(pixels: np.ndarray) -> np.ndarray:
-    if pixels.shape[2] != 4:
-        return pixels
     alpha = pixels[:, :, 3:].astype(np.float32) / 255.0
     return np.rint(pixels[:, :, :3] * alpha + 255.0 * (1.0 - alpha)).astype(np.uint8)
 

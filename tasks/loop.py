@@ -7,11 +7,15 @@ from typing import Any
 
 import keras
 import numpy as np
+import ray.train.collective
 import tensorflow as tf
 
 from tasks.batches import Batch, Examples, ahead, epoch_batches, shuffled
+from tasks.errors import JobError
+from tasks.settings import Training
 
 TRIAL_STEPS = 3
+PRECISIONS = ("float32", "bfloat16")  # what auto tries; float16 needs loss scaling and is for those who ask
 
 
 @dataclass(frozen=True)
@@ -21,8 +25,7 @@ class Plan:
     epochs: int
     batch_size: int
     learning_rate: float
-    patience: int
-    seed: int
+    training: Training
     shard: int
     shards: int
 
@@ -40,9 +43,13 @@ class FitState:
     def best_epoch(self) -> int:
         return int(min(self.history, key=lambda row: row["val_loss"])["epoch"]) if self.history else 0
 
+    @property
+    def best_loss(self) -> float:
+        return min((row["val_loss"] for row in self.history), default=float("inf"))
+
     def finished(self, plan: Plan) -> bool:
         epoch = len(self.history)
-        return epoch >= plan.epochs or epoch - self.best_epoch >= plan.patience
+        return epoch >= plan.epochs or epoch - self.best_epoch >= plan.training.patience
 
 
 def strategy_here(workers: int) -> tf.distribute.Strategy:
@@ -61,7 +68,12 @@ class Fitting:
     """A model in training: variables, optimizer and compiled steps under one strategy."""
 
     def __init__(
-        self, build: Callable[[], keras.Model], strategy: tf.distribute.Strategy, plan: Plan, rows: int
+        self,
+        build: Callable[[], keras.Model],
+        strategy: tf.distribute.Strategy,
+        plan: Plan,
+        rows: int,
+        precision: str,
     ):
         self.strategy = strategy
         self.plan = plan
@@ -69,7 +81,9 @@ class Fitting:
         with strategy.scope():
             self.model = build()
             schedule = keras.optimizers.schedules.CosineDecay(plan.learning_rate, plan.epochs * self.steps)
-            self.optimizer = keras.optimizers.Adam(schedule)
+            self.optimizer: keras.optimizers.Optimizer = keras.optimizers.Adam(schedule)
+            if precision == "float16":
+                self.optimizer = keras.optimizers.LossScaleOptimizer(self.optimizer)
             self.optimizer.build(self.model.trainable_variables)
         self._train = tf.function(self._train_step)
         self._judge = tf.function(self._judge_step)
@@ -77,7 +91,7 @@ class Fitting:
     def run_epoch(self, examples: Examples, epoch: int, training: bool) -> tuple[float, float]:
         """Walk all examples once, training on them or not. Returns mean loss and accuracy, exact."""
         rows = len(examples.labels)
-        order = shuffled(rows, self.plan.seed, epoch) if training else np.arange(rows)
+        order = shuffled(rows, self.plan.training.seed, epoch) if training else np.arange(rows)
         step = self._train if training else self._judge
         plan = self.plan
         totals = [
@@ -113,7 +127,7 @@ class Fitting:
             with tf.GradientTape() as tape:
                 logits = self.model(inputs, training=True)
                 loss = tf.reduce_sum(cross_entropy(labels, logits) * weights)
-                scaled = loss * scale
+                scaled = self.optimizer.scale_loss(loss * scale)
             variables = [variable.value for variable in self.model.trainable_variables]
             self.optimizer.apply(tape.gradient(scaled, variables), self.model.trainable_variables)
             return loss, count_right(labels, logits, weights)
@@ -163,6 +177,11 @@ def fit(
         loss, accuracy = fitting.run_epoch(train, epoch, training=True)
         seconds = time.monotonic() - started
         val_loss, val_accuracy = fitting.run_epoch(val, 0, training=False)
+        if not np.isfinite(val_loss):
+            raise JobError(
+                f"Training diverged in epoch {epoch}: the validation loss is {val_loss}. "
+                "Try a lower learning rate."
+            )
         state.history.append(
             {
                 "epoch": epoch,
@@ -177,7 +196,7 @@ def fit(
         )
         fitting.save_to(state)
         if state.best_epoch == epoch:
-            state.best = state.variables
+            state.best = fitting.model.get_weights()
         on_epoch(state)
     return state
 
@@ -200,9 +219,9 @@ def choose_precision(
     """Set and return the precision to train in; `auto` times a few steps of each on this very device."""
     chosen = asked
     if asked == "auto":
-        chosen = min(
-            ("float32", "bfloat16"), key=lambda name: _step_seconds(name, build, strategy, plan, train)
-        )
+        chosen = min(PRECISIONS, key=lambda name: _step_seconds(name, build, strategy, plan, train))
+    if plan.shards > 1:
+        chosen = ray.train.collective.broadcast_from_rank_zero(chosen)
     set_precision(chosen)
     return chosen
 
@@ -220,7 +239,7 @@ def _step_seconds(
 ) -> float:
     """Seconds of the fastest of a few steps after the one that compiles."""
     set_precision(precision)
-    fitting = Fitting(build, strategy, plan, len(train.labels))
+    fitting = Fitting(build, strategy, plan, len(train.labels), precision)
     order = np.arange(min(plan.batch_size, len(train.labels)))
     batch = fitting._per_replica(
         next(epoch_batches(train, order, 0, plan.batch_size, plan.shard, plan.shards))

@@ -67,9 +67,9 @@ class Manifest:
 def list_images(root: str, store: str, size_px: int, val_share: float) -> Manifest:
     """List a folder of labelled images and commit its manifest to the store."""
     root, store = storage.absolute(root), storage.absolute(store)
-    storage.check_outside(root, store, "store")
+    storage.check_apart(root, store, "store")
     storage.check_writable(store, "store")
-    listed = [labelled(file) for file in list_files(root)]
+    listed = label_all(list_files(root))
     rows = [row for row in listed if row.label is not None]
     classes = tuple(sorted({str(row.label) for row in rows}))
     check_classes(root, len(listed), classes)
@@ -102,24 +102,35 @@ def list_files(root: str) -> list[FileEntry]:
     return files
 
 
-def labelled(file: FileEntry) -> Labelled:
-    """Read label and split off the folders of a path.
+def label_all(files: Sequence[FileEntry]) -> list[Labelled]:
+    """Read label and split off the folders of each path.
 
-    Understood: `<class>/*`, `train|val|test/<class>/*`, Kaggle's doubled `seg_train/seg_train/<class>/*`,
-    all below any parents such as `archive/`. A file in a `pred` folder or in no class folder is unlabelled.
+    Understood: `train|val|test/<class>/*` and Kaggle's doubled `seg_train/seg_train/<class>/*` below any
+    parents such as `archive/`; where there is no such folder, `<class>/*`, all of it training images.
+    A file in a `pred` folder or in no class folder is unlabelled.
     """
+    rows = [_in_split_folder(file) for file in files]
+    if any(row.label is not None for row in rows):
+        return rows
+    return [_in_class_folder(row) for row in rows]
+
+
+def _in_split_folder(file: FileEntry) -> Labelled:
     folders = file.path.split("/")[:-1]
     for depth, folder in enumerate(folders):
         if split := SPLITS.get(folder.lower().removeprefix("seg_")):
             below = folders[depth + 1 :]
             if below[:1] == [folder]:
                 below = below[1:]
-            if split == "unlabelled" or not below:
-                return Labelled(file, None, "unlabelled")
-            return Labelled(file, below[0], split)
-    if not folders:
-        return Labelled(file, None, "unlabelled")
-    return Labelled(file, folders[0], "train")
+            if split != "unlabelled" and below:
+                return Labelled(file, below[0], split)
+            return Labelled(file, None, split)
+    return Labelled(file, None, "")
+
+
+def _in_class_folder(row: Labelled) -> Labelled:
+    folder, _, rest = row.file.path.partition("/")
+    return Labelled(row.file, folder, "train") if rest and not row.split else row
 
 
 def check_classes(root: str, files: int, classes: Sequence[str]) -> None:

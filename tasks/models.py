@@ -10,6 +10,7 @@ from tasks import storage
 from tasks.errors import JobError
 
 BASE_NAME = "mobilenet_v2"
+FREEZE_LAYER = "block_12_add"  # blocks 13 to 16 and the last convolution are fine-tuned above it
 
 
 def build(kind: str, classes: int, size_px: int, dropout: float, weights: str) -> keras.Model:
@@ -89,6 +90,36 @@ def settle_batch_norm(model: keras.Model, images: np.ndarray) -> None:
         layer.trainable, layer.momentum = False, 0.99
 
 
+def frozen_part(whole: keras.Model, activations: bool) -> keras.Model:
+    """What stays as it is in `mobilenet_v2`: images to pooled features, float [batch, 1280].
+
+    activations: also give what stands at FREEZE_LAYER, float [batch, 10, 10, 96] at 150 px; in float16
+    that is smaller than the picture.
+    """
+    base = whole.get_layer(BASE_NAME)
+    rescaling = next(layer for layer in whole.layers if isinstance(layer, keras.layers.Rescaling))
+    images = keras.Input(whole.input_shape[1:], dtype="uint8")
+    both = keras.Model(base.input, [base.output, base.get_layer(FREEZE_LAYER).output])
+    top, middle = both(rescaling(images))
+    features = keras.layers.GlobalAveragePooling2D()(top)
+    return keras.Model(images, [features, middle] if activations else [features])
+
+
+def build_tail(whole: keras.Model) -> keras.Model:
+    """What fine-tuning trains: activations at FREEZE_LAYER to logits, sharing the variables of `whole`.
+
+    Every BatchNorm in it stays in inference mode.
+    """
+    base = whole.get_layer(BASE_NAME)
+    blocks = keras.Model(base.get_layer(FREEZE_LAYER).output, base.output, name="blocks")
+    blocks.trainable = True
+    for layer in blocks.layers:
+        layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
+    inputs = keras.Input(blocks.input_shape[1:], dtype="float16", name="activations")
+    after = whole.layers[whole.layers.index(base) + 1 : -1]
+    return chain(inputs, [blocks, *after], "tail")
+
+
 def build_head(classes: int, width: int, dropout: float) -> keras.Model:
     """What is trained on cached features float16 [batch, width]; its variables fit `mobilenet_v2`'s head."""
     layers = [keras.layers.Dropout(dropout), *head(classes)]
@@ -112,7 +143,7 @@ def chain(inputs: Any, layers: Sequence[keras.layers.Layer], name: str) -> keras
 
 def until(model: keras.Model, layer: str) -> keras.Model:
     """The part of `model` up to a layer (`features`, `logits`), sharing its variables."""
-    return keras.Model(model.inputs, model.get_layer(layer).output, name=f"{model.name}_{layer}")
+    return keras.Model(model.input, model.get_layer(layer).output, name=f"{model.name}_{layer}")
 
 
 def load_base(size_px: int, weights: str) -> keras.Model:

@@ -3,6 +3,7 @@
 import csv
 import json
 import logging
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -17,9 +18,9 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
 from tasks.batches import ahead
-from tasks.evaluation import scale_temperature
-from tasks.images import ImageError, decode
+from tasks.images import ImageError, decode, read_images
 from tasks.manifest import Labelled, list_files, part_files, part_key, slices, write_manifest
+from tasks.metrics import scale_temperature
 from tasks.registry import ModelVersion
 from tasks.settings import Format
 from tasks.storage import FileEntry
@@ -27,6 +28,7 @@ from tasks.storage import FileEntry
 if TYPE_CHECKING:
     from tasks.classifier import Classifier
 
+PART_NAME = re.compile(r"part-\d{5}\.(parquet|csv)")
 TOP = 3
 BATCH = 64
 
@@ -60,7 +62,7 @@ class Job:
 
     @property
     def key(self) -> str:
-        return digest([self.root, *self.keys])
+        return digest(self.keys)
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ class PartDone:
 def plan_job(root: str, output: str, model: ModelVersion, format: Format) -> Job:
     """List a folder, cut it into parts and commit the manifest to the output."""
     root, output = storage.absolute(root), storage.absolute(output)
-    storage.check_outside(root, output, "output")
+    storage.check_apart(root, output, "output")
     storage.check_writable(output, "output")
     files = list_files(root)
     log.info("Listed %s files in %s", f"{len(files):,}", root)
@@ -95,7 +97,7 @@ def plan_job(root: str, output: str, model: ModelVersion, format: Format) -> Job
     write_manifest(
         manifest_url(output), [[Labelled(file, None, "unlabelled") for file in part] for part in parts]
     )
-    made_by = [model.sha256, model.temperature, format]
+    made_by = [root, model.sha256, model.temperature, format]
     keys = tuple(digest([part_key(part, model.size_px), *made_by]) for part in parts)
     return Job(root, output, model, format, len(files), keys)
 
@@ -114,7 +116,7 @@ def plan_parts(job: Job) -> list[PredictionPart]:
     parts = [PredictionPart(job, index, key) for index, key in enumerate(job.keys)]
     expected = {storage.name_of(part_url(part)) for part in parts}
     for name in storage.names(job.output):
-        if name.startswith("part-") and name not in expected:
+        if PART_NAME.fullmatch(name) and name not in expected:
             storage.remove(storage.join(job.output, name))
     return parts
 
@@ -146,6 +148,7 @@ def classify_part(part: PredictionPart) -> PartDone:
     job = part.job
     files = part_files(manifest_url(job.output), part.index)
     rows = list(predict_files(job.root, files, load_classifier(job.model.uri, job.model.sha256), job.model))
+    storage.remove(marker_url(part))  # an older one must not stand beside newer rows
     write_rows(part_url(part), rows, job.format)
     labels = Counter(row["label"] for row in rows if row["status"] == "ok")
     done = PartDone(part.key, len(rows), len(rows) - labels.total(), dict(labels))
@@ -178,24 +181,19 @@ def decoded_batches(
     root: str, files: Sequence[FileEntry], size_px: int
 ) -> Iterator[tuple[list[Row], np.ndarray]]:
     """Yield the rows of up to BATCH files with the images, uint8 [n, size, size, 3], of the usable ones."""
-    contents = storage.read_ahead([storage.join(root, file.path) for file in files])
-    pairs = zip(files, contents, strict=True)
+    pairs = zip(files, read_images(root, files), strict=True)
     while batch := list(islice(pairs, BATCH)):
         rows, images = [], []
-        for file, data in batch:
+        for file, content in batch:
             row: Row = {"path": file.path, "status": "ok"}
             try:
-                images.append(_decoded(data, size_px))
+                if isinstance(content, ImageError):
+                    raise content
+                images.append(decode(content, size_px).pixels)
             except ImageError as error:
                 row |= {"status": error.status, "error": error.reason}
             rows.append(row)
         yield rows, np.stack(images) if images else np.empty((0, size_px, size_px, 3), np.uint8)
-
-
-def _decoded(data: bytes | OSError, size_px: int) -> np.ndarray:
-    if isinstance(data, OSError):
-        raise ImageError("unreadable", str(data))
-    return decode(data, size_px).pixels
 
 
 def labels_of(probabilities: np.ndarray, classes: Sequence[str]) -> Row:

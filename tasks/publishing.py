@@ -17,16 +17,18 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
 from tasks import plots, storage
-from tasks.evaluation import Evaluation, compare, read_history, read_right
+from tasks.dataset import Shards, Split
+from tasks.evaluation import Evaluation, read_history, read_right
+from tasks.metrics import compare
 from tasks.predictions import Job, PartDone, read_rows
 from tasks.registry import Verdict, versions
 from tasks.report import classify_report, explore_report, retrain_report, summary_markdown
 from tasks.settings import Training
-from tasks.shards import Shards, Split
 from tasks.training import Run, TrainedModel
 
 SAMPLES = 25
-REPORT_DPI, ARTIFACT_DPI = 110, 80
+REPORT_DPI, PHOTOS_DPI, ARTIFACT_DPI = 110, 80, 80
+PHOTOS = ("samples.png", "mistakes.png")  # most of a report's bytes, and too much for an artifact
 LISTED = 50
 
 log = logging.getLogger("darkroom")
@@ -52,12 +54,13 @@ def publish_report(
     trained: Sequence[TrainedModel],
     judged: Sequence[Evaluation],
     verdict: Verdict,
+    started: str,
     stages: Mapping[str, float],
 ) -> str:
     """Write summary.json, plots and report of a retraining, and its artifacts. Returns the report's URL."""
     audit = storage.read_json(audit_url)
     metrics = {one.kind: storage.read_json(storage.join(one.uri, "metrics.json")) for one in judged}
-    summary = retrain_summary(run, shards, training, trained, judged, verdict, stages)
+    summary = retrain_summary(run, shards, training, trained, judged, verdict, stages) | {"started": started}
     figures = dataset_figures(shards, audit) | model_figures(shards, judged, metrics)
     pictures = write_pictures(run, figures)
     storage.write_bytes(run.url("report.html"), retrain_report(summary, audit, metrics, pictures).encode())
@@ -75,7 +78,6 @@ def retrain_summary(
     verdict: Verdict,
     stages: Mapping[str, float],
 ) -> dict[str, Any]:
-    champion = asdict(verdict)
     return {
         "run": run.name,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -91,7 +93,7 @@ def retrain_summary(
         },
         "models": {model.kind: model_summary(model, one) for model, one in zip(trained, judged, strict=True)},
         "comparison": model_comparison(judged),
-        "champion": champion,
+        "champion": asdict(verdict),
         "stages": dict(stages),
         "training": training.model_dump(mode="json"),
         "versions": versions(),
@@ -131,6 +133,8 @@ def dataset_figures(shards: Shards, audit: Mapping[str, Any]) -> Figures:
     for counts in audit["splits"].values():
         totals.update(counts)
     train = Split(shards, "train")
+    if not len(train):
+        return {}
     chosen = sample_rows(train.labels, len(shards.classes))
     return {
         "classes.png": plots.class_pie({name: totals[name] for name in shards.classes}),
@@ -177,7 +181,10 @@ def model_figures(
 
 
 def write_pictures(run: Run, figures: Figures) -> dict[str, bytes]:
-    pictures = {name: plots.png(figure, REPORT_DPI) for name, figure in figures.items()}
+    pictures = {
+        name: plots.png(figure, PHOTOS_DPI if name.endswith(PHOTOS) else REPORT_DPI)
+        for name, figure in figures.items()
+    }
     for name, data in pictures.items():
         storage.write_bytes(run.url(name), data)
     return pictures
@@ -188,9 +195,7 @@ def publish_artifacts(
 ) -> None:
     """A Markdown page with the verdict and plots, and one table of classes a model."""
     small = {
-        name: plots.png(figure, ARTIFACT_DPI)
-        for name, figure in figures.items()
-        if not name.endswith(("samples.png", "mistakes.png"))
+        name: plots.png(figure, ARTIFACT_DPI) for name, figure in figures.items() if not name.endswith(PHOTOS)
     }
     page = summary_markdown(summary, metrics, small) + f"\n\nReport: `{run.url('report.html')}`\n"
     create_markdown_artifact(page, key="retrain-summary", description=f"Verdict of {run.name}")

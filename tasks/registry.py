@@ -12,10 +12,11 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
+from tasks.dataset import Shards, Split
 from tasks.errors import InputError, JobError
-from tasks.evaluation import Evaluation, compare, predict, read_right
+from tasks.evaluation import Evaluation, predict, read_right
+from tasks.metrics import compare
 from tasks.settings import Gate
-from tasks.shards import Shards, Split
 from tasks.training import Run, TrainedModel
 
 RACES = 5
@@ -155,10 +156,17 @@ def append_promotion(store: str, after: int, action: str, version: str, reason: 
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     url = models_url(store, "promotions", f"{after + 1:08d}.json")
-    if not storage.create_json(url, entry):
-        return False
-    storage.write_json(models_url(store, "champion.json"), promotions(store)[-1])
-    return True
+    appended = storage.create_json(url, entry)
+    repeat_last(store)
+    return appended
+
+
+def repeat_last(store: str) -> None:
+    """Write the last promotion to champion.json, again if another came in meanwhile."""
+    url, written = models_url(store, "champion.json"), None
+    while (last := promotions(store)[-1]) != written:
+        storage.write_json(url, last)
+        written = last
 
 
 def promote_by_hand(store: str, version: str) -> str:

@@ -8,10 +8,11 @@ ModelKind = Literal["cnn", "mobilenet_v2"]
 
 
 def _split_commas(names: Any) -> Any:
-    """`--models cnn,mobilenet_v2` reaches us as one word; the form sends a list."""
+    """`--models cnn,mobilenet_v2` reaches us as one word; the form sends a list. Repeats are dropped."""
     if isinstance(names, str | list | tuple):
         words = [names] if isinstance(names, str) else names
-        return [part for word in words for part in (word.split(",") if isinstance(word, str) else [word])]
+        parts = [part for word in words for part in (word.split(",") if isinstance(word, str) else [word])]
+        return list(dict.fromkeys(parts))
     return names
 
 
@@ -39,13 +40,16 @@ class Training(BaseModel):
     )
     image_size: int = Field(150, ge=32, le=1024, description="Side of the square images, in pixels.")
     workers: int = Field(1, ge=1, le=1024, description="Training workers, on any mix of nodes.")
+    gpus_per_worker: int | None = Field(
+        None, ge=0, le=64, description="GPUs of each worker; by default all that the cluster can give it."
+    )
     batch_size: int = Field(128, ge=1, le=65_536, description="Images a step, over all workers.")
     patience: int = Field(5, ge=1, description="Epochs without a better validation loss before stopping.")
     seed: int = Field(0, ge=0, description="Seed of shuffling, augmentation and initial weights.")
     val_share: float = Field(
         0.1, gt=0, lt=1, description="Share of train drawn as validation where there is no val folder."
     )
-    precision: Literal["auto", "float32", "bfloat16"] = Field(
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto", description="Arithmetic of the training; auto measures which is fastest here."
     )
     cnn_learning_rate: float = Field(2e-3, gt=0, description="Peak learning rate of the CNN.")
@@ -65,6 +69,15 @@ class Training(BaseModel):
         ge=1,
         le=32,
         description="Views of each training image that MobileNetV2's features are computed of.",
+    )
+    mobilenet_fine_tune_epochs: int = Field(
+        8,
+        ge=0,
+        le=10_000,
+        description="Epochs of fine-tuning MobileNetV2's last blocks; 0 leaves them frozen.",
+    )
+    mobilenet_fine_tune_learning_rate: float = Field(
+        2e-4, gt=0, description="Peak learning rate of the fine-tuning."
     )
 
 

@@ -1,12 +1,8 @@
-"""Manifest to uint8 shards, part by part on Ray, and the reader that training and evaluation use."""
+"""Manifest to uint8 shards, part by part on Ray; what was decoded before is taken over."""
 
 import hashlib
-import logging
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import cached_property
 
 import cv2
 import numpy as np
@@ -15,10 +11,8 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
-from tasks.errors import JobError
-from tasks.images import ImageError, decode
+from tasks.images import ImageError, decode, read_images
 from tasks.manifest import (
-    DECODER_VERSION,
     Manifest,
     manifest_url,
     part_files,
@@ -26,10 +20,6 @@ from tasks.manifest import (
     previous_dataset,
 )
 from tasks.storage import FileEntry
-
-BAD_SHOWN = 5
-
-log = logging.getLogger("darkroom")
 
 
 @dataclass(frozen=True)
@@ -51,22 +41,6 @@ class PartDone:
     decoded: bool
 
 
-@dataclass(frozen=True)
-class Shards:
-    """A committed dataset: decoded parts and the index that says what each row is."""
-
-    dataset: str
-    fingerprint: str
-    root: str
-    classes: tuple[str, ...]
-    size_px: int
-    counts: dict[str, int]
-    unlabelled: int
-    bad: int
-    decoded: int
-    reused: int
-
-
 def plan_parts(manifest: Manifest) -> list[Part]:
     """The parts to decode or take over; none when this very dataset is committed already."""
     if storage.exists(success_url(manifest.dataset)):
@@ -85,10 +59,6 @@ def part_keys(manifest: Manifest) -> list[str]:
 
 def success_url(dataset: str) -> str:
     return storage.join(dataset, "_SUCCESS")
-
-
-def index_url(dataset: str) -> str:
-    return storage.join(dataset, "index.parquet")
 
 
 def part_url(dataset: str, index: int) -> str:
@@ -133,10 +103,9 @@ def decode_files(root: str, files: Sequence[FileEntry], size_px: int, path: str)
     pixels = np.lib.format.open_memmap(
         path, mode="w+", dtype=np.uint8, shape=(len(files), size_px, size_px, 3)
     )
-    contents = storage.read_ahead([storage.join(root, file.path) for file in files])
     rows = [
-        {"path": file.path} | _decode_into(out, data)
-        for file, out, data in zip(files, pixels, contents, strict=True)
+        {"path": file.path} | _decode_into(out, content)
+        for file, out, content in zip(files, pixels, read_images(root, files), strict=True)
     ]
     pixels.flush()
     return rows
@@ -157,12 +126,12 @@ SIDE_CAR = pa.schema(
 )
 
 
-def _decode_into(out: np.ndarray, data: bytes | OSError) -> dict:
-    if isinstance(data, OSError):
-        return {"status": "unreadable", "reason": str(data)}
-    row: dict = {"sha256": hashlib.sha256(data).hexdigest()}
+def _decode_into(out: np.ndarray, content: bytes | ImageError) -> dict:
+    row: dict = {"sha256": hashlib.sha256(content).hexdigest()} if isinstance(content, bytes) else {}
     try:
-        decoded = decode(data, out.shape[0])
+        if isinstance(content, ImageError):
+            raise content
+        decoded = decode(content, out.shape[0])
     except ImageError as error:
         return row | {"status": error.status, "reason": error.reason}
     out[:] = decoded.pixels
@@ -191,141 +160,3 @@ def perceptual_hash(grey: np.ndarray) -> int:
     small = cv2.resize(grey, (32, 32), interpolation=cv2.INTER_AREA).astype(np.float32)
     low = cv2.dct(small)[:8, :8].ravel()
     return int.from_bytes(np.packbits(low > np.partition(low, 31)[31]).tobytes(), "big")
-
-
-@task(cache_policy=NO_CACHE)
-def commit_shards(manifest: Manifest, done: Sequence[PartDone], max_bad_share: float) -> Shards:
-    """Settle the splits by content and commit the dataset; refuse one with too many bad files."""
-    started = time.monotonic()
-    if not storage.exists(success_url(manifest.dataset)):
-        index = build_index(manifest)
-        check_bad_share(index, max_bad_share)
-        storage.write_table(index_url(manifest.dataset), index)
-        storage.write_json(
-            success_url(manifest.dataset),
-            {
-                "committed": datetime.now(UTC).isoformat(),
-                "size_px": manifest.size_px,
-                "decoder": DECODER_VERSION,
-                "parts": part_keys(manifest),
-            },
-        )
-    shards = read_shards(manifest, sum(part.images for part in done if part.decoded))
-    log.info(
-        "Dataset %s: %s, %s bad; %s files decoded now, %s taken over (%.1f s)",
-        shards.fingerprint,
-        ", ".join(f"{count:,} {split}" for split, count in shards.counts.items()),
-        f"{shards.bad:,}",
-        f"{shards.decoded:,}",
-        f"{shards.reused:,}",
-        time.monotonic() - started,
-    )
-    return shards
-
-
-def read_shards(manifest: Manifest, decoded: int) -> Shards:
-    table = storage.read_table(index_url(manifest.dataset)).select(["split", "status"])
-    usable = [row["split"] for row in table.to_pylist() if row["status"] == "ok"]
-    return Shards(
-        dataset=manifest.dataset,
-        fingerprint=manifest.fingerprint,
-        root=manifest.root,
-        classes=manifest.classes,
-        size_px=manifest.size_px,
-        counts={split: usable.count(split) for split in ("train", "val", "test")},
-        unlabelled=manifest.unlabelled,
-        bad=len(table) - len(usable),
-        decoded=decoded,
-        reused=len(table) - decoded,
-    )
-
-
-def build_index(manifest: Manifest) -> pa.Table:
-    """One row a file, sorted by path: what the manifest and the side-cars say, part, row, settled split."""
-    tables = []
-    for part in range(manifest.parts):
-        side_car = storage.read_table(f"{part_url(manifest.dataset, part)}.parquet")
-        side_car = side_car.replace_schema_metadata(None)
-        side_car = side_car.append_column("part", pa.array([part] * len(side_car), pa.int32()))
-        tables.append(side_car.append_column("row", pa.array(range(len(side_car)), pa.int32())))
-    listed = storage.read_table(manifest_url(manifest.dataset)).select(["label", "split"])
-    decoded = pa.concat_tables(tables)
-    for name in listed.column_names:
-        decoded = decoded.append_column(name, listed[name])
-    decoded = decoded.sort_by("path")
-    splits = settle_splits(
-        decoded.select(["status", "sha256", "label", "split"]).to_pylist(), manifest.val_share
-    )
-    return decoded.set_column(decoded.column_names.index("split"), "split", pa.array(splits, pa.string()))
-
-
-def settle_splits(rows: Sequence[dict], val_share: float) -> list[str]:
-    """Give every row its final split: train, val, test or `leaked`.
-
-    A training file whose bytes also stand in test (or in a validation folder of the user's) is leaked:
-    nothing trains on it. Where the user gave no validation split, train files whose content hash falls
-    below `val_share` form it, so that a file never changes side when others arrive and duplicates stay
-    together. A class that this leaves without any validation file gives the one of lowest hash.
-    """
-    held_out = {row["sha256"] for row in rows if row["split"] in ("val", "test")} - {None}
-    splits = [
-        "leaked" if row["split"] == "train" and row["sha256"] in held_out else row["split"] for row in rows
-    ]
-    if "val" in splits:
-        return splits
-    drawn = {
-        row["sha256"] for row in rows if row["sha256"] and int(row["sha256"][:8], 16) < val_share * 2**32
-    }
-    lowest: dict[str, str] = {}
-    for row, split in zip(rows, splits, strict=True):
-        if split == "train" and row["status"] == "ok":
-            lowest[row["label"]] = min(row["sha256"], lowest.get(row["label"], "g"))
-    drawn |= set(lowest.values())
-    return [
-        "val" if split == "train" and row["sha256"] in drawn else split
-        for row, split in zip(rows, splits, strict=True)
-    ]
-
-
-def check_bad_share(index: pa.Table, max_bad_share: float) -> None:
-    bad = [row for row in index.select(["path", "status", "reason"]).to_pylist() if row["status"] != "ok"]
-    if len(bad) > max_bad_share * len(index):
-        first = "; ".join(f"{row['path']}: {row['status']}, {row['reason']}" for row in bad[:BAD_SHOWN])
-        raise JobError(
-            f"At most {max_bad_share:.0%} of the files may be bad (`max_bad_share`). "
-            f"Received {len(bad):,} bad of {len(index):,}: {first}{' ...' if len(bad) > BAD_SHOWN else ''}"
-        )
-
-
-class Split:
-    """The usable images of one split, memory-mapped: `len`, `labels` and `take`."""
-
-    def __init__(self, shards: Shards, split: str):
-        columns = ["path", "label", "part", "row", "status", "split"]
-        table = storage.read_table(index_url(shards.dataset)).select(columns)
-        rows = [row for row in table.to_pylist() if row["split"] == split and row["status"] == "ok"]
-        number = {name: i for i, name in enumerate(shards.classes)}
-        self._shards = shards
-        self._part = np.array([row["part"] for row in rows], np.int32)
-        self._row = np.array([row["row"] for row in rows], np.int64)
-        self.paths = [row["path"] for row in rows]
-        self.labels = np.array([number[row["label"]] for row in rows], np.int32)
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    @cached_property
-    def _parts(self) -> dict[int, np.ndarray]:
-        return {
-            int(part): np.load(
-                storage.local_copy(f"{part_url(self._shards.dataset, int(part))}.npy"), mmap_mode="r"
-            )
-            for part in np.unique(self._part)
-        }
-
-    def take(self, indices: np.ndarray) -> np.ndarray:
-        """Images at `indices` as uint8 [len(indices), size, size, 3]."""
-        out = np.empty((len(indices), self._shards.size_px, self._shards.size_px, 3), np.uint8)
-        for place, index in enumerate(indices):
-            out[place] = self._parts[int(self._part[index])][self._row[index]]
-        return out

@@ -6,7 +6,7 @@ import os
 import tempfile
 import uuid
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,7 +21,8 @@ from fsspec.implementations.local import LocalFileSystem
 from tasks.errors import InputError
 
 READERS = 8
-READ_AHEAD = 64
+AHEAD_FILES = 64
+AHEAD_BYTES = 256 * 2**20
 
 
 @dataclass(frozen=True)
@@ -47,10 +48,12 @@ def name_of(url: str) -> str:
 
 
 def filesystem(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
-    """The fsspec filesystem of `url` and the path in it.
+    """The fsspec filesystem of `url` and the path in it; a path without scheme is taken as it is.
 
     Raises InputError when the URL's scheme is unknown or its driver is not installed.
     """
+    if "://" not in url:
+        return LocalFileSystem(), url
     try:
         return fsspec.core.url_to_fs(url)
     except (ImportError, ValueError) as error:
@@ -74,15 +77,41 @@ def walk(root: str) -> Iterator[FileEntry]:
         received = "a file" if fs.exists(base) else "a path that does not exist"
         raise InputError(f"`images` must be a folder of images. Received {received}: {root!r}.")
     try:
-        for folder, folders, files in fs.walk(base, detail=True, on_error="raise"):
-            for hidden in [name for name in folders if name.startswith(".")]:
-                del folders[hidden]
-            prefix = folder[len(base) :].strip("/")
-            for name, info in files.items():
-                if name and not name.startswith("."):
-                    yield FileEntry(f"{prefix}/{name}" if prefix else name, info["size"] or 0, _mark(info))
+        yield from _walk_local(base) if isinstance(fs, LocalFileSystem) else _walk_remote(fs, base)
     except PermissionError as error:
         raise InputError(f"`images` must be readable, folder by folder. Received: {error}.") from error
+
+
+def _walk_local(base: str) -> Iterator[FileEntry]:
+    """Links are followed, each folder once; a name that is not UTF-8 is listed escaped, to be unreadable."""
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    seen = set()
+    for folder, folders, files in os.walk(base, followlinks=True, onerror=refuse):
+        status = os.stat(folder)
+        if (status.st_dev, status.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in files:
+            if not name.startswith("."):
+                path = os.path.join(folder, name)
+                status = os.stat(path) if os.path.exists(path) else os.lstat(path)
+                shown = os.path.relpath(path, base).encode("utf-8", "backslashreplace").decode()
+                yield FileEntry(shown, status.st_size, format(status.st_mtime, ".6f"))
+
+
+def _walk_remote(fs: fsspec.AbstractFileSystem, base: str) -> Iterator[FileEntry]:
+    for folder, folders, files in fs.walk(base, detail=True, on_error="raise"):
+        for hidden in [name for name in folders if name.startswith(".")]:
+            del folders[hidden]
+        prefix = folder[len(base) :].strip("/")
+        for name, info in files.items():
+            if name and not name.startswith("."):
+                yield FileEntry(f"{prefix}/{name}" if prefix else name, info["size"] or 0, _mark(info))
 
 
 def _mark(info: dict[str, Any]) -> str:
@@ -116,19 +145,23 @@ def read_bytes(url: str) -> bytes:
     return fs.cat_file(path)
 
 
-def read_ahead(urls: Sequence[str]) -> Iterator[bytes | OSError]:
-    """Yield the bytes of each URL in order, or the error its reading met, while threads fetch the next ones.
+def read_ahead(root: str, files: Iterable[FileEntry]) -> Iterator[bytes | OSError]:
+    """Yield the bytes of each file in order, or the error its reading met, while threads fetch the next.
 
-    At most READ_AHEAD files are held, so memory does not grow with the number of URLs.
+    At most AHEAD_FILES files and about AHEAD_BYTES bytes are held, however many files there are.
     """
     with ThreadPoolExecutor(READERS) as pool:
-        waiting: deque[Future[bytes | OSError]] = deque()
-        for url in urls:
-            waiting.append(pool.submit(_bytes_or_error, url))
-            if len(waiting) == READ_AHEAD:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        waiting: deque[tuple[int, Future[bytes | OSError]]] = deque()
+        held = 0
+        for file in files:
+            while waiting and (len(waiting) == AHEAD_FILES or held + file.bytes > AHEAD_BYTES):
+                size, future = waiting.popleft()
+                yield future.result()
+                held -= size
+            waiting.append((file.bytes, pool.submit(_bytes_or_error, join(root, file.path))))
+            held += file.bytes
+        for _, future in waiting:
+            yield future.result()
 
 
 def _bytes_or_error(url: str) -> bytes | OSError:
@@ -136,6 +169,8 @@ def _bytes_or_error(url: str) -> bytes | OSError:
         return read_bytes(url)
     except OSError as error:
         return error
+    except Exception as error:  # drivers of object stores raise their own
+        return OSError(str(error))
 
 
 def read_json(url: str) -> Any:
@@ -260,16 +295,18 @@ def check_writable(url: str, name: str) -> None:
     try:
         write_bytes(probe, b"")
         remove(probe)
-    except OSError as error:
+    except Exception as error:  # drivers of object stores raise their own
         raise InputError(
             f"`{name}` must be a folder or bucket that can be written. Received: {url!r} ({error})."
         ) from error
 
 
-def check_outside(root: str, url: str, name: str) -> None:
-    """Raise InputError when what is written would lie among the images that are read."""
-    if f"{url}/".startswith(f"{root}/"):
-        raise InputError(f"`{name}` must not lie inside `images`. Received: {url!r} in {root!r}.")
+def check_apart(root: str, url: str, name: str) -> None:
+    """Raise InputError when what is written would lie among the images that are read, or the reverse."""
+    if f"{url}/".startswith(f"{root}/") or f"{root}/".startswith(f"{url}/"):
+        raise InputError(
+            f"`{name}` and `images` must not lie inside each other. Received: {url!r} and {root!r}."
+        )
 
 
 def sha256(data: bytes) -> str:

@@ -8,6 +8,8 @@ import tensorflow as tf
 
 def use_granted_cpus() -> None:
     """Bound TensorFlow's threads; without effect in a process whose TensorFlow has run already."""
+    if not ray.is_initialized():
+        return
     cpus = max(1, int(ray.get_runtime_context().get_assigned_resources().get("CPU", 1)))
     with contextlib.suppress(RuntimeError):
         tf.config.threading.set_intra_op_parallelism_threads(cpus)

@@ -1,7 +1,9 @@
 """Ray Train around the training loop: one worker or many, a checkpoint every epoch, the model at the end."""
 
 import json
+import logging
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,9 +19,11 @@ from ray.train.backend import Backend, BackendConfig
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
 from tasks import storage
+from tasks.dataset import Shards
 from tasks.errors import InputError, JobError
 from tasks.settings import ModelKind, Training
-from tasks.shards import Shards
+
+log = logging.getLogger("darkroom")
 
 KEPT_CHECKPOINTS = 2  # the last may be half-written when a machine dies
 MAX_FAILURES = 3
@@ -41,6 +45,11 @@ class Run:
 
     def version(self, kind: str) -> str:
         return f"{self.name}-{kind}"
+
+
+def cache_url(run: Run, split: str) -> str:
+    """Where a training keeps what its frozen base computed of a split, until it is done."""
+    return run.url("cache", split)
 
 
 @dataclass(frozen=True)
@@ -81,6 +90,31 @@ def locate_weights(training: Training) -> Training:
 
 
 @task(cache_policy=NO_CACHE)
+def open_run(run: Run, shards: Shards, training: Training) -> None:
+    """Write what a run trains on and how; raise InputError where it is resumed with anything else."""
+    record: dict[str, Any] = {
+        "dataset": shards.fingerprint,
+        "training": training.model_dump(mode="json"),
+    }
+    url = run.url("run.json")
+    log.info("Run %s; if it is interrupted, --resume %s goes on with it", run.name, run.name)
+    if storage.create_json(url, record):
+        return
+    begun = storage.read_json(url)
+    if begun["dataset"] != record["dataset"]:
+        raise InputError(
+            f"A run goes on with the images it began with, dataset {begun['dataset']}. "
+            f"Received {record['dataset']}: start a new run without `resume`."
+        )
+    asked, first = record["training"], begun["training"]
+    if changed := [name for name in asked if asked[name] != first.get(name)]:
+        raise InputError(
+            f"A run goes on with the parameters it began with. Received other values for "
+            f"{', '.join(changed)}: start a new run without `resume`."
+        )
+
+
+@task(cache_policy=NO_CACHE)
 def fetch_weights(training: Training) -> None:
     """Load MobileNetV2's weights once, so that missing ones fail the run before anything is trained."""
     from tasks import models
@@ -99,7 +133,7 @@ def train_model(kind: ModelKind, shards: Shards, training: Training, run: Run) -
             train_worker,
             backend_config=TensorflowCluster(),
             train_loop_config={"kind": kind, "shards": shards, "training": training, "run": run},
-            scaling_config=scaling(training.workers),
+            scaling_config=scaling(training),
             run_config=ray.train.RunConfig(
                 name=kind,
                 failure_config=ray.train.FailureConfig(max_failures=MAX_FAILURES),
@@ -111,6 +145,8 @@ def train_model(kind: ModelKind, shards: Shards, training: Training, run: Run) -
             trainer.fit()
         except ray.train.TrainingFailedError as error:
             raise JobError(f"Training {kind} failed: {_cause(error)}") from error
+    storage.remove(run.url("checkpoints", kind))
+    storage.remove(run.url("cache"))
     return TrainedModel(**storage.read_json(record))
 
 
@@ -129,19 +165,36 @@ def _checkpoint_storage(run: Run) -> dict[str, Any]:
     return {"storage_path": path, "storage_filesystem": pyarrow.fs.PyFileSystem(pyarrow.fs.FSSpecHandler(fs))}
 
 
-def scaling(workers: int) -> ray.train.ScalingConfig:
-    """What a training asks of Ray: all of a node for one worker, an even share of the cluster for several."""
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    if workers == 1:
-        cpus, gpus = max((node.get("CPU", 0), node.get("GPU", 0)) for node in nodes)
-    else:
-        cpus = max(1, sum(node.get("CPU", 0) for node in nodes) // workers)
-        gpus = sum(node.get("GPU", 0) for node in nodes) // workers
+def scaling(training: Training) -> ray.train.ScalingConfig:
+    """What a training asks of Ray: all of a node for one worker, an even share of the cluster for several.
+
+    Raises InputError when the cluster cannot hold so many workers.
+    """
+    nodes = [
+        (int(node["Resources"].get("CPU", 0)), int(node["Resources"].get("GPU", 0)))
+        for node in ray.nodes()
+        if node["Alive"]
+    ]
+    gpus = training.gpus_per_worker
+    if gpus is None:
+        gpus = largest_share([gpu for _, gpu in nodes], training.workers)
+    cpus = largest_share([cpu for cpu, gpu in nodes if gpu >= gpus], training.workers)
+    if cpus == 0:
+        raise InputError(
+            "The cluster must hold `workers` times a CPU and `gpus_per_worker`. "
+            f"Received {training.workers} workers of {gpus} GPUs for nodes of (CPUs, GPUs): {nodes}."
+        )
     return ray.train.ScalingConfig(
-        num_workers=workers,
+        num_workers=training.workers,
         use_gpu=gpus > 0,
-        resources_per_worker={"CPU": int(cpus)} | ({"GPU": int(gpus)} if gpus else {}),
+        resources_per_worker={"CPU": cpus} | ({"GPU": gpus} if gpus else {}),
     )
+
+
+def largest_share(nodes: Sequence[int], workers: int) -> int:
+    """The most of a resource that each of `workers` can have, none of them spread over two nodes."""
+    shares = range(max(nodes, default=0), 0, -1)
+    return next((share for share in shares if sum(node // share for node in nodes) >= workers), 0)
 
 
 class _TensorflowBackend(Backend):

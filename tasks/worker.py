@@ -5,9 +5,10 @@ import io
 import json
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -15,152 +16,249 @@ import ray.train
 
 from tasks import loop, models, storage
 from tasks.batches import CachedExamples, Examples, ImageExamples, shuffled
-from tasks.features import cached_features
+from tasks.dataset import Shards, Split
+from tasks.features import cached_outputs
 from tasks.loop import FitState, Fitting, Plan
 from tasks.settings import Augmentation, ModelKind, Training
-from tasks.shards import Shards, Split
 from tasks.threads import use_granted_cpus
-from tasks.training import Run
+from tasks.training import Run, cache_url
 
 SETTLING_IMAGES = 128
 
 
 @dataclass(frozen=True)
-class Job:
-    """What is fitted (a model to logits) on what, and the whole model its weights go into."""
+class Phase:
+    """One fit. `build` gives a model to logits whose weights are the last ones of the whole model.
 
-    build: Callable[[], keras.Model]
+    It is given the best weights of the phase before.
+    """
+
+    build: Callable[[Sequence[np.ndarray]], keras.Model]
     train: Examples
     val: Examples
-    whole: Callable[[], keras.Model]
-    may_lower_precision: bool
+    epochs: int
+    learning_rate: float
+    measure_precision: bool
 
 
-def train(kind: ModelKind, shards: Shards, training: Training, run: Run) -> None:
+@dataclass
+class Progress:
+    """How far a training is: all that a restarted worker goes on from.
+
+    earlier: the history of the phases before; best: the best weights so far, with their validation loss.
+    """
+
+    phase: int = 0
+    precision: str | None = None
+    earlier: list[dict[str, float]] = field(default_factory=list)
+    best: list[np.ndarray] = field(default_factory=list)
+    best_loss: float = float("inf")
+    state: FitState = field(default_factory=FitState)
+
+    @property
+    def history(self) -> list[dict[str, float]]:
+        """All epochs, numbered through."""
+        before = len(self.earlier)
+        return self.earlier + [row | {"epoch": row["epoch"] + before} for row in self.state.history]
+
+    def best_weights(self) -> list[np.ndarray]:
+        return self.state.best if self.state.best_loss < self.best_loss else self.best
+
+
+def train(kind: ModelKind, shards: Shards, training: Training, run: Run) -> Fitting:
     """Train one model as one of n workers; the first worker writes history, checkpoints and the model."""
     started = time.monotonic()
     use_granted_cpus()
-    context = ray.train.get_context()
-    strategy = loop.strategy_here(context.get_world_size())
-    job = frozen_job(shards, training, run) if _frozen(kind, training) else image_job(kind, shards, training)
-    plan = plan_of(kind, training, context.get_world_rank(), context.get_world_size())
-    state, precision = restored()
-    earlier = sum(row["seconds"] for row in state.history)
-    asked = (training.precision if job.may_lower_precision else "float32") if precision is None else precision
-    precision = loop.choose_precision(asked, job.build, strategy, plan, job.train)
-    fitting = Fitting(job.build, strategy, plan, len(job.train.labels))
-    loop.fit(fitting, job.train, job.val, state, lambda state: record_epoch(kind, run, state, precision))
-    if context.get_world_rank() == 0:
-        seconds = earlier + time.monotonic() - started
-        save(kind, run, job, fitting, state, precision, seconds)
+    rank, workers = ray.train.get_context().get_world_rank(), ray.train.get_context().get_world_size()
+    strategy = loop.strategy_here(workers)
+    progress = restored()
+    earlier = sum(row["seconds"] for row in progress.history)
+    whole, phases = plan_training(kind, shards, training, run)
+    while True:
+        phase = phases[progress.phase]
+        plan = Plan(phase.epochs, training.batch_size, phase.learning_rate, training, rank, workers)
+        fitting = fit_phase(phase, plan, strategy, progress, lambda now: record_epoch(kind, run, now))
+        if progress.phase == len(phases) - 1:
+            break
+        progress = Progress(
+            phase=progress.phase + 1,
+            earlier=progress.history,
+            best=progress.best_weights(),
+            best_loss=min(progress.best_loss, progress.state.best_loss),
+        )
+    if rank == 0:
+        loop.set_precision("float32")
+        model = with_weights(whole, progress.best_weights())
+        save(kind, run, model, progress, len(phase.train.labels), earlier + time.monotonic() - started)
+    return fitting
 
 
-def _frozen(kind: ModelKind, training: Training) -> bool:
-    return kind == "mobilenet_v2" and training.weights != "none"
+def fit_phase(
+    phase: Phase,
+    plan: Plan,
+    strategy: Any,
+    progress: Progress,
+    on_epoch: Callable[[Progress], None],
+) -> Fitting:
+    """Train one phase to its end, from the start or from where `progress` stands."""
 
+    def build() -> keras.Model:
+        return phase.build(progress.best)
 
-def plan_of(kind: ModelKind, training: Training, rank: int, workers: int) -> Plan:
-    peak = training.cnn_learning_rate if kind == "cnn" else training.mobilenet_learning_rate
-    return Plan(
-        epochs=training.epochs,
-        batch_size=training.batch_size,
-        learning_rate=peak,
-        patience=training.patience,
-        seed=training.seed,
-        shard=rank,
-        shards=workers,
+    asked = plan.training.precision if phase.measure_precision else "float32"
+    progress.precision = loop.choose_precision(
+        progress.precision or asked, build, strategy, plan, phase.train
     )
+    fitting = Fitting(build, strategy, plan, len(phase.train.labels), progress.precision)
+    loop.fit(fitting, phase.train, phase.val, progress.state, lambda _: on_epoch(progress))
+    return fitting
 
 
-def image_job(kind: ModelKind, shards: Shards, training: Training) -> Job:
+def plan_training(
+    kind: ModelKind, shards: Shards, training: Training, run: Run
+) -> tuple[Callable[[], keras.Model], list[Phase]]:
+    """The whole model, untrained, and the phases that train it."""
+    if kind == "cnn":
+        return whole_phase(kind, shards, training, training.cnn_augmentation, training.cnn_dropout)
+    if training.weights == "none":
+        varied, dropout = training.mobilenet_augmentation, training.mobilenet_dropout
+        return whole_phase(kind, shards, training, varied, dropout)
+    return pretrained_phases(shards, training, run)
+
+
+def whole_phase(
+    kind: ModelKind, shards: Shards, training: Training, augmentation: Augmentation, dropout: float
+) -> tuple[Callable[[], keras.Model], list[Phase]]:
     """Train every layer on images drawn anew each epoch."""
-    is_cnn = kind == "cnn"
-    augmentation = training.cnn_augmentation if is_cnn else training.mobilenet_augmentation
-    dropout = training.cnn_dropout if is_cnn else training.mobilenet_dropout
-
     split = Split(shards, "train")
     settling = split.take(shuffled(len(split), training.seed, 0)[:SETTLING_IMAGES])
 
     def whole() -> keras.Model:
         keras.utils.set_random_seed(training.seed)
         model = models.build(kind, len(shards.classes), shards.size_px, dropout, "none")
-        if not is_cnn:
+        if kind == "mobilenet_v2":
             models.settle_batch_norm(model, settling)
         return model
 
-    return Job(
-        build=lambda: models.until(whole(), "logits"),
+    phase = Phase(
+        build=lambda _: models.until(whole(), "logits"),
         train=ImageExamples(split, augmentation, training.seed),
         val=ImageExamples(Split(shards, "val"), Augmentation(), training.seed),
-        whole=whole,
-        may_lower_precision=True,
+        epochs=training.epochs,
+        learning_rate=training.cnn_learning_rate if kind == "cnn" else training.mobilenet_learning_rate,
+        measure_precision=True,
     )
+    return whole, [phase]
 
 
-def frozen_job(shards: Shards, training: Training, run: Run) -> Job:
-    """Train MobileNetV2's new head on features that its frozen base computes once."""
+def pretrained_phases(
+    shards: Shards, training: Training, run: Run
+) -> tuple[Callable[[], keras.Model], list[Phase]]:
+    """Train a new head on features the frozen base computes once, then the blocks above FREEZE_LAYER."""
     classes = len(shards.classes)
 
     def whole() -> keras.Model:
+        keras.utils.set_random_seed(training.seed)
         return models.build(
             "mobilenet_v2", classes, shards.size_px, training.mobilenet_dropout, training.weights
         )
 
-    def build() -> keras.Model:
+    def build_head(_: Sequence[np.ndarray]) -> keras.Model:
         keras.utils.set_random_seed(training.seed)
-        return models.until(
-            models.build_head(classes, base.output_shape[-1], training.mobilenet_dropout), "logits"
-        )
+        return models.until(models.build_head(classes, width, training.mobilenet_dropout), "logits")
 
-    base = models.until(whole(), "features")
-    train, val = Split(shards, "train"), Split(shards, "val")
-    varied = training.mobilenet_augmentation
-    url = run.url("mobilenet_v2", "features")
-    train_features = cached_features(
-        base, train, training.mobilenet_views, varied, training.seed, f"{url}-train"
+    frozen = models.frozen_part(whole(), activations=training.mobilenet_fine_tune_epochs > 0)
+    train, val = (
+        cached_examples(frozen, Split(shards, split), training, views, cache_url(run, split))
+        for split, views in (("train", training.mobilenet_views), ("val", 1))
     )
-    val_features = cached_features(base, val, 1, Augmentation(), training.seed, f"{url}-val")
-    return Job(
-        build=build,
-        train=CachedExamples(train_features, train.labels, training.seed),
-        val=CachedExamples(val_features, val.labels, training.seed),
-        whole=whole,
-        may_lower_precision=False,
+    width = frozen.outputs[0].shape[-1]
+    head = Phase(build_head, train[0], val[0], training.epochs, training.mobilenet_learning_rate, False)
+    if training.mobilenet_fine_tune_epochs == 0:
+        return whole, [head]
+    tail = Phase(
+        build=lambda best: models.build_tail(with_weights(whole, best)),
+        train=train[1],
+        val=val[1],
+        epochs=training.mobilenet_fine_tune_epochs,
+        learning_rate=training.mobilenet_fine_tune_learning_rate,
+        measure_precision=True,
     )
+    return whole, [head, tail]
 
 
-def restored() -> tuple[FitState, str | None]:
-    """The state and precision of this training's last checkpoint; an empty state for a fresh start."""
+def cached_examples(
+    frozen: keras.Model, split: Split, training: Training, views: int, url: str
+) -> list[CachedExamples]:
+    """Examples of each output of `frozen` (features, activations)."""
+    urls = [storage.join(url, str(number)) for number in range(len(frozen.outputs))]
+    cached = cached_outputs(frozen, split, views, training.mobilenet_augmentation, training.seed, urls)
+    return [CachedExamples(rows, split.labels, training.seed) for rows in cached]
+
+
+def with_weights(whole: Callable[[], keras.Model], last: Sequence[np.ndarray]) -> keras.Model:
+    """The whole model with its last weights set."""
+    model = whole()
+    for variable, value in zip(model.weights[-len(last) :], last, strict=True):
+        variable.assign(value)
+    return model
+
+
+def restored() -> Progress:
+    """Where this training's last checkpoint stands; the beginning for a fresh start."""
     checkpoint = ray.train.get_checkpoint()
     if checkpoint is None:
-        return FitState(), None
+        return Progress()
     with checkpoint.as_directory() as folder:
-        record = json.loads(Path(folder, "state.json").read_text())
-        with np.load(Path(folder, "state.npz")) as arrays:
-            values = {
-                name: [arrays[f"{name}-{i}"] for i in range(count)]
-                for name, count in record["arrays"].items()
-            }
-    return FitState(record["history"], **values), record["precision"]
+        return read_progress(Path(folder))
 
 
-def record_epoch(kind: ModelKind, run: Run, state: FitState, precision: str) -> None:
+def read_progress(folder: Path) -> Progress:
+    record = json.loads((folder / "progress.json").read_text())
+    with np.load(folder / "progress.npz") as arrays:
+        lists = {
+            name: [arrays[f"{name}-{i}"] for i in range(count)] for name, count in record["arrays"].items()
+        }
+    return Progress(
+        phase=record["phase"],
+        precision=record["precision"],
+        earlier=record["earlier"],
+        best=lists["best"],
+        best_loss=record["best_loss"],
+        state=FitState(record["history"], lists["variables"], lists["optimizer"], lists["phase_best"]),
+    )
+
+
+def write_progress(folder: Path, progress: Progress) -> None:
+    state = progress.state
+    lists = {
+        "best": progress.best,
+        "variables": state.variables,
+        "optimizer": state.optimizer,
+        "phase_best": state.best,
+    }
+    arrays = {f"{name}-{i}": value for name, values in lists.items() for i, value in enumerate(values)}
+    np.savez(folder / "progress.npz", allow_pickle=False, **arrays)
+    record = {
+        "phase": progress.phase,
+        "precision": progress.precision,
+        "earlier": progress.earlier,
+        "best_loss": progress.best_loss,
+        "history": state.history,
+        "arrays": {name: len(values) for name, values in lists.items()},
+    }
+    (folder / "progress.json").write_text(json.dumps(record))
+
+
+def record_epoch(kind: ModelKind, run: Run, progress: Progress) -> None:
     """Report an epoch to Ray Train; the first worker adds the checkpoint and history.csv."""
-    row = state.history[-1]
+    row = progress.history[-1]
     if ray.train.get_context().get_world_rank() != 0:
         ray.train.report(row)
         return
-    write_history(run.url(kind, "history.csv"), state.history)
-    lists = {"variables": state.variables, "optimizer": state.optimizer, "best": state.best}
+    write_history(run.url(kind, "history.csv"), progress.history)
     with tempfile.TemporaryDirectory() as folder:
-        arrays = {f"{name}-{i}": value for name, values in lists.items() for i, value in enumerate(values)}
-        np.savez(Path(folder, "state.npz"), allow_pickle=False, **arrays)
-        record = {
-            "history": state.history,
-            "precision": precision,
-            "arrays": {name: len(values) for name, values in lists.items()},
-        }
-        Path(folder, "state.json").write_text(json.dumps(record))
+        write_progress(Path(folder), progress)
         ray.train.report(row, checkpoint=ray.train.Checkpoint.from_directory(folder))
 
 
@@ -173,32 +271,26 @@ def write_history(url: str, history: list[dict[str, float]]) -> None:
 
 
 def save(
-    kind: ModelKind, run: Run, job: Job, fitting: Fitting, state: FitState, precision: str, seconds: float
+    kind: ModelKind, run: Run, model: keras.Model, progress: Progress, images: int, seconds: float
 ) -> None:
-    """Write the best weights as one float32 model, then the record that says this training is done."""
-    for variable, value in zip(fitting.model.variables, state.best, strict=True):
-        variable.assign(value)
-    loop.set_precision("float32")
-    whole = job.whole()
-    fitted = fitting.model.get_weights()
-    for variable, value in zip(whole.weights[-len(fitted) :], fitted, strict=True):
-        variable.assign(value)
+    """Write the model, then the record that says this training is done."""
     uri = storage.join(run.version_url(kind), "model.keras")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.keras")
-        whole.save(path)
+        model.save(path)
         storage.write_bytes(uri, path.read_bytes())
+    best = min(progress.history, key=lambda row: row["val_loss"])
     storage.write_json(
         run.url(kind, "training.json"),
         {
             "kind": kind,
             "version": run.version(kind),
             "uri": uri,
-            "parameters": whole.count_params(),
-            "epochs": len(state.history),
-            "best_epoch": state.best_epoch,
+            "parameters": model.count_params(),
+            "epochs": len(progress.history),
+            "best_epoch": int(best["epoch"]),
             "seconds": seconds,
-            "images_per_second": len(job.train.labels) * len(state.history) / seconds,
-            "precision": precision,
+            "images_per_second": images * len(progress.history) / seconds,
+            "precision": progress.precision,
         },
     )

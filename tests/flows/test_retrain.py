@@ -74,6 +74,9 @@ def test_resuming_a_finished_run_trains_nothing_again(retrained: Run, sample: Pa
         == retrained
     )
     assert storage.read_bytes(record) == before
+    other = SMALL.model_copy(update={"seed": 1})
+    with pytest.raises(InputError, match="seed"):
+        retrain(str(sample), retrained.store, other, resume=retrained.name)
     with pytest.raises(InputError, match=retrained.name):
         retrain(str(sample), retrained.store, SMALL, resume="no-such-run")
 

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from tasks.batches import CachedExamples, ahead, augment, epoch_batches, shuffled, uniform
+from tasks.batches import CachedExamples, CachedRows, ahead, augment, epoch_batches, shuffled, uniform
 from tasks.settings import Augmentation
 
 
@@ -58,11 +58,16 @@ def test_a_shift_moves_whole_pixels():
     assert np.array_equal(moved[0, :, 2:], images[0, :, :-2])
 
 
-def test_every_view_of_cached_features_is_drawn():
-    features = np.stack([np.full((50, 1), view, np.float16) for view in range(3)])
-    examples = CachedExamples(features, np.zeros(50, np.int32), seed=0)
-    drawn = {float(value) for epoch in range(4) for value in examples.gather(np.arange(50), epoch)[:, 0]}
-    assert drawn == {0.0, 1.0, 2.0}
+def test_every_view_of_what_is_cached_is_drawn_whatever_part_it_lies_in():
+    parts = [np.zeros((3, rows, 2), np.float16) for rows in (30, 20)]
+    for part, first in zip(parts, (0, 30), strict=True):
+        part[:, :, 0] = np.arange(3)[:, None]
+        part[:, :, 1] = np.arange(first, first + part.shape[1])
+    examples = CachedExamples(CachedRows(parts, np.array([0, 30, 50])), np.zeros(50, np.int32), seed=0)
+    indices = np.random.default_rng(0).permutation(50)
+    drawn = np.stack([examples.gather(indices, epoch) for epoch in range(4)])
+    assert set(drawn[:, :, 0].ravel()) == {0.0, 1.0, 2.0}
+    assert np.array_equal(drawn[:, :, 1], np.tile(indices, (4, 1)))
 
 
 def test_an_error_while_reading_ahead_is_raised_to_the_reader():

@@ -63,9 +63,18 @@ def test_cmyk_becomes_rgb():
     )
 
 
-def test_what_is_transparent_is_laid_over_white():
-    clear = Image.new("RGBA", (20, 20), (255, 0, 0, 0))
-    assert decode(encoded(clear, "PNG"), 10).pixels.min() == 255
+@pytest.mark.parametrize(
+    ("image", "options"),
+    [
+        (Image.new("RGBA", (20, 20), (255, 0, 0, 0)), {}),
+        (Image.new("LA", (20, 20), (9, 0)), {}),
+        (Image.new("L", (20, 20), 9), {"transparency": 9}),
+        (Image.new("RGB", (20, 20), (9, 8, 7)), {"transparency": (9, 8, 7)}),
+        (Image.new("P", (20, 20), 0), {"transparency": 0}),
+    ],
+)
+def test_what_is_transparent_is_laid_over_white(image: Image.Image, options: dict):
+    assert decode(encoded(image, "PNG", **options), 10).pixels.min() == 255
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"])

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tasks.errors import InputError
-from tasks.manifest import check_trainable, cut, labelled, list_images, slices
+from tasks.manifest import Labelled, check_trainable, cut, label_all, list_images, slices
 from tasks.storage import FileEntry
 
 
@@ -14,17 +14,21 @@ from tasks.storage import FileEntry
     [
         ("sea/1.jpg", "sea", "train"),
         ("sea/2019/june/1.jpg", "sea", "train"),
-        ("train/sea/1.jpg", "sea", "train"),
+        ("archive/train/sea/1.jpg", "sea", "train"),
         ("Validation/sea/1.jpg", "sea", "val"),
         ("seg_train/seg_train/sea/1.jpg", "sea", "train"),
         ("archive/seg_test/seg_test/sea/1.jpg", "sea", "test"),
-        ("archive/seg_pred/seg_pred/1.jpg", None, "unlabelled"),
-        ("readme.txt", None, "unlabelled"),
     ],
 )
-def test_label_and_split_are_read_off_the_folders(path: str, label: str | None, split: str):
-    row = labelled(FileEntry(path, 1, ""))
+def test_label_and_split_are_read_off_the_folders(path: str, label: str, split: str):
+    [row] = label_all([FileEntry(path, 1, "")])
     assert (row.label, row.split) == (label, split)
+
+
+def test_what_lies_beside_the_split_folders_is_no_class():
+    paths = ["train/sea/1.jpg", "test/sea/2.jpg", "docs/figure.png", "seg_pred/seg_pred/3.jpg", "readme.txt"]
+    rows = label_all([FileEntry(path, 1, "") for path in paths])
+    assert [row.label for row in rows] == ["sea", "sea", None, None, None]
 
 
 def folder(root: Path, *paths: str) -> str:
@@ -58,8 +62,8 @@ def test_a_store_inside_the_images_is_refused(tmp_path: Path):
         list_images.fn(root, f"{root}/store", 32, 0.1)
 
 
-def rows(names: range, mark: str = "") -> list:
-    return [labelled(FileEntry(f"sea/{number:06d}.jpg", 1, mark)) for number in names]
+def rows(names: range, mark: str = "") -> list[Labelled]:
+    return label_all([FileEntry(f"sea/{number:06d}.jpg", 1, mark) for number in names])
 
 
 def test_adding_files_leaves_the_parts_there_were():

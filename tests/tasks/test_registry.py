@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tasks import storage
+from tasks.dataset import Shards
 from tasks.errors import InputError
 from tasks.evaluation import Evaluation
 from tasks.registry import (
@@ -20,7 +21,6 @@ from tasks.registry import (
     rollback,
 )
 from tasks.settings import Gate
-from tasks.shards import Shards
 
 
 def add_version(store: str, version: str) -> None:

@@ -10,19 +10,11 @@ import pytest
 
 from tasks import storage
 from tasks.audit import audit_shards
-from tasks.errors import JobError
+from tasks.dataset import Shards, Split, check_splits, commit_shards, index_url, settle_splits
+from tasks.errors import InputError, JobError
 from tasks.images import decode
 from tasks.manifest import list_images
-from tasks.shards import (
-    Shards,
-    Split,
-    commit_shards,
-    decode_part,
-    index_url,
-    part_url,
-    plan_parts,
-    settle_splits,
-)
+from tasks.shards import decode_part, part_url, plan_parts
 
 SIZE = 32
 
@@ -103,9 +95,18 @@ def test_a_copy_of_a_test_image_is_not_trained_on():
     assert "leaked" not in splits[2:]
 
 
-def test_a_users_own_validation_split_is_kept():
-    splits = settle_splits(rows(hashes(50)) + rows(["ff"] * 3, "val"), 0.5)
-    assert splits == ["train"] * 50 + ["val"] * 3
+def test_a_users_own_validation_split_is_kept_but_for_copies_of_test_images():
+    contents = hashes(54)
+    splits = settle_splits(
+        rows(contents[:50]) + rows(contents[50:53], "val") + rows(contents[52:], "test"), 0.5
+    )
+    assert splits == ["train"] * 50 + ["val"] * 2 + ["leaked"] + ["test"] * 2
+
+
+def test_a_class_never_gives_its_last_image_to_validation():
+    [low] = hashes(1)
+    assert settle_splits(rows(["00" + low[2:]]), 0.5) == ["train"]
+    assert sorted(settle_splits(rows(["ff" + low[2:], "fe" + low[2:]]), 0.1)) == ["train", "val"]
 
 
 def test_the_sample_is_audited_for_what_was_planted_in_it(images: Path, store: str):
@@ -122,6 +123,19 @@ def test_too_many_bad_files_fail_the_job_and_are_listed(images: Path, store: str
     victim.write_bytes(b"")
     with pytest.raises(JobError, match=r"broken\.jpg"):
         decode_all(images, store, max_bad_share=0.001)
+
+
+def test_too_many_bad_files_fail_a_dataset_that_was_explored_before(images: Path, store: str):
+    decode_all(images, store, max_bad_share=1.0)
+    with pytest.raises(JobError, match="max_bad_share"):
+        decode_all(images, store, max_bad_share=0.0)
+
+
+def test_a_split_without_one_good_image_is_refused(images: Path, store: str):
+    for path in (images / "seg_test").rglob("*.jpg"):
+        path.write_bytes(b"")
+    with pytest.raises(InputError, match="test split"):
+        check_splits(decode_all(images, store, max_bad_share=1.0))
 
 
 def test_a_file_that_vanished_since_listing_is_a_bad_row(images: Path, store: str):

@@ -5,7 +5,7 @@ import pytest
 from scipy.special import softmax
 from sklearn.metrics import log_loss as sklearn_log_loss
 
-from tasks.evaluation import (
+from tasks.metrics import (
     accuracy_of,
     compare,
     confused_pairs,
