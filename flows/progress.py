@@ -60,7 +60,7 @@ class Stages:
     def epochs(self, future: PrefectRayFuture, run: Run, kind: str, epochs: int) -> Any:
         """Wait for a training, showing each epoch that its history gains. Returns its result."""
         history = run.url(kind, "history.csv")
-        with self.stage(f"train {kind}"), shown(f"train {kind}", epochs, "epochs") as show:
+        with self.stage("train"), shown(f"train {kind}", epochs, "epochs") as show:
 
             def poll() -> None:
                 if storage.exists(history):
