@@ -126,19 +126,17 @@ class Fitting:
         def replica_step(inputs: Any, labels: Any, weights: Any, scale: Any) -> tuple[Any, Any]:
             with tf.GradientTape() as tape:
                 logits = self.model(inputs, training=True)
-                loss = tf.reduce_sum(cross_entropy(labels, logits) * weights)
-                scaled = self.optimizer.scale_loss(loss * scale)
+                smoothed = cross_entropy(labels, logits, self.plan.training.label_smoothing)
+                scaled = self.optimizer.scale_loss(tf.reduce_sum(smoothed * weights) * scale)
             variables = [variable.value for variable in self.model.trainable_variables]
             self.optimizer.apply(tape.gradient(scaled, variables), self.model.trainable_variables)
-            return loss, count_right(labels, logits, weights)
+            return judged(labels, logits, weights)
 
         return self._summed(replica_step, inputs, labels, weights, scale)
 
     def _judge_step(self, inputs: Any, labels: Any, weights: Any, scale: Any) -> tuple[Any, Any]:
         def replica_step(inputs: Any, labels: Any, weights: Any, scale: Any) -> tuple[Any, Any]:  # noqa: ARG001
-            logits = self.model(inputs, training=False)
-            loss = tf.reduce_sum(cross_entropy(labels, logits) * weights)
-            return loss, count_right(labels, logits, weights)
+            return judged(labels, self.model(inputs, training=False), weights)
 
         return self._summed(replica_step, inputs, labels, weights, scale)
 
@@ -201,12 +199,20 @@ def fit(
     return state
 
 
-def cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, tf.cast(logits, tf.float32))
+def cross_entropy(labels: tf.Tensor, logits: tf.Tensor, smoothing: float = 0.0) -> tf.Tensor:
+    """Cross-entropy of each row, a share `smoothing` of the target spread evenly over all classes.
+
+    Source: Szegedy et al. 2016, "Rethinking the Inception Architecture for Computer Vision".
+    """
+    log_probabilities = tf.nn.log_softmax(tf.cast(logits, tf.float32))
+    chosen = tf.gather(log_probabilities, labels, batch_dims=1)
+    return -(1.0 - smoothing) * chosen - smoothing * tf.reduce_mean(log_probabilities, 1)
 
 
-def count_right(labels: tf.Tensor, logits: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-    return tf.reduce_sum(tf.cast(tf.argmax(logits, 1, tf.int32) == labels, tf.float32) * weights)
+def judged(labels: tf.Tensor, logits: tf.Tensor, weights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Summed loss, without smoothing, and how many are right; padding rows count for nothing."""
+    right = tf.cast(tf.argmax(logits, 1, tf.int32) == labels, tf.float32)
+    return tf.reduce_sum(cross_entropy(labels, logits) * weights), tf.reduce_sum(right * weights)
 
 
 def choose_precision(

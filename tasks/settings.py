@@ -52,6 +52,9 @@ class Training(BaseModel):
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto", description="Arithmetic of the training; auto measures which is fastest here."
     )
+    label_smoothing: float = Field(
+        0.1, ge=0, lt=1, description="Share of each training label spread over all classes."
+    )
     cnn_learning_rate: float = Field(2e-3, gt=0, description="Peak learning rate of the CNN.")
     cnn_dropout: float = Field(0.5, ge=0, lt=1, description="Dropout of the CNN.")
     cnn_augmentation: Augmentation = Field(

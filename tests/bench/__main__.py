@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.table import Table
 
 from tasks.sample import draw_sample
-from tests.bench import decoding, predicting
+from tests.bench import decoding, predicting, training
 from tests.bench.measure import Measured
 
-BENCHES = (decoding.bench, predicting.bench)
+BENCHES = (decoding.bench, training.bench, predicting.bench)
 
 
 def main() -> None:

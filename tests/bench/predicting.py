@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
 from tasks import models
 from tasks.classifier import BATCH, Classifier
@@ -19,7 +18,6 @@ CLASSES = tuple("abcdef")
 
 
 def bench(images: Path, scratch: Path) -> Iterator[Measured]:
-    tf.config.threading.set_intra_op_parallelism_threads(1)
     files = [file for file in list_files(str(images)) if file.path.endswith(".jpg")][:FILES]
     batch = np.random.default_rng(0).integers(0, 255, (BATCH, SIZE, SIZE, 3), dtype=np.uint8)
     for kind in ("cnn", "mobilenet_v2"):
@@ -29,7 +27,7 @@ def bench(images: Path, scratch: Path) -> Iterator[Measured]:
         version = ModelVersion(kind, kind, path, "", CLASSES, SIZE, 1.0)
         classifier.predict(batch)
         yield Measured(
-            f"classify a part with {kind} (one core)",
+            f"classify a part with {kind}",
             best_rate(lambda: list(predict_files(str(images), files, classifier, version)), len(files), 2),  # noqa: B023
             "the same model on a batch in memory",
             best_rate(lambda: classifier.predict(batch), BATCH, 5),  # noqa: B023

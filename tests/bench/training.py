@@ -1,0 +1,132 @@
+"""Training rates against a step without input, Keras' fit, one forward pass, end-to-end tuning."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tasks import features, loop, models
+from tasks.batches import CachedExamples, CachedRows, Examples, ImageExamples, epoch_batches
+from tasks.dataset import Shards, Split, commit_shards
+from tasks.loop import FitState, Fitting, Plan
+from tasks.manifest import list_images
+from tasks.settings import Augmentation, Training
+from tasks.shards import decode_part, plan_parts
+from tests.bench.measure import Measured, best_rate
+
+SIZE = 150
+BATCH = 128
+IMAGES = 10 * BATCH
+VIEWS = 2
+RECIPE = Training(models=("cnn",))
+
+
+class First:
+    """The first examples of many."""
+
+    def __init__(self, examples: Examples, count: int):
+        self.labels = examples.labels[:count]
+        self.gather = examples.gather
+
+
+def bench(images: Path, scratch: Path) -> Iterator[Measured]:
+    manifest = list_images.fn(str(images), str(scratch / "store"), SIZE, 0.1)
+    shards = commit_shards.fn(manifest, [decode_part.fn(part) for part in plan_parts(manifest)], 1.0)
+    split = Split(shards, "train")
+    count = min(IMAGES, len(split) // BATCH * BATCH)
+    examples = First(ImageExamples(split, RECIPE.cnn_augmentation, 0), count)
+    yield from bench_cnn(shards, split, examples)
+    yield from bench_mobilenet(shards, split, count, scratch)
+
+
+def fitting_of(build: Callable[[], keras.Model], examples: Examples, precision: str) -> Fitting:
+    plan = Plan(RECIPE.epochs, BATCH, 1e-3, RECIPE, shard=0, shards=1)
+    return Fitting(build, tf.distribute.get_strategy(), plan, len(examples.labels), precision)
+
+
+def bench_cnn(shards: Shards, split: Split, examples: Examples) -> Iterator[Measured]:
+    count = len(examples.labels)
+
+    def build() -> keras.Model:
+        return models.until(models.build_cnn(len(shards.classes), SIZE, 0.5), "logits")
+
+    plan = Plan(RECIPE.epochs, BATCH, 1e-3, RECIPE, shard=0, shards=1)
+    precision = loop.choose_precision("auto", build, tf.distribute.get_strategy(), plan, examples)
+    fitting = fitting_of(build, examples, precision)
+    fitting.run_epoch(examples, 1, training=True)
+    rate = best_rate(lambda: fitting.run_epoch(examples, 1, training=True), count)
+    batch = fitting._per_replica(next(epoch_batches(examples, np.arange(BATCH), 1, BATCH, 0, 1)))
+    limit = best_rate(lambda: [float(fitting._train(*batch)[0]) for _ in range(count // BATCH)], count)
+    yield Measured(f"CNN epochs in {precision}", rate, "the same step on one batch in memory", limit)
+    loop.set_precision("float32")
+    model = models.build_cnn(len(shards.classes), SIZE, 0.5)
+    model.compile("adam", "sparse_categorical_crossentropy")
+    pixels, labels = split.take(np.arange(count)), split.labels[:count]
+    model.fit(pixels, labels, batch_size=BATCH, verbose=0)
+    peer = best_rate(lambda: model.fit(pixels, labels, batch_size=BATCH, verbose=0), count, 2)
+    yield Measured(
+        f"CNN epochs in {precision}, augmented", rate, "Keras fit in float32, arrays in memory", peer
+    )
+
+
+def bench_mobilenet(shards: Shards, split: Split, count: int, scratch: Path) -> Iterator[Measured]:
+    loop.set_precision("float32")
+    whole = models.build_mobilenet_v2(len(shards.classes), SIZE, 0.2, "none")
+    base = models.frozen_part(whole, activations=True)
+    rows, varied = np.arange(count), Augmentation(flip=True, rotation=10)
+    urls = [str(scratch / "features.npy"), str(scratch / "activations.npy")]
+    forward = tf.function(lambda images: base(images, training=False))
+    batch = tf.constant(split.take(np.arange(features.BATCH)))
+    forward(batch)
+    limit = best_rate(lambda: [forward(batch) for _ in range(count // features.BATCH)], count)
+    started = time.perf_counter()
+    features._compute(base, split, rows, VIEWS, varied, 0, urls)
+    cached = [CachedRows([np.load(url, mmap_mode="r")], np.array([0, count])) for url in urls]
+    head, tail = (CachedExamples(one, split.labels[:count], 0) for one in cached)
+    fit_head(shards, head)
+    seconds = time.perf_counter() - started
+    yield Measured(
+        f"MobileNetV2 frozen: {VIEWS} views and 25 epochs of the head, as one pass",
+        count * VIEWS / seconds,
+        "one forward pass over images and views, from memory",
+        limit,
+    )
+    yield from bench_fine_tuning(whole, split, tail, varied)
+
+
+def fit_head(shards: Shards, head: Examples) -> None:
+    def build() -> keras.Model:
+        return models.until(models.build_head(len(shards.classes), 1280, 0.2), "logits")
+
+    plan = Plan(RECIPE.epochs, BATCH, 1e-3, Training(patience=RECIPE.epochs), shard=0, shards=1)
+    fitting = Fitting(build, tf.distribute.get_strategy(), plan, len(head.labels), "float32")
+    loop.fit(fitting, head, First(head, BATCH), FitState(), lambda _: None)
+
+
+def bench_fine_tuning(
+    whole: keras.Model, split: Split, tail: Examples, varied: Augmentation
+) -> Iterator[Measured]:
+    count = len(tail.labels)
+    plan = Plan(RECIPE.epochs, BATCH, 1e-3, RECIPE, shard=0, shards=1)
+
+    def build() -> keras.Model:
+        return models.build_tail(whole)
+
+    precision = loop.choose_precision("auto", build, tf.distribute.get_strategy(), plan, tail)
+    fitting = fitting_of(build, tail, precision)
+    fitting.run_epoch(tail, 1, training=True)
+    rate = best_rate(lambda: fitting.run_epoch(tail, 1, training=True), count)
+    loop.set_precision("float32")
+    images = First(ImageExamples(split, varied, 0), count // 2)
+    end_to_end = fitting_of(lambda: models.until(whole, "logits"), images, "float32")
+    end_to_end.run_epoch(First(images, BATCH), 1, training=True)
+    peer = best_rate(lambda: end_to_end.run_epoch(images, 1, training=True), count // 2, 1)
+    yield Measured(
+        f"fine-tuning from cached activations in {precision}",
+        rate,
+        "fine-tuning the same layers end to end",
+        peer,
+    )

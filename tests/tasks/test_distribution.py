@@ -1,0 +1,90 @@
+"""One worker, two replicas and two workers on two nodes train alike; metrics are exact on all of them."""
+
+import multiprocessing
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import ray
+from ray.cluster_utils import Cluster
+
+from tasks import training
+from tasks.dataset import Shards, commit_shards
+from tasks.errors import InputError
+from tasks.evaluation import read_history
+from tasks.manifest import list_images
+from tasks.shards import decode_part, plan_parts
+from tasks.training import Run, largest_share, train_model
+from tests.tasks.replicas import RECIPE, one_epoch, train_and_keep_weights
+
+Epoch = tuple[list[float], float, list[np.ndarray]]
+
+
+@pytest.fixture(scope="module")
+def shards(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Shards:
+    """52 training images: three batches of 16 and a last one of 4."""
+    store = str(tmp_path_factory.mktemp("store"))
+    manifest = list_images.fn(str(sample), store, 32, 0.1)
+    return commit_shards.fn(manifest, [decode_part.fn(part) for part in plan_parts(manifest)], 0.1)
+
+
+def in_a_fresh_process(shards: Shards, replicas: int) -> Epoch:
+    """TensorFlow's devices are fixed once it has run in a process."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(one_epoch, shards, replicas).result()
+
+
+@pytest.fixture(scope="module")
+def alone(shards: Shards) -> Epoch:
+    return in_a_fresh_process(shards, 1)
+
+
+def test_the_last_batch_is_a_mixed_one(shards: Shards, alone: Epoch):
+    assert shards.counts["train"] % RECIPE.batch_size
+    assert len(alone[0]) == -(-shards.counts["train"] // RECIPE.batch_size)
+
+
+@pytest.mark.parametrize("replicas", [2, 3])
+def test_replicas_of_one_worker_train_as_one(shards: Shards, alone: Epoch, replicas: int):
+    losses, val_loss, weights = in_a_fresh_process(shards, replicas)
+    np.testing.assert_allclose(losses, alone[0], rtol=2e-4)
+    assert val_loss == pytest.approx(alone[1], rel=1e-4)
+    for ours, theirs in zip(weights, alone[2], strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=2e-3)
+
+
+@pytest.fixture
+def two_nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    cluster.add_node(num_cpus=1)
+    ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
+    yield
+    ray.shutdown()
+    cluster.shutdown()
+
+
+def test_two_workers_on_two_nodes_train_as_one(
+    shards: Shards, alone: Epoch, two_nodes: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    run = Run("two", str(tmp_path))
+    monkeypatch.setattr(training, "train_worker", train_and_keep_weights)
+    train_model.fn("cnn", shards, RECIPE.model_copy(update={"workers": 2, "cnn_learning_rate": 1e-3}), run)
+    [row] = read_history(run.url("cnn", "history.csv"))
+    assert row["loss"] == pytest.approx(sum(alone[0]) / shards.counts["train"], rel=2e-4)
+    assert row["val_loss"] == pytest.approx(alone[1], rel=1e-3)
+    first, second = (np.load(tmp_path / f"weights-{rank}.npz") for rank in (0, 1))
+    for name in first.files:
+        assert np.array_equal(first[name], second[name])
+
+    with pytest.raises(InputError, match="3 workers"):
+        train_model.fn("cnn", shards, RECIPE.model_copy(update={"workers": 3}), Run("three", str(tmp_path)))
+
+
+@pytest.mark.parametrize(
+    ("nodes", "workers", "share"),
+    [([8], 1, 8), ([4, 4, 4], 2, 4), ([8, 2], 2, 4), ([2, 2], 3, 1), ([1, 1], 3, 0), ([], 1, 0)],
+)
+def test_no_worker_is_promised_more_than_a_node_has(nodes: list[int], workers: int, share: int):
+    assert largest_share(nodes, workers) == share
