@@ -54,7 +54,7 @@ class FitState:
 
 def strategy_here(workers: int) -> tf.distribute.Strategy:
     """Several workers: collective all-reduce. Several GPUs in one worker: mirrored. Else the default."""
-    gpus = len(tf.config.list_logical_devices("GPU"))
+    gpus = len(tf.config.list_physical_devices("GPU"))  # logical ones would start TensorFlow too early
     if workers > 1:
         kind = tf.distribute.experimental.CommunicationImplementation
         options = tf.distribute.experimental.CommunicationOptions(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import ray
+from prefect.settings import PREFECT_API_URL
 from prefect.testing.utilities import prefect_test_harness
 
 from tasks.sample import draw_sample
@@ -14,6 +15,12 @@ from tasks.sample import draw_sample
 def prefect_api() -> Iterator[None]:
     with prefect_test_harness(server_startup_timeout=120):
         yield
+
+
+@pytest.fixture(scope="session")
+def api(prefect_api: None) -> str:
+    """The URL of the session's Prefect API, for commands in processes of their own."""
+    return PREFECT_API_URL.value()
 
 
 @pytest.fixture(autouse=True)

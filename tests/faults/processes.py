@@ -10,10 +10,10 @@ from pathlib import Path
 import psutil
 
 
-def darkroom(command: Sequence[str], home: Path) -> subprocess.Popen:
-    """Start a command with a Prefect of its own below `home`."""
+def darkroom(command: Sequence[str], home: Path, api: str | None) -> subprocess.Popen:
+    """Start a command on the Prefect at `api`, or on a temporary one of its own below `home`."""
     environment = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
-    environment["PREFECT_HOME"] = str(home)
+    environment |= {"PREFECT_HOME": str(home)} | ({"PREFECT_API_URL": api} if api else {})
     return subprocess.Popen(
         [sys.executable, "-m", "flows", *command], env=environment, stderr=subprocess.PIPE
     )

@@ -15,13 +15,14 @@ from tasks import models, storage
 from tasks.registry import promote_by_hand
 from tests.faults.processes import command_of, darkroom, descendants, finish, until
 
-FILES = 5_000
+FILES = 8_000
+PARTS = 8
 SERVER = "prefect.server.api.server:create_app"
 
 
 @pytest.fixture(scope="module")
 def many(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Five parts' worth of files: links to the sample's unlabelled ones, bad ones among them."""
+    """Eight parts' worth of files: links to the sample's unlabelled ones, bad ones among them."""
     root = tmp_path_factory.mktemp("many")
     files = sorted((sample / "seg_pred/seg_pred").iterdir())
     for number in range(FILES):
@@ -51,9 +52,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> str:
     return store
 
 
-def start(images: Path, store: str, output: Path) -> subprocess.Popen:
+def start(images: Path, store: str, output: Path, api: str | None = None) -> subprocess.Popen:
     command = ["classify", "--images", str(images), "--store", store, "--output", str(output)]
-    return darkroom(command, home=output.parent / "prefect")
+    return darkroom(command, home=output.parent / "prefect", api=api)
 
 
 def parts_done(output: Path) -> int:
@@ -89,29 +90,21 @@ def test_one_row_a_file_in_order(untouched: pa.Table):
     assert 0 < untouched["status"].to_pylist().count("corrupt") < FILES
 
 
-def test_a_killed_flow_process_goes_on_where_it_stopped(many, store, untouched, tmp_path):
+def test_a_killed_worker_and_a_killed_flow_lose_and_repeat_nothing(many, store, untouched, tmp_path, api):
     output = tmp_path / "out"
-    process = start(many, store, output)
+    process = start(many, store, output, api)
     until(lambda: parts_done(output) >= 1, process)
+    at_work = [child for child in descendants(process) if "ray::classify" in command_of(child)]
+    assert at_work, "no Ray worker was at work"
+    at_work[0].kill()
+    before = parts_done(output)
+    until(lambda: parts_done(output) > before, process)
+    done = stamps(output)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    done = stamps(output)
     assert not (output / "_SUCCESS").exists()
-    assert len(done) < 5
-    finish(start(many, store, output))
-    assert rows(output).equals(untouched)
-    assert done.items() <= stamps(output).items()
+    assert len(done) < PARTS
 
-
-def test_a_killed_ray_worker_loses_and_repeats_nothing(many, store, untouched, tmp_path):
-    output = tmp_path / "out"
-    process = start(many, store, output)
-    until(lambda: parts_done(output) >= 1, process)
-    victims = [child for child in descendants(process) if "ray::" in command_of(child)]
-    victims = [child for child in victims if "classify" in command_of(child)]
-    assert victims, "no Ray worker was at work"
-    done = stamps(output)
-    victims[0].kill()
-    finish(process)
+    finish(start(many, store, output, api))
     assert rows(output).equals(untouched)
     assert done.items() <= stamps(output).items()

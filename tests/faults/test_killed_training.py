@@ -28,11 +28,11 @@ def weights(store: Path) -> list[np.ndarray]:
     return keras.models.load_model(model).get_weights()
 
 
-def test_a_killed_worker_and_a_killed_flow_change_nothing(sample: Path, tmp_path: Path):
+def test_a_killed_worker_and_a_killed_flow_change_nothing(sample: Path, tmp_path: Path, api: str):
     untouched, killed, home = tmp_path / "untouched", tmp_path / "killed", tmp_path / "prefect"
-    finish(darkroom(command(sample, untouched), home))
+    finish(darkroom(command(sample, untouched), home, api))
 
-    process = darkroom(command(sample, killed), home)
+    process = darkroom(command(sample, killed), home, api)
     until(lambda: epochs(killed) >= 2, process)
     [worker] = [child for child in descendants(process) if "RayTrainWorker" in command_of(child)]
     worker.kill()
@@ -44,7 +44,7 @@ def test_a_killed_worker_and_a_killed_flow_change_nothing(sample: Path, tmp_path
     assert not list(killed.glob("models/*/model.keras"))
 
     [run] = [path.name for path in (killed / "runs").iterdir()]
-    finish(darkroom(command(sample, killed, "--resume", run), home))
+    finish(darkroom(command(sample, killed, "--resume", run), home, api))
     assert epochs(killed) == EPOCHS
     for ours, theirs in zip(weights(killed), weights(untouched), strict=True):
         assert np.array_equal(ours, theirs)
