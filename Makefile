@@ -3,20 +3,21 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DONE := $(VENV)/.installed
-UV := $(shell sed -n 's/^uv==\([0-9.]*\).*/\1/p' requirements.lock)
+LOCK ?= requirements.lock
+UV := $(shell sed -n 's/^uv==\([0-9.]*\).*/\1/p' $(LOCK))
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
-.PHONY: setup demo test lint bench lock clean
+.PHONY: setup demo test lint bench bench-gpu lock clean
 
 setup: $(DONE)
 
-$(DONE): requirements.lock pyproject.toml
+$(DONE): $(LOCK) pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' \
 		|| { echo "Darkroom needs Python 3.11 or 3.12: make PYTHON=python3.12"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check uv==$(UV)
-	$(BIN)/uv pip sync --quiet --require-hashes --compile-bytecode requirements.lock
+	$(BIN)/uv pip sync --quiet --require-hashes --compile-bytecode $(LOCK)
 	$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
@@ -40,8 +41,13 @@ lint: setup
 bench: setup
 	$(BIN)/python -m tests.bench
 
+bench-gpu: setup
+	$(BIN)/python -m tests.bench.gpu
+
 lock: setup
 	$(COMPILE) --extra s3 --extra gcs --extra dev pyproject.toml -o requirements.lock
+	$(COMPILE) --extra s3 --extra gcs --extra dev --extra gpu --constraint requirements.lock \
+		pyproject.toml -o requirements-gpu.lock
 
 clean:
 	rm -rf $(VENV) demo .pytest_cache .mypy_cache .ruff_cache
