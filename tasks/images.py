@@ -8,8 +8,7 @@ import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from tasks import storage
-from tasks.storage import FileEntry
+from tasks.files import FileEntry, read_ahead
 
 MAX_PIXELS = 2 * 89_478_485  # where Pillow refuses as well: a decompression bomb
 MAX_BYTES = 200_000_000
@@ -53,7 +52,7 @@ class Header:
 
 def read_images(root: str, files: Sequence[FileEntry]) -> Iterator[bytes | ImageError]:
     """Yield the bytes of each file in order, or why it cannot be had; files over the limit are not read."""
-    contents = storage.read_ahead(root, [file for file in files if file.bytes <= MAX_BYTES])
+    contents = read_ahead(root, [file for file in files if file.bytes <= MAX_BYTES])
     for file in files:
         content = _too_large(file.bytes) if file.bytes > MAX_BYTES else next(contents)
         yield ImageError("unreadable", str(content)) if isinstance(content, OSError) else content

@@ -14,7 +14,7 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
 from tasks.errors import InputError
-from tasks.storage import FileEntry
+from tasks.files import FileEntry, walk
 
 FILES_A_PART = 1024
 MAX_PARTS = 256
@@ -95,7 +95,7 @@ def manifest_url(dataset: str) -> str:
 
 def list_files(root: str) -> list[FileEntry]:
     """Every file below `root` in path order, but for what operating systems drop into every folder."""
-    found = (file for file in storage.walk(root) if storage.name_of(file.path).lower() not in LITTER)
+    found = (file for file in walk(root) if storage.name_of(file.path).lower() not in LITTER)
     files = sorted(found, key=lambda file: file.path)
     if not files:
         raise InputError(f"`images` must contain image files. Received an empty folder: {root!r}.")

@@ -18,12 +18,12 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
 from tasks.batches import ahead
+from tasks.files import FileEntry
 from tasks.images import ImageError, decode, read_images
 from tasks.manifest import Labelled, list_files, part_files, part_key, slices, write_manifest
 from tasks.metrics import scale_temperature
 from tasks.registry import ModelVersion
 from tasks.settings import Format
-from tasks.storage import FileEntry
 
 if TYPE_CHECKING:
     from tasks.classifier import Classifier

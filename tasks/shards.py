@@ -11,6 +11,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
+from tasks.files import FileEntry
 from tasks.images import ImageError, decode, read_images
 from tasks.manifest import (
     Manifest,
@@ -19,7 +20,6 @@ from tasks.manifest import (
     part_key,
     previous_dataset,
 )
-from tasks.storage import FileEntry
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,8 @@ import json
 import os
 import tempfile
 import uuid
-from collections import deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +16,6 @@ import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
 from tasks.errors import InputError
-
-READERS = 8
-AHEAD_FILES = 64
-AHEAD_BYTES = 256 * 2**20
-
-
-@dataclass(frozen=True)
-class FileEntry:
-    """One file below a root: path relative to it, size in bytes, modification mark (etag or mtime)."""
-
-    path: str
-    bytes: int
-    mark: str
 
 
 def absolute(url: str) -> str:
@@ -67,54 +51,8 @@ def is_local(url: str) -> bool:
     return isinstance(filesystem(url)[0], LocalFileSystem)
 
 
-def walk(root: str) -> Iterator[FileEntry]:
-    """Yield every file below `root`, hidden files and folders left out, in no promised order.
-
-    Raises InputError when `root` is not a folder that can be read.
-    """
-    fs, base = filesystem(root)
-    if not fs.isdir(base):
-        received = "a file" if fs.exists(base) else "a path that does not exist"
-        raise InputError(f"`images` must be a folder of images. Received {received}: {root!r}.")
-    try:
-        yield from _walk_local(base) if isinstance(fs, LocalFileSystem) else _walk_remote(fs, base)
-    except PermissionError as error:
-        raise InputError(f"`images` must be readable, folder by folder. Received: {error}.") from error
-
-
-def _walk_local(base: str) -> Iterator[FileEntry]:
-    """Links are followed, each folder once; a name that is not UTF-8 is listed escaped, to be unreadable."""
-
-    def refuse(error: OSError) -> None:
-        raise error
-
-    seen = set()
-    for folder, folders, files in os.walk(base, followlinks=True, onerror=refuse):
-        status = os.stat(folder)
-        if (status.st_dev, status.st_ino) in seen:
-            folders.clear()
-            continue
-        seen.add((status.st_dev, status.st_ino))
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in files:
-            if not name.startswith("."):
-                path = os.path.join(folder, name)
-                status = os.stat(path) if os.path.exists(path) else os.lstat(path)
-                shown = os.path.relpath(path, base).encode("utf-8", "backslashreplace").decode()
-                yield FileEntry(shown, status.st_size, format(status.st_mtime, ".6f"))
-
-
-def _walk_remote(fs: fsspec.AbstractFileSystem, base: str) -> Iterator[FileEntry]:
-    for folder, folders, files in fs.walk(base, detail=True, on_error="raise"):
-        for hidden in [name for name in folders if name.startswith(".")]:
-            del folders[hidden]
-        prefix = folder[len(base) :].strip("/")
-        for name, info in files.items():
-            if name and not name.startswith("."):
-                yield FileEntry(f"{prefix}/{name}" if prefix else name, info["size"] or 0, _mark(info))
-
-
-def _mark(info: dict[str, Any]) -> str:
+def mark_of(info: dict[str, Any]) -> str:
+    """What changes when a file does: its etag, else its time of modification."""
     for key in ("ETag", "etag", "md5Hash"):
         if info.get(key):
             return str(info[key]).strip('"')
@@ -143,34 +81,6 @@ def names(url: str) -> list[str]:
 def read_bytes(url: str) -> bytes:
     fs, path = filesystem(url)
     return fs.cat_file(path)
-
-
-def read_ahead(root: str, files: Iterable[FileEntry]) -> Iterator[bytes | OSError]:
-    """Yield the bytes of each file in order, or the error its reading met, while threads fetch the next.
-
-    At most AHEAD_FILES files and about AHEAD_BYTES bytes are held, however many files there are.
-    """
-    with ThreadPoolExecutor(READERS) as pool:
-        waiting: deque[tuple[int, Future[bytes | OSError]]] = deque()
-        held = 0
-        for file in files:
-            while waiting and (len(waiting) == AHEAD_FILES or held + file.bytes > AHEAD_BYTES):
-                size, future = waiting.popleft()
-                yield future.result()
-                held -= size
-            waiting.append((file.bytes, pool.submit(_bytes_or_error, join(root, file.path))))
-            held += file.bytes
-        for _, future in waiting:
-            yield future.result()
-
-
-def _bytes_or_error(url: str) -> bytes | OSError:
-    try:
-        return read_bytes(url)
-    except OSError as error:
-        return error
-    except Exception as error:  # drivers of object stores raise their own
-        return OSError(str(error))
 
 
 def read_json(url: str) -> Any:
@@ -281,7 +191,7 @@ def local_copy(url: str) -> str:
     fs, path = filesystem(url)
     if isinstance(fs, LocalFileSystem):
         return path
-    key = hashlib.sha256(f"{url} {_mark(fs.info(path))}".encode()).hexdigest()[:32]
+    key = hashlib.sha256(f"{url} {mark_of(fs.info(path))}".encode()).hexdigest()[:32]
     cached = join(tempfile.gettempdir(), "darkroom-cache", f"{key}-{name_of(url)}")
     if not Path(cached).exists():
         with committing(cached) as partial:

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from tasks.errors import InputError
+from tasks.files import FileEntry
 from tasks.manifest import Labelled, check_trainable, cut, label_all, list_images, slices
-from tasks.storage import FileEntry
 
 
 @pytest.mark.parametrize(

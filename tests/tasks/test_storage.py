@@ -40,50 +40,6 @@ def test_of_racing_creators_exactly_one_wins(tmp_path: Path):
             assert [storage.read_json(url)["winner"]] == list(wins)
 
 
-def test_walking_skips_hidden_files_and_marks_changes(tmp_path: Path):
-    (tmp_path / "a" / ".git").mkdir(parents=True)
-    for name in ("a/1.jpg", "a/.DS_Store", "a/.git/x", "2.jpg"):
-        (tmp_path / name).write_bytes(b"x")
-    first = {file.path: file for file in storage.walk(str(tmp_path))}
-    assert set(first) == {"a/1.jpg", "2.jpg"}
-    os.utime(tmp_path / "2.jpg", (1, 1))
-    second = {file.path: file for file in storage.walk(str(tmp_path))}
-    assert second["2.jpg"] != first["2.jpg"]
-    assert second["a/1.jpg"] == first["a/1.jpg"]
-
-
-def test_reading_ahead_keeps_order_and_hands_errors_over(tmp_path: Path):
-    for number in range(200):
-        if number != 100:
-            (tmp_path / str(number)).write_bytes(str(number).encode())
-    files = [storage.FileEntry(str(number), 2**20, "") for number in range(200)]
-    found = list(storage.read_ahead(str(tmp_path), files))
-    assert isinstance(found[100], FileNotFoundError)
-    assert found[:100] + found[101:] == [str(n).encode() for n in range(200) if n != 100]
-
-
-def test_links_are_followed_once_and_change_with_what_they_point_to(tmp_path: Path):
-    (tmp_path / "real").mkdir()
-    (tmp_path / "root").mkdir()
-    (tmp_path / "real" / "1.jpg").write_bytes(b"x")
-    (tmp_path / "root" / "sea").symlink_to(tmp_path / "real")
-    (tmp_path / "real" / "again").symlink_to(tmp_path / "root")
-    [first] = [file for file in storage.walk(str(tmp_path / "root")) if file.path == "sea/1.jpg"]
-    os.utime(tmp_path / "real" / "1.jpg", (1, 1))
-    [second] = [file for file in storage.walk(str(tmp_path / "root")) if file.path == "sea/1.jpg"]
-    assert first.mark != second.mark
-
-
-def test_odd_names_are_read_and_those_that_are_not_utf8_are_listed(tmp_path: Path):
-    for name in (b"a::b.jpg", "fl\u00fc\u00df *?[1].jpg".encode(), b"caf\xe9.jpg"):
-        Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).write_bytes(name)
-    files = sorted(storage.walk(str(tmp_path)), key=lambda file: file.path)
-    contents = dict(zip((file.path for file in files), storage.read_ahead(str(tmp_path), files), strict=True))
-    assert contents["a::b.jpg"] == b"a::b.jpg"
-    assert contents["fl\u00fc\u00df *?[1].jpg"] == "fl\u00fc\u00df *?[1].jpg".encode()
-    assert isinstance(contents["caf\\udce9.jpg"], FileNotFoundError)
-
-
 def test_an_unknown_scheme_is_refused_in_words():
     with pytest.raises(InputError, match="scheme"):
         storage.exists("nonsense://bucket/x")
