@@ -65,13 +65,14 @@ class Training(BaseModel):
     )
     mobilenet_dropout: float = Field(0.2, ge=0, lt=1, description="Dropout under MobileNetV2's head.")
     mobilenet_augmentation: Augmentation = Field(
-        Augmentation(flip=True, rotation=10), description="How MobileNetV2's views of an image differ."
+        Augmentation(flip=True, shift=0.1, rotation=10),
+        description="How MobileNetV2's views of an image differ.",
     )
     mobilenet_views: int = Field(
-        2,
+        4,
         ge=1,
         le=32,
-        description="Views of each training image that MobileNetV2's features are computed of.",
+        description="Views of each training image that MobileNetV2's frozen part is computed of.",
     )
     mobilenet_fine_tune_epochs: int = Field(
         8,
@@ -80,7 +81,7 @@ class Training(BaseModel):
         description="Epochs of fine-tuning MobileNetV2's last blocks; 0 leaves them frozen.",
     )
     mobilenet_fine_tune_learning_rate: float = Field(
-        2e-4, gt=0, description="Peak learning rate of the fine-tuning."
+        1e-4, gt=0, description="Peak learning rate of the fine-tuning."
     )
 
 
