@@ -1,6 +1,7 @@
 """The one place that knows how to reach Prefect's API and Ray."""
 
 import os
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -41,10 +42,28 @@ def prefect_api() -> Iterator[None]:
     server.start()
     os.environ["PREFECT_API_URL"] = server.api_url
     try:
-        with temporary_settings({PREFECT_API_URL: server.api_url}):
+        with temporary_settings({PREFECT_API_URL: server.api_url}), _ended_with_us(server):
             yield
     finally:
         del os.environ["PREFECT_API_URL"]
         APILogWorker.drain_all(timeout=FLUSH_SECONDS)
         EventsWorker.drain_all(timeout=FLUSH_SECONDS)
         server.stop()
+
+
+@contextmanager
+def _ended_with_us(server: SubprocessASGIServer) -> Iterator[None]:
+    """See to it that the server does not outlive this process, even if that is killed.
+
+    A shell waits on a pipe that only this process holds open; when it closes, the server is told to stop.
+    """
+    process = server.server_process
+    if process is None:
+        raise RuntimeError("The temporary Prefect server has not been started.")
+    command = ["sh", "-c", f"cat > /dev/null; kill {process.pid}"]
+    watch = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+    try:
+        yield
+    finally:
+        watch.kill()
+        watch.wait()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import psutil
 
 from tasks.evaluation import read_history
 from tests.faults.processes import command_of, darkroom, descendants, finish, until
@@ -32,14 +33,17 @@ def test_a_killed_worker_and_a_killed_flow_change_nothing(sample: Path, tmp_path
     untouched, killed, home = tmp_path / "untouched", tmp_path / "killed", tmp_path / "prefect"
     finish(darkroom(command(sample, untouched), home, api))
 
-    process = darkroom(command(sample, killed), home, api)
+    process = darkroom(command(sample, killed), home, api=None)
     until(lambda: epochs(killed) >= 2, process)
     [worker] = [child for child in descendants(process) if "RayTrainWorker" in command_of(child)]
     worker.kill()
     before = epochs(killed)
     until(lambda: epochs(killed) > before + 1, process)
+    left = descendants(process)
     process.send_signal(signal.SIGKILL)
     process.wait()
+    _, alive = psutil.wait_procs(left, timeout=30)
+    assert not alive, "a killed run left processes behind"
     assert epochs(killed) < EPOCHS
     assert not list(killed.glob("models/*/model.keras"))
 
