@@ -27,7 +27,12 @@ from tasks.settings import Format, Gate, Training
 DONE, FAILED, BAD_ARGUMENTS = 0, 1, 2
 WIDE = 160  # columns for a table that goes to a file or a pipe
 
-app = App(name="darkroom", help="Keep an image classifier fresh and classify folders of images in bulk.")
+app = App(
+    name="darkroom",
+    help="Keep an image classifier fresh and classify folders of images in bulk.",
+    version=registry.versions()["darkroom"],
+    suppress_keyboard_interrupt=False,
+)
 models = App(name="models", help="Look at the store's model versions and choose the champion.")
 app.command(models)
 
@@ -36,11 +41,9 @@ app.command(models)
 def sample(folder: Path, *, images_per_class: int = 120, seed: int = 0) -> None:
     """Draw the built-in six-class sample dataset.
 
-    Parameters
-    ----------
-    folder: New or empty folder to draw into.
-    images_per_class: Images of each class, a fifth of them for test.
-    seed: Another seed draws other images.
+    :param folder: New or empty folder to draw into.
+    :param images_per_class: Images of each class, a fifth of them for test.
+    :param seed: Another seed draws other images.
     """
     drawn = draw_sample(str(folder), images_per_class, seed)
     tell(f"{drawn.train:,} train, {drawn.test:,} test and {drawn.unlabelled:,} unlabelled images", drawn.root)
@@ -50,10 +53,8 @@ def sample(folder: Path, *, images_per_class: int = 120, seed: int = 0) -> None:
 def explore(*, images: str, store: str = "store") -> None:
     """Audit and plot a folder of labelled images.
 
-    Parameters
-    ----------
-    images: Folder of images, local or a URL such as s3://bucket/folder.
-    store: Folder or URL for datasets, runs and models.
+    :param images: Folder of images, local or a URL such as s3://bucket/folder.
+    :param store: Folder or URL for datasets, runs and models.
     """
     with prefect_api():
         report = explore_flow(images, store)
@@ -72,12 +73,10 @@ def retrain(
 ) -> None:
     """Train, judge and perhaps promote the models on a folder of labelled images.
 
-    Parameters
-    ----------
-    images: Folder of images sorted by class, with a test split; local or a URL.
-    store: Folder or URL for datasets, runs and models.
-    max_bad_share: Share of unusable files that fails the run.
-    resume: Name of an interrupted run of the store to go on with.
+    :param images: Folder of images sorted by class, with a test split; local or a URL.
+    :param store: Folder or URL for datasets, runs and models.
+    :param max_bad_share: Share of unusable files that fails the run.
+    :param resume: Name of an interrupted run of the store to go on with.
     """
     with prefect_api():
         run = retrain_flow(images, store, training, gate, max_bad_share, resume)
@@ -102,13 +101,11 @@ def classify(
 ) -> None:
     """Classify every file below a folder, one row a file.
 
-    Parameters
-    ----------
-    images: Folder of images of any depth, local or a URL.
-    store: Folder or URL that holds the model.
-    output: Folder or URL for the predictions; run again, it goes on where it stopped.
-    model: Version to classify with; champion is the store's present one.
-    format: How the rows are written.
+    :param images: Folder of images of any depth, local or a URL.
+    :param store: Folder or URL that holds the model.
+    :param output: Folder or URL for the predictions; run again, it goes on where it stopped.
+    :param model: Version to classify with; champion is the store's present one.
+    :param format: How the rows are written.
     """
     with prefect_api():
         summary = classify_flow(images, store, output, model, format)
@@ -136,7 +133,11 @@ def list_models(*, store: str = "store") -> None:
 
 @models.command
 def show(version: str, *, store: str = "store") -> None:
-    """Print all that is known of a version (or of `champion`)."""
+    """Print all that is known of a version.
+
+    :param version: A version of the store, or `champion`.
+    :param store: Folder or URL that holds the models.
+    """
     Console().print_json(data=registry.read_record(store, version))
 
 
@@ -176,7 +177,7 @@ def run(arguments: Sequence[str]) -> int:
         return BAD_ARGUMENTS
     except KeyboardInterrupt:
         print(
-            "darkroom: interrupted; the same command goes on where it stopped (retrain: add --resume RUN)",
+            "darkroom: interrupted; the same command goes on where it stopped (retrain: with --resume RUN)",
             file=sys.stderr,
         )
         return FAILED
@@ -189,9 +190,10 @@ def run(arguments: Sequence[str]) -> int:
 def in_one_line(error: CycloptsError) -> str:
     """What was wrong with the arguments; pydantic's findings without their addresses."""
     if isinstance(error.__cause__, ValidationError):
+        first = {found["loc"][0]: found for found in reversed(error.__cause__.errors())}
         return "; ".join(
-            f"--{str(found['loc'][0]).replace('_', '-')}: {found['msg']}. Received: {found['input']!r}"
-            for found in error.__cause__.errors()
+            f"--{str(name).replace('_', '-')}: {found['msg']}. Received: {found['input']!r}"
+            for name, found in first.items()
         )
     return " ".join(str(error).split())
 

@@ -1,5 +1,6 @@
 """What a flow run is called in the Prefect UI, and what its run is called in the store."""
 
+import logging
 from datetime import UTC, datetime
 
 from prefect.context import FlowRunContext
@@ -8,6 +9,8 @@ from prefect.runtime import flow_run
 from tasks import storage
 from tasks.errors import InputError
 from tasks.training import Run
+
+log = logging.getLogger("darkroom")
 
 
 def run_title() -> str:
@@ -23,12 +26,15 @@ def run_of(store: str, resume: str | None = None) -> Run:
     """
     store = storage.absolute(store)
     if resume:
-        if not storage.exists(storage.join(store, "runs", resume)):
-            known = ", ".join(storage.names(storage.join(store, "runs"))) or "none"
+        if not Run(resume, store).begun():
+            names = storage.names(storage.join(store, "runs"))
+            known = ", ".join(name for name in names if Run(name, store).begun()) or "none"
             raise InputError(f"`resume` must name a run of the store ({known}). Received: {resume!r}.")
         return Run(resume, store)
     context = FlowRunContext.get()
     if context is None or context.flow_run is None:
         raise RuntimeError("run_of must be called in a flow run.")
     created = context.flow_run.created or datetime.now(UTC)
-    return Run(f"{created:%Y-%m-%dT%H-%M-%S}-{context.flow_run.id.hex[:4]}", store)
+    run = Run(f"{created:%Y-%m-%dT%H-%M-%S}-{context.flow_run.id.hex[:4]}", store)
+    log.info("Run %s", run.name)
+    return run

@@ -20,7 +20,7 @@ from tasks.evaluation import read_history
 from tasks.training import Run
 
 POLL_SECONDS = 0.5
-ARTIFACT_SECONDS = 3.0
+ARTIFACT_SECONDS = 5.0
 
 log = logging.getLogger("darkroom")
 
@@ -106,16 +106,20 @@ def shown(name: str, total: int, unit: str) -> Iterator[Callable[[int, str], Non
     key = name.replace(" ", "-").replace("_", "-")
     artifact = cast(UUID, create_progress_artifact(0.0, key=key, description=name))
     console = Console(stderr=True)
-    told = 0.0
+    told, said = time.monotonic(), ""
     with Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty()) as bar:
         row = bar.add_task(name, total=total, unit=unit, words="")
 
         def show(done: int, words: str) -> None:
-            nonlocal told
+            nonlocal told, said
             bar.update(row, completed=done, words=words)
             if time.monotonic() - told > ARTIFACT_SECONDS:
                 told = time.monotonic()
-                _tell(artifact, done / total, f"{name}: {done:,} of {total:,} {unit}, {words}")
+                line = f"{name}: {done:,} of {total:,} {unit}, {words}"
+                _tell(artifact, done / total, line)
+                if not sys.stderr.isatty() and line != said:
+                    log.info("%s", line)
+                    said = line
 
         yield show
     _tell(artifact, 1.0, f"{name}: done")

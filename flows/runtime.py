@@ -4,7 +4,9 @@ import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
+from unittest.mock import patch
 
 from prefect.events.worker import EventsWorker
 from prefect.logging.handlers import APILogWorker
@@ -39,7 +41,8 @@ def prefect_api() -> Iterator[None]:
         return
     os.environ |= QUIET_SERVER
     server = SubprocessASGIServer()
-    server.start()
+    with patch.object(subprocess, "Popen", partial(subprocess.Popen, start_new_session=True)):
+        server.start()  # in a session of its own: Ctrl-C must not end it before the run has told it
     os.environ["PREFECT_API_URL"] = server.api_url
     try:
         with temporary_settings({PREFECT_API_URL: server.api_url}), _ended_with_us(server):

@@ -97,7 +97,7 @@ def augment(images: np.ndarray, draws: np.ndarray, augmentation: Augmentation) -
 
     images: uint8 [n, size, size, 3]; returns the same shape, or `images` itself when nothing is asked.
     """
-    if augmentation == Augmentation():
+    if not (augmentation.flip or augmentation.shift or augmentation.rotation):
         return images
     size = images.shape[1]
     out = np.empty_like(images)

@@ -1,7 +1,6 @@
 """Decoded parts to a committed dataset: index, settled splits, and the reader that training uses."""
 
 import logging
-import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -42,7 +41,6 @@ class Shards:
 @task(cache_policy=NO_CACHE)
 def commit_shards(manifest: Manifest, done: Sequence[PartDone], max_bad_share: float) -> Shards:
     """Settle the splits by content and commit the dataset; refuse one with too many bad files."""
-    started = time.monotonic()
     if storage.exists(success_url(manifest.dataset)):
         check_bad_share(storage.read_table(index_url(manifest.dataset)), max_bad_share)
     else:
@@ -60,13 +58,12 @@ def commit_shards(manifest: Manifest, done: Sequence[PartDone], max_bad_share: f
         )
     shards = read_shards(manifest, sum(part.images for part in done if part.decoded))
     log.info(
-        "Dataset %s: %s, %s bad; %s files decoded now, %s taken over (%.1f s)",
+        "Dataset %s: %s, %s bad; %s files decoded now, %s taken over",
         shards.fingerprint,
         ", ".join(f"{count:,} {split}" for split, count in shards.counts.items()),
         f"{shards.bad:,}",
         f"{shards.decoded:,}",
         f"{shards.reused:,}",
-        time.monotonic() - started,
     )
     return shards
 

@@ -28,6 +28,7 @@ class Plan:
     training: Training
     shard: int
     shards: int
+    label_smoothing: float = 0.0
 
 
 @dataclass
@@ -126,7 +127,7 @@ class Fitting:
         def replica_step(inputs: Any, labels: Any, weights: Any, scale: Any) -> tuple[Any, Any]:
             with tf.GradientTape() as tape:
                 logits = self.model(inputs, training=True)
-                smoothed = cross_entropy(labels, logits, self.plan.training.label_smoothing)
+                smoothed = cross_entropy(labels, logits, self.plan.label_smoothing)
                 scaled = self.optimizer.scale_loss(tf.reduce_sum(smoothed * weights) * scale)
             variables = [variable.value for variable in self.model.trainable_variables]
             self.optimizer.apply(tape.gradient(scaled, variables), self.model.trainable_variables)

@@ -26,6 +26,17 @@ class Augmentation(BaseModel):
     rotation: float = Field(0.0, ge=0, le=180, description="Largest rotation, in degrees either way.")
 
 
+class CnnAugmentation(Augmentation):
+    flip: bool = Field(True, description="Mirror half of the images, left to right.")
+    shift: float = Field(0.1, ge=0, le=0.5, description="Largest shift, as a share of the side.")
+
+
+class MobilenetAugmentation(Augmentation):
+    flip: bool = Field(True, description="Mirror half of the images, left to right.")
+    shift: float = Field(0.1, ge=0, le=0.5, description="Largest shift, as a share of the side.")
+    rotation: float = Field(10.0, ge=0, le=180, description="Largest rotation, in degrees either way.")
+
+
 class Training(BaseModel):
     """How the models are trained."""
 
@@ -52,21 +63,20 @@ class Training(BaseModel):
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto", description="Arithmetic of the training; auto measures which is fastest here."
     )
-    label_smoothing: float = Field(
-        0.1, ge=0, lt=1, description="Share of each training label spread over all classes."
-    )
     cnn_learning_rate: float = Field(2e-3, gt=0, description="Peak learning rate of the CNN.")
     cnn_dropout: float = Field(0.5, ge=0, lt=1, description="Dropout of the CNN.")
-    cnn_augmentation: Augmentation = Field(
-        Augmentation(flip=True, shift=0.1), description="How the CNN's training images are varied."
+    cnn_augmentation: CnnAugmentation = Field(
+        CnnAugmentation(), description="How the CNN's training images are varied."
     )
     mobilenet_learning_rate: float = Field(
         1e-3, gt=0, description="Peak learning rate of MobileNetV2's head."
     )
     mobilenet_dropout: float = Field(0.2, ge=0, lt=1, description="Dropout under MobileNetV2's head.")
-    mobilenet_augmentation: Augmentation = Field(
-        Augmentation(flip=True, shift=0.1, rotation=10),
-        description="How MobileNetV2's views of an image differ.",
+    mobilenet_label_smoothing: float = Field(
+        0.1, ge=0, lt=1, description="Share of MobileNetV2's training labels spread over all classes."
+    )
+    mobilenet_augmentation: MobilenetAugmentation = Field(
+        MobilenetAugmentation(), description="How MobileNetV2's views of an image differ."
     )
     mobilenet_views: int = Field(
         4,

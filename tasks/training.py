@@ -1,7 +1,6 @@
 """Ray Train around the training loop: one worker or many, a checkpoint every epoch, the model at the end."""
 
 import json
-import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,10 +22,9 @@ from tasks.dataset import Shards
 from tasks.errors import InputError, JobError
 from tasks.settings import ModelKind, Training
 
-log = logging.getLogger("darkroom")
-
 KEPT_CHECKPOINTS = 2  # the last may be half-written when a machine dies
 MAX_FAILURES = 3
+BEGUN = "run.json"
 REPORT_SECONDS = "0.2"  # how long each epoch waits for Ray Train to take its report; 2 by default
 
 
@@ -39,6 +37,10 @@ class Run:
 
     def url(self, *parts: str) -> str:
         return storage.join(self.store, "runs", self.name, *parts)
+
+    def begun(self) -> bool:
+        """Whether there is training to resume."""
+        return storage.exists(self.url(BEGUN))
 
     def version_url(self, kind: str) -> str:
         return storage.join(self.store, "models", self.version(kind))
@@ -96,8 +98,7 @@ def open_run(run: Run, shards: Shards, training: Training) -> None:
         "dataset": shards.fingerprint,
         "training": training.model_dump(mode="json"),
     }
-    url = run.url("run.json")
-    log.info("Run %s; if it is interrupted, --resume %s goes on with it", run.name, run.name)
+    url = run.url(BEGUN)
     if storage.create_json(url, record):
         return
     begun = storage.read_json(url)

@@ -76,7 +76,15 @@ def train(kind: ModelKind, shards: Shards, training: Training, run: Run) -> Fitt
     whole, phases = plan_training(kind, shards, training, run)
     while True:
         phase = phases[progress.phase]
-        plan = Plan(phase.epochs, training.batch_size, phase.learning_rate, training, rank, workers)
+        plan = Plan(
+            epochs=phase.epochs,
+            batch_size=training.batch_size,
+            learning_rate=phase.learning_rate,
+            training=training,
+            shard=rank,
+            shards=workers,
+            label_smoothing=0.0 if kind == "cnn" else training.mobilenet_label_smoothing,
+        )
         fitting = fit_phase(phase, plan, strategy, progress, lambda now: record_epoch(kind, run, now))
         if progress.phase == len(phases) - 1:
             break

@@ -10,7 +10,7 @@ from tasks import models, worker
 from tasks.batches import ImageExamples
 from tasks.dataset import Shards, Split
 from tasks.loop import Fitting, Plan
-from tasks.settings import Augmentation, Training
+from tasks.settings import Augmentation, CnnAugmentation, Training
 
 RECIPE = Training(
     models=("cnn",),
@@ -19,7 +19,7 @@ RECIPE = Training(
     batch_size=16,
     precision="float32",
     cnn_dropout=0.0,
-    cnn_augmentation=Augmentation(flip=True, shift=0.1, rotation=5),
+    cnn_augmentation=CnnAugmentation(rotation=5),
 )
 
 
