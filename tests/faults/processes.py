@@ -44,3 +44,18 @@ def command_of(process: psutil.Process) -> str:
         return " ".join(process.cmdline())
     except psutil.Error:
         return ""
+
+
+def ended_within(seconds: float, processes: Sequence[psutil.Process]) -> None:
+    """Wait until none of the processes runs; one that nobody has reaped yet does not run."""
+    deadline = time.monotonic() + seconds
+    while running := [process for process in processes if runs(process)]:
+        assert time.monotonic() < deadline, f"left running: {[command_of(process) for process in running]}"
+        time.sleep(0.2)
+
+
+def runs(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
