@@ -9,6 +9,8 @@ from pathlib import Path
 
 import psutil
 
+SERVER = "prefect.server.api.server:create_app"
+
 
 def darkroom(command: Sequence[str], home: Path, api: str | None) -> subprocess.Popen:
     """Start a command on the Prefect at `api`, or on a temporary one of its own below `home`."""

@@ -13,11 +13,10 @@ import pytest
 
 from tasks import models, storage
 from tasks.registry import promote_by_hand
-from tests.faults.processes import command_of, darkroom, descendants, finish, until
+from tests.faults.processes import SERVER, command_of, darkroom, descendants, finish, until
 
 FILES = 8_000
 PARTS = 8
-SERVER = "prefect.server.api.server:create_app"
 
 
 @pytest.fixture(scope="module")
