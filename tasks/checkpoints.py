@@ -1,0 +1,80 @@
+"""How far a training is, and how that survives a killed worker. Imported by workers only."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import ray.train
+
+from tasks.loop import FitState
+
+
+@dataclass
+class Progress:
+    """How far a training is: all that a restarted worker goes on from.
+
+    earlier: the history of the phases before; best: the best weights so far, with their validation loss.
+    """
+
+    phase: int = 0
+    precision: str | None = None
+    earlier: list[dict[str, float]] = field(default_factory=list)
+    best: list[np.ndarray] = field(default_factory=list)
+    best_loss: float = float("inf")
+    state: FitState = field(default_factory=FitState)
+
+    @property
+    def history(self) -> list[dict[str, float]]:
+        """All epochs, numbered through."""
+        before = len(self.earlier)
+        return self.earlier + [row | {"epoch": row["epoch"] + before} for row in self.state.history]
+
+    def best_weights(self) -> list[np.ndarray]:
+        return self.state.best if self.state.best_loss < self.best_loss else self.best
+
+
+def restored() -> Progress:
+    """Where this training's last checkpoint stands; the beginning for a fresh start."""
+    checkpoint = ray.train.get_checkpoint()
+    if checkpoint is None:
+        return Progress()
+    with checkpoint.as_directory() as folder:
+        return read_progress(Path(folder))
+
+
+def read_progress(folder: Path) -> Progress:
+    record = json.loads((folder / "progress.json").read_text())
+    with np.load(folder / "progress.npz") as arrays:
+        lists = {
+            name: [arrays[f"{name}-{i}"] for i in range(count)] for name, count in record["arrays"].items()
+        }
+    return Progress(
+        phase=record["phase"],
+        precision=record["precision"],
+        earlier=record["earlier"],
+        best=lists["best"],
+        best_loss=record["best_loss"],
+        state=FitState(record["history"], lists["variables"], lists["optimizer"], lists["phase_best"]),
+    )
+
+
+def write_progress(folder: Path, progress: Progress) -> None:
+    state = progress.state
+    lists = {
+        "best": progress.best,
+        "variables": state.variables,
+        "optimizer": state.optimizer,
+        "phase_best": state.best,
+    }
+    arrays = {f"{name}-{i}": value for name, values in lists.items() for i, value in enumerate(values)}
+    np.savez(folder / "progress.npz", allow_pickle=False, **arrays)
+    record = {
+        "phase": progress.phase,
+        "precision": progress.precision,
+        "earlier": progress.earlier,
+        "best_loss": progress.best_loss,
+        "history": state.history,
+        "arrays": {name: len(values) for name, values in lists.items()},
+    }
+    (folder / "progress.json").write_text(json.dumps(record))
