@@ -100,6 +100,7 @@ def augment(images: np.ndarray, draws: np.ndarray, augmentation: Augmentation) -
     if not (augmentation.flip or augmentation.shift or augmentation.rotation):
         return images
     size = images.shape[1]
+    between = cv2.INTER_LINEAR if augmentation.rotation else cv2.INTER_NEAREST  # the same, four times faster
     out = np.empty_like(images)
     for place, (image, (flip, across, down, turn)) in enumerate(zip(images, draws, strict=True)):
         matrix = cv2.getRotationMatrix2D(
@@ -108,7 +109,9 @@ def augment(images: np.ndarray, draws: np.ndarray, augmentation: Augmentation) -
         matrix[:, 2] += np.rint((2 * np.array([across, down]) - 1) * augmentation.shift * size)
         if augmentation.flip and flip < 0.5:
             matrix = matrix @ np.array([[-1, 0, size - 1], [0, 1, 0], [0, 0, 1]], np.float64)
-        cv2.warpAffine(image, matrix, (size, size), dst=out[place], borderMode=cv2.BORDER_REFLECT_101)
+        cv2.warpAffine(
+            image, matrix, (size, size), out[place], flags=between, borderMode=cv2.BORDER_REFLECT_101
+        )
     return out
 
 

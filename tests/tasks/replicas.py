@@ -1,16 +1,21 @@
-"""One epoch of the training loop under a given strategy, in whatever process it is called."""
+"""Trainings as the tests of distribution run them, in whatever process they are called."""
 
+import time
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from tasks import models, worker
+from tasks import loop, models, training, worker
 from tasks.batches import ImageExamples
 from tasks.dataset import Shards, Split
 from tasks.loop import Fitting, Plan
-from tasks.settings import Augmentation, CnnAugmentation, Training
+from tasks.settings import Augmentation, CnnAugmentation, ModelKind, Training
+from tasks.training import Run, TrainedModel, train_model
+
+MEETING_SECONDS = 120
 
 RECIPE = Training(
     models=("cnn",),
@@ -23,7 +28,9 @@ RECIPE = Training(
 )
 
 
-def one_epoch(shards: Shards, replicas: int) -> tuple[list[float], float, list[np.ndarray]]:
+def one_epoch(
+    shards: Shards, replicas: int, precision: str = "float32"
+) -> tuple[list[float], float, list[np.ndarray]]:
     """Loss of every step, validation loss and weights after an epoch on `replicas` logical CPUs."""
     cpu = tf.config.list_physical_devices("CPU")[0]
     logical = [tf.config.LogicalDeviceConfiguration()] * replicas
@@ -35,9 +42,10 @@ def one_epoch(shards: Shards, replicas: int) -> tuple[list[float], float, list[n
         keras.utils.set_random_seed(0)
         return models.until(models.build_cnn(len(shards.classes), 32), "logits")
 
+    loop.set_precision(precision)
     train = ImageExamples(Split(shards, "train"), RECIPE.cnn_augmentation, 0)
     plan = Plan(1, RECIPE.batch_size, 1e-3, RECIPE, shard=0, shards=1)
-    fitting = Fitting(build, strategy, plan, len(train.labels), "float32")
+    fitting = Fitting(build, strategy, plan, len(train.labels), precision)
     losses = record_losses(fitting)
     fitting.run_epoch(train, 1, training=True)
     val_loss, _ = fitting.run_epoch(ImageExamples(Split(shards, "val"), Augmentation(), 0), 0, training=False)
@@ -65,3 +73,20 @@ def train_and_keep_weights(config: dict[str, Any]) -> None:
     fitting = worker.train(**config)
     rank = ray.train.get_context().get_world_rank()
     np.savez(f"{config['run'].store}/weights-{rank}.npz", *fitting.model.get_weights())
+
+
+def train_beside_another(kind: ModelKind, shards: Shards, recipe: Training, run: Run) -> TrainedModel:
+    """Train a model whose worker begins once another one's has begun too."""
+    training.train_worker = meet_and_train
+    return train_model.fn(kind, shards, recipe, run)
+
+
+def meet_and_train(config: dict[str, Any]) -> None:
+    folder = Path(config["run"].store)
+    (folder / f"begun-{config['kind']}").touch()
+    deadline = time.monotonic() + MEETING_SECONDS
+    while len(list(folder.glob("begun-*"))) < 2:
+        if time.monotonic() > deadline:
+            raise TimeoutError("The other training has not begun.")
+        time.sleep(0.1)
+    worker.train(**config)

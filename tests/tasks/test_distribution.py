@@ -17,7 +17,7 @@ from tasks.evaluation import read_history
 from tasks.manifest import list_images
 from tasks.shards import decode_part, plan_parts
 from tasks.training import Run, largest_share, train_model
-from tests.tasks.replicas import RECIPE, one_epoch, train_and_keep_weights
+from tests.tasks.replicas import RECIPE, one_epoch, train_and_keep_weights, train_beside_another
 
 Epoch = tuple[list[float], float, list[np.ndarray]]
 
@@ -30,10 +30,10 @@ def shards(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Shards:
     return commit_shards.fn(manifest, [decode_part.fn(part) for part in plan_parts(manifest)], 0.1)
 
 
-def in_a_fresh_process(shards: Shards, replicas: int) -> Epoch:
+def in_a_fresh_process(shards: Shards, replicas: int, precision: str = "float32") -> Epoch:
     """TensorFlow's devices are fixed once it has run in a process."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(one_epoch, shards, replicas).result()
+        return pool.submit(one_epoch, shards, replicas, precision).result()
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +53,13 @@ def test_replicas_of_one_worker_train_as_one(shards: Shards, alone: Epoch, repli
     assert val_loss == pytest.approx(alone[1], rel=1e-4)
     for ours, theirs in zip(weights, alone[2], strict=True):
         np.testing.assert_allclose(ours, theirs, atol=2e-3)
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_half_the_bits_train_alike(shards: Shards, alone: Epoch, precision: str):
+    losses, val_loss, _ = in_a_fresh_process(shards, 1, precision)
+    np.testing.assert_allclose(losses, alone[0], rtol=0.05)
+    assert val_loss == pytest.approx(alone[1], rel=0.05)
 
 
 @pytest.fixture
@@ -80,6 +87,13 @@ def test_two_workers_on_two_nodes_train_as_one(
 
     with pytest.raises(InputError, match="3 workers"):
         train_model.fn("cnn", shards, RECIPE.model_copy(update={"workers": 3}), Run("three", str(tmp_path)))
+
+
+def test_two_models_train_side_by_side_where_there_is_room(shards: Shards, two_nodes: None, tmp_path: Path):
+    run, recipe = Run("both", str(tmp_path)), RECIPE.model_copy(update={"weights": "none"})
+    train = ray.remote(num_cpus=0)(train_beside_another)
+    trained = ray.get([train.remote(kind, shards, recipe, run) for kind in ("cnn", "mobilenet_v2")])
+    assert [model.epochs for model in trained] == [1, 1]
 
 
 @pytest.mark.parametrize(
