@@ -22,7 +22,7 @@ from flows.runtime import prefect_api
 from tasks import registry, storage
 from tasks.errors import InputError, JobError
 from tasks.sample import draw_sample
-from tasks.settings import Format, Gate, Training
+from tasks.settings import Classification, Gate, Training
 
 DONE, FAILED, BAD_ARGUMENTS = 0, 1, 2
 WIDE = 160  # columns for a table that goes to a file or a pipe
@@ -97,7 +97,7 @@ def classify(
     store: str = "store",
     output: str,
     model: str = "champion",
-    format: Format = "parquet",
+    options: Annotated[Classification, Parameter(name="*")] = Classification(),
 ) -> None:
     """Classify every file below a folder, one row a file.
 
@@ -105,10 +105,9 @@ def classify(
     :param store: Folder or URL that holds the model.
     :param output: Folder or URL for the predictions; run again, it goes on where it stopped.
     :param model: Version to classify with; champion is the store's present one.
-    :param format: How the rows are written.
     """
     with prefect_api():
-        summary = classify_flow(images, store, output, model, format)
+        summary = classify_flow(images, store, output, model, options)
     tell("Report", storage.join(summary["output"], "report.html"))
     tell(f"{summary['images']:,} rows, {summary['bad']:,} of them bad files", summary["output"])
 

@@ -3,14 +3,17 @@
 from typing import Any
 
 from prefect import flow
+from prefect_ray.context import remote_options
 
 from flows.naming import run_title
 from flows.progress import Stages
 from flows.runtime import ray_runner
-from tasks.predictions import classify_part, plan_job, plan_parts
-from tasks.publishing import commit_predictions
+from tasks.jobs import locate, partitions, plan_job
+from tasks.locks import locked
+from tasks.predictions import classify_partition
 from tasks.registry import read_version
-from tasks.settings import Format, Images, Model, Output, Store
+from tasks.results import commit_predictions
+from tasks.settings import Classification, Images, Model, Output, Store
 
 
 @flow(name="classify", task_runner=ray_runner(), flow_run_name=run_title)
@@ -19,12 +22,17 @@ def classify(
     store: Store = "store",
     output: Output = "predictions",
     model: Model = "champion",
-    format: Format = "parquet",
+    options: Classification = Classification(),
 ) -> dict[str, Any]:
     """Classify every file below a folder with a model of the store, resumably."""
     stages = Stages()
     version = read_version(store, model)
-    with stages.stage("list"):
-        job = plan_job(images, output, version, format)
-    done = stages.parts("classify", classify_part.map(plan_parts(job)), job.files)
-    return commit_predictions(job, done, stages.seconds.get("classify", 0.0))
+    images, output = locate(images, output)
+    with locked(output, "output") as lock:
+        with stages.stage("list"):
+            job = plan_job(images, output, version, options)
+        with remote_options(num_cpus=options.cpus_per_task, num_gpus=options.gpus_per_task):
+            started = classify_partition.map(partitions(job))
+        done = stages.parts("classify", started, job.plan.files)
+        lock.check()
+        return commit_predictions(job, done, stages.seconds.get("classify", 0.0))

@@ -10,13 +10,14 @@ import tensorflow as tf
 
 from tasks import storage
 from tasks.errors import JobError
+from tasks.predictions import BATCH
 from tasks.threads import use_granted_cpus
-
-BATCH = 64
 
 
 class Classifier:
-    """A saved model: uint8 RGB images in, probabilities out."""
+    """A saved model: uint8 RGB images in, probabilities out. `engine` names what runs it."""
+
+    engine = f"tensorflow {tf.__version__}"
 
     def __init__(self, uri: str, sha256: str | None = None):
         self._model = load_model(uri, sha256)

@@ -180,10 +180,13 @@ def check_bad_share(index: pa.Table, max_bad_share: float) -> None:
 
 
 class Split:
-    """The usable images of one split, memory-mapped: `len`, `labels` and `take`."""
+    """The usable images of one split, memory-mapped: `len`, `labels` and `take`.
+
+    looks: brightness and sharpness, float [images].
+    """
 
     def __init__(self, shards: Shards, split: str):
-        columns = ["path", "label", "part", "row", "status", "split"]
+        columns = ["path", "label", "part", "row", "status", "split", "brightness", "sharpness"]
         table = storage.read_table(index_url(shards.dataset)).select(columns)
         rows = [row for row in table.to_pylist() if row["split"] == split and row["status"] == "ok"]
         number = {name: i for i, name in enumerate(shards.classes)}
@@ -192,6 +195,7 @@ class Split:
         self._row = np.array([row["row"] for row in rows], np.int64)
         self.paths = [row["path"] for row in rows]
         self.labels = np.array([number[row["label"]] for row in rows], np.int32)
+        self.looks = {name: np.array([row[name] for row in rows]) for name in ("brightness", "sharpness")}
 
     def __len__(self) -> int:
         return len(self.paths)

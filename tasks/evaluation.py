@@ -2,16 +2,18 @@
 
 import csv
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from tasks import storage
+from tasks import drift, storage
 from tasks.dataset import Shards, Split
 from tasks.images import resize_all
-from tasks.metrics import judge, learning, mistakes
+from tasks.metrics import judge, learning, mistakes, scale_temperature
 from tasks.training import Run, TrainedModel
 
 
@@ -48,8 +50,19 @@ def evaluate_model(model: TrainedModel, shards: Shards, run: Run) -> Evaluation:
         metrics |= {"model": model.kind, "learning": learning(history)}
         metrics["mistakes"] = mistakes(test.paths, test.labels, probabilities, shards.classes)
         write_predictions(storage.join(uri, "predictions.npz"), test.labels, probabilities)
+        calibrated = scale_temperature(probabilities, metrics["temperature"])
+        storage.write_json(
+            storage.join(uri, "reference.json"), drift_reference(test, calibrated, shards.classes)
+        )
         storage.write_json(storage.join(uri, "metrics.json"), metrics)
     return read_evaluation(model, uri)
+
+
+def drift_reference(test: Split, probabilities: np.ndarray, classes: Sequence[str]) -> dict[str, Any]:
+    """What bulk predictions are held against later: labels, confidence and looks of the test images."""
+    chosen = np.bincount(probabilities.argmax(1), minlength=len(classes)).tolist()
+    looks = drift.histograms({"confidence": probabilities.max(1), **test.looks})
+    return drift.reference(dict(zip(classes, chosen, strict=True)), looks)
 
 
 def read_evaluation(model: TrainedModel, uri: str) -> Evaluation:

@@ -2,9 +2,11 @@
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import TypeVar
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
@@ -15,6 +17,10 @@ from tasks.errors import InputError
 READERS = 8
 AHEAD_FILES = 64
 AHEAD_BYTES = 256 * 2**20
+LITTER = {"thumbs.db", "desktop.ini"}
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -27,7 +33,7 @@ class FileEntry:
 
 
 def walk(root: str) -> Iterator[FileEntry]:
-    """Yield every file below `root`, hidden files and folders left out, in no promised order.
+    """Yield every file below `root`, in no promised order, but for hidden ones and systems' litter.
 
     Raises InputError when `root` is not a folder that can be read.
     """
@@ -36,31 +42,38 @@ def walk(root: str) -> Iterator[FileEntry]:
         received = "a file" if fs.exists(base) else "a path that does not exist"
         raise InputError(f"`images` must be a folder of images. Received {received}: {root!r}.")
     try:
-        yield from _walk_local(base) if isinstance(fs, LocalFileSystem) else _walk_remote(fs, base)
+        found = _walk_local(base) if isinstance(fs, LocalFileSystem) else _walk_remote(fs, base)
+        yield from (file for file in found if storage.name_of(file.path).lower() not in LITTER)
     except PermissionError as error:
         raise InputError(f"`images` must be readable, folder by folder. Received: {error}.") from error
 
 
 def _walk_local(base: str) -> Iterator[FileEntry]:
     """Links are followed, each folder once; a name that is not UTF-8 is listed escaped, to be unreadable."""
-
-    def refuse(error: OSError) -> None:
-        raise error
-
-    seen = set()
-    for folder, folders, files in os.walk(base, followlinks=True, onerror=refuse):
-        status = os.stat(folder)
+    seen, prefixes = set(), [""]
+    while prefixes:
+        prefix = prefixes.pop()
+        status = os.stat(os.path.join(base, prefix))
         if (status.st_dev, status.st_ino) in seen:
-            folders.clear()
             continue
         seen.add((status.st_dev, status.st_ino))
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in files:
-            if not name.startswith("."):
-                path = os.path.join(folder, name)
-                status = os.stat(path) if os.path.exists(path) else os.lstat(path)
-                shown = os.path.relpath(path, base).encode("utf-8", "backslashreplace").decode()
-                yield FileEntry(shown, status.st_size, format(status.st_mtime, ".6f"))
+        with os.scandir(os.path.join(base, prefix)) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_dir():
+                    prefixes.append(f"{prefix}{entry.name}/")
+                elif found := _status(entry):
+                    shown = f"{prefix}{entry.name}".encode("utf-8", "backslashreplace").decode()
+                    yield FileEntry(shown, found.st_size, format(found.st_mtime, ".6f"))
+
+
+def _status(entry: os.DirEntry) -> os.stat_result | None:
+    """Size and time of a file, of the link itself where it points nowhere; None once it is gone."""
+    for follow in (True, False):
+        with suppress(FileNotFoundError):
+            return entry.stat(follow_symlinks=follow)
+    return None
 
 
 def _walk_remote(fs: fsspec.AbstractFileSystem, base: str) -> Iterator[FileEntry]:
@@ -80,16 +93,37 @@ def read_ahead(root: str, files: Iterable[FileEntry]) -> Iterator[bytes | OSErro
 
     At most AHEAD_FILES files and about AHEAD_BYTES bytes are held, however many files there are.
     """
-    with ThreadPoolExecutor(READERS) as pool:
-        waiting: deque[tuple[int, Future[bytes | OSError]]] = deque()
-        held = 0
-        for file in files:
-            while waiting and (len(waiting) == AHEAD_FILES or held + file.bytes > AHEAD_BYTES):
-                size, future = waiting.popleft()
+    return in_order(
+        lambda file: _bytes_or_error(storage.join(root, file.path)),
+        files,
+        READERS,
+        AHEAD_FILES,
+        weight=lambda file: file.bytes / AHEAD_BYTES,
+    )
+
+
+def in_order(
+    function: Callable[[T], R],
+    items: Iterable[T],
+    threads: int,
+    most: int,
+    weight: Callable[[T], float] = lambda _: 0.0,
+) -> Iterator[R]:
+    """Yield function(item) of each item in order, computed ahead by threads.
+
+    What is held waiting is at most `most` results and weighs at most 1, or is one result.
+    """
+    with ThreadPoolExecutor(threads) as pool:
+        waiting: deque[tuple[float, Future[R]]] = deque()
+        held = 0.0
+        for item in items:
+            heavy = weight(item)
+            while waiting and (len(waiting) == most or held + heavy > 1):
+                lighter, future = waiting.popleft()
                 yield future.result()
-                held -= size
-            waiting.append((file.bytes, pool.submit(_bytes_or_error, storage.join(root, file.path))))
-            held += file.bytes
+                held -= lighter
+            waiting.append((heavy, pool.submit(function, item)))
+            held += heavy
         for _, future in waiting:
             yield future.result()
 

@@ -83,6 +83,17 @@ def decode(data: bytes, size_px: int) -> Decoded:
     return Decoded(cv2.cvtColor(turned, cv2.COLOR_BGR2RGB), width, height)
 
 
+def brightness(grey: np.ndarray) -> float:
+    """Mean of a grey picture, uint8 [height, width]: 0 is black, 1 white."""
+    return cv2.mean(grey)[0] / 255.0
+
+
+def sharpness(grey: np.ndarray) -> float:
+    """Variance of the Laplacian. Source: Pech-Pacheco et al. 2000, "Diatom autofocusing"."""
+    _, deviation = cv2.meanStdDev(cv2.Laplacian(grey, cv2.CV_32F))
+    return float(deviation.item() ** 2)
+
+
 def read_header(data: bytes) -> Header:
     """Read format, size and orientation without decoding. Raises ImageError as `decode` does."""
     if not data:

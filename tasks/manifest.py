@@ -31,7 +31,6 @@ SPLITS = {
     "unlabelled": "unlabelled",
     "unlabeled": "unlabelled",
 }
-LITTER = {"thumbs.db", "desktop.ini"}
 DECODER_VERSION = 1  # raise when `images.decode` gives other pixels: decoded parts are then not reused
 
 log = logging.getLogger("darkroom")
@@ -94,9 +93,8 @@ def manifest_url(dataset: str) -> str:
 
 
 def list_files(root: str) -> list[FileEntry]:
-    """Every file below `root` in path order, but for what operating systems drop into every folder."""
-    found = (file for file in walk(root) if storage.name_of(file.path).lower() not in LITTER)
-    files = sorted(found, key=lambda file: file.path)
+    """Every file below `root` in path order; InputError when there is none."""
+    files = sorted(walk(root), key=lambda file: file.path)
     if not files:
         raise InputError(f"`images` must contain image files. Received an empty folder: {root!r}.")
     return files

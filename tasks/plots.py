@@ -187,16 +187,18 @@ def model_comparison(results: Sequence[tuple[str, float, float, float]]) -> Figu
     return _finish(figure, f"{_label(best[0])} leads: right on {_percent(best[1])} of the test images")
 
 
-def confidence_histogram(confidence: np.ndarray) -> Figure:
-    """Show how sure the model was over all images. confidence: float [images], each in [0, 1]."""
+def confidence_histogram(counts: np.ndarray) -> Figure:
+    """Show how sure the model was over all images. counts: int [bins], equal bins from 0 to 1."""
     figure = Figure(figsize=(7.3, 3.6), layout="constrained")
     axes = figure.subplots()
-    axes.hist(confidence, bins=40, range=(0, 1), color=BLUE, edgecolor="white", linewidth=0.8)
+    edges = np.linspace(0, 1, len(counts) + 1)
+    axes.stairs(counts, edges, fill=True, color=BLUE)
     _bare(axes, "confidence in the label given", "images", grid="y", percent="x")
     axes.set_xlim(0, 1)
-    if not len(confidence):
+    if not counts.sum():
         return _finish(figure, "No image was labelled")
-    middle, unsure = float(np.median(confidence)), float(np.mean(confidence < 0.5))
+    shares = np.cumsum(counts) / counts.sum()
+    middle, unsure = edges[np.searchsorted(shares, 0.5)], shares[len(counts) // 2 - 1]
     axes.axvline(middle, color=VERMILION, linewidth=1.4, linestyle=(0, (4, 3)))
     finding = f"Half of the labels are at least {_percent(middle)} sure; {_percent(unsure)} are under 50 %"
     return _finish(figure, finding)

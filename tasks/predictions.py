@@ -1,240 +1,168 @@
-"""Bulk classification: an image folder and a model version to one row a file, part by part on Ray."""
+"""Bulk classification of one partition on Ray: read ahead, decoded by threads, predicted, committed."""
 
-import csv
-import json
-import logging
-import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
-from itertools import islice
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import chain, islice
+from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv
+import pyarrow.compute as pc
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
 from tasks.batches import ahead
-from tasks.files import FileEntry
-from tasks.images import ImageError, decode, read_images
-from tasks.manifest import Labelled, list_files, part_files, part_key, slices, write_manifest
+from tasks.files import FileEntry, in_order
+from tasks.images import ImageError, brightness, decode, read_images, sharpness
+from tasks.jobs import Part, Partition, parts_of
 from tasks.metrics import scale_temperature
 from tasks.registry import ModelVersion
-from tasks.settings import Format
+from tasks.rows import Row, keep_rows, write_rows
 
 if TYPE_CHECKING:
     from tasks.classifier import Classifier
 
-PART_NAME = re.compile(r"part-\d{5}\.(parquet|csv)")
+USABLE = ("ok", "unsure")
 TOP = 3
 BATCH = 64
-
-log = logging.getLogger("darkroom")
-
-Row = dict[str, Any]
-
-SCHEMA = pa.schema(
-    {
-        "path": pa.string(),
-        "status": pa.string(),
-        "error": pa.string(),
-        "label": pa.string(),
-        "confidence": pa.float32(),
-        "top_labels": pa.list_(pa.string()),
-        "top_confidences": pa.list_(pa.float32()),
-    }
-)
-
-
-@dataclass(frozen=True)
-class Job:
-    """One bulk classification: what is classified by which model to where."""
-
-    root: str
-    output: str
-    model: ModelVersion
-    format: Format
-    files: int
-    keys: tuple[str, ...]
-
-    @property
-    def key(self) -> str:
-        return digest(self.keys)
-
-
-@dataclass(frozen=True)
-class PredictionPart:
-    """One part of a job; `key` changes with its files, the model and the options."""
-
-    job: Job
-    index: int
-    key: str
+DECODED_AHEAD = 4 * BATCH
 
 
 @dataclass(frozen=True)
 class PartDone:
-    """What a part's marker says; `skipped` when an earlier run had committed it."""
+    """What a part's marker says: which files of which series its rows are of."""
 
+    series: str
     key: str
     images: int
     bad: int
-    labels: dict[str, int]
-    skipped: bool = False
 
 
-@task(cache_policy=NO_CACHE)
-def plan_job(root: str, output: str, model: ModelVersion, format: Format) -> Job:
-    """List a folder, cut it into parts and commit the manifest to the output."""
-    root, output = storage.absolute(root), storage.absolute(output)
-    storage.check_apart(root, output, "output")
-    storage.check_writable(output, "output")
-    files = list_files(root)
-    log.info("Listed %s files in %s", f"{len(files):,}", root)
-    parts = slices(files)
-    write_manifest(
-        manifest_url(output), [[Labelled(file, None, "unlabelled") for file in part] for part in parts]
-    )
-    made_by = [root, model.sha256, model.temperature, format]
-    keys = tuple(digest([part_key(part, model.size_px), *made_by]) for part in parts)
-    return Job(root, output, model, format, len(files), keys)
+@dataclass(frozen=True)
+class PartitionDone:
+    """Counts of a partition; `classified` in this very run, the rest was there already."""
 
-
-def digest(values: Sequence[Any]) -> str:
-    return storage.sha256(json.dumps(values).encode())[:32]
-
-
-def plan_parts(job: Job) -> list[PredictionPart]:
-    """The parts still to do; whatever an earlier job left that is not of this one is removed."""
-    success = storage.join(job.output, "_SUCCESS")
-    if storage.exists(success):
-        if storage.read_json(success)["key"] == job.key:
-            return []
-        storage.remove(success)
-    parts = [PredictionPart(job, index, key) for index, key in enumerate(job.keys)]
-    expected = {storage.name_of(part_url(part)) for part in parts}
-    for name in storage.names(job.output):
-        if PART_NAME.fullmatch(name) and name not in expected:
-            storage.remove(storage.join(job.output, name))
-    return parts
-
-
-def manifest_url(output: str) -> str:
-    return storage.join(output, "_manifest.parquet")
-
-
-def part_url(part: PredictionPart) -> str:
-    return storage.join(part.job.output, f"part-{part.index:05d}.{part.job.format}")
-
-
-def marker_url(part: PredictionPart) -> str:
-    return storage.join(part.job.output, "_done", f"part-{part.index:05d}.json")
+    images: int
+    bad: int
+    classified: int
 
 
 @task(
     retries=2,
     retry_delay_seconds=[2, 10],
     cache_policy=NO_CACHE,
-    task_run_name="classify part {part.index}",
+    task_run_name="classify partition {partition.index}",
 )
-def classify_part(part: PredictionPart) -> PartDone:
-    """Classify one part and commit its rows, unless they are there already."""
-    if done := committed(part):
-        return done
-    from tasks.classifier import load_classifier
+def classify_partition(partition: Partition) -> PartitionDone:
+    """Classify the parts of a partition and commit each, but for those that are there already."""
+    parts = parts_of(partition)
+    done = [committed(part) for part in parts]
+    fresh = [part for part, found in zip(parts, done, strict=True) if found is None]
+    if fresh:
+        from tasks.classifier import load_classifier
 
-    job = part.job
-    files = part_files(manifest_url(job.output), part.index)
-    rows = list(predict_files(job.root, files, load_classifier(job.model.uri, job.model.sha256), job.model))
-    storage.remove(marker_url(part))  # an older one must not stand beside newer rows
-    write_rows(part_url(part), rows, job.format)
-    labels = Counter(row["label"] for row in rows if row["status"] == "ok")
-    done = PartDone(part.key, len(rows), len(rows) - labels.total(), dict(labels))
-    storage.write_json(marker_url(part), asdict(done))
+        model = partition.job.model
+        done += [
+            commit(part, rows)
+            for part, rows in predict_parts(fresh, load_classifier(model.uri, model.sha256))
+        ]
+    return PartitionDone(
+        images=sum(part.images for part in done if part),
+        bad=sum(part.bad for part in done if part),
+        classified=sum(len(part.files) for part in fresh),
+    )
+
+
+def committed(part: Part) -> PartDone | None:
+    """What an earlier run committed of this part, without the rows of files that have left it since."""
+    if not (storage.exists(part.marker_url) and storage.exists(part.url)):
+        return None
+    done = PartDone(**storage.read_json(part.marker_url))
+    if done.series != part.job.plan.series:
+        return None
+    if done.key != part.key:
+        kept = keep_rows(part)
+        usable = pc.sum(pc.is_in(kept["status"], pa.array(USABLE))).as_py() or 0
+        done = PartDone(done.series, part.key, len(kept), len(kept) - usable)
+        storage.write_json(part.marker_url, asdict(done))
     return done
 
 
-def committed(part: PredictionPart) -> PartDone | None:
-    """A part's marker, if it was made from the same files by the same model with the same options."""
-    if not storage.exists(marker_url(part)):
-        return None
-    done = PartDone(**storage.read_json(marker_url(part)))
-    return replace(done, skipped=True) if done.key == part.key and storage.exists(part_url(part)) else None
+def commit(part: Part, rows: Sequence[Row]) -> PartDone:
+    storage.remove(part.marker_url)  # an older one must not stand beside newer rows
+    write_rows(part, rows)
+    bad = sum(row["status"] not in USABLE for row in rows)
+    done = PartDone(part.job.plan.series, part.key, len(rows), bad)
+    storage.write_json(part.marker_url, asdict(done))
+    return done
 
 
-def predict_files(
-    root: str, files: Sequence[FileEntry], classifier: "Classifier", model: ModelVersion
-) -> Iterator[Row]:
-    """Yield one row a file, in order; a file that cannot be used yields its status and error.
+def predict_parts(parts: Sequence[Part], classifier: "Classifier") -> Iterator[tuple[Part, list[Row]]]:
+    """Yield each part with one row a file, in order; a file that cannot be used has its status and error.
 
-    Threads read ahead, one decodes the next batches while the model runs on the present one.
+    Threads read ahead and decode while the model runs; nothing waits from one part to the next.
     """
-    for rows, images in ahead(lambda: decoded_batches(root, files, model.size_px)):
-        probabilities = iter(scale_temperature(classifier.predict(images), model.temperature))
-        for row in rows:
-            yield row | labels_of(next(probabilities), model.classes) if row["status"] == "ok" else row
+    job = parts[0].job
+    batches = ahead(lambda: decoded_batches(job.root, parts, job.model.size_px, job.options.cpus_per_task))
+    for part in parts:
+        rows: list[Row] = []
+        while len(rows) < len(part.files):
+            batch, images = next(batches)
+            probabilities = iter(scale_temperature(classifier.predict(images), job.model.temperature))
+            for row in batch:
+                if row["status"] == "ok":
+                    row |= labels_of(next(probabilities), job.model, job.options.min_confidence)
+                    row["engine"] = classifier.engine
+                rows.append(row)
+        yield part, rows
 
 
 def decoded_batches(
-    root: str, files: Sequence[FileEntry], size_px: int
+    root: str, parts: Sequence[Part], size_px: int, threads: int
 ) -> Iterator[tuple[list[Row], np.ndarray]]:
-    """Yield the rows of up to BATCH files with the images, uint8 [n, size, size, 3], of the usable ones."""
-    pairs = zip(files, read_images(root, files), strict=True)
-    while batch := list(islice(pairs, BATCH)):
-        rows, images = [], []
-        for file, content in batch:
-            row: Row = {"path": file.path, "status": "ok"}
-            try:
-                if isinstance(content, ImageError):
-                    raise content
-                images.append(decode(content, size_px).pixels)
-            except ImageError as error:
-                row |= {"status": error.status, "error": error.reason}
-            rows.append(row)
-        yield rows, np.stack(images) if images else np.empty((0, size_px, size_px, 3), np.uint8)
+    """Yield the rows of up to BATCH files of one part with the images of the usable ones.
+
+    Images are uint8 [n, size_px, size_px, 3].
+    """
+    files = list(chain.from_iterable(part.files for part in parts))
+    decoded = in_order(
+        lambda pair: decode_row(*pair, size_px),
+        zip(files, read_images(root, files), strict=True),
+        threads,
+        DECODED_AHEAD,
+    )
+    for part in parts:
+        for start in range(0, len(part.files), BATCH):
+            batch = list(islice(decoded, min(BATCH, len(part.files) - start)))
+            images = [pixels for _, pixels in batch if pixels is not None]
+            stacked = np.stack(images) if images else np.empty((0, size_px, size_px, 3), np.uint8)
+            yield [row for row, _ in batch], stacked
 
 
-def labels_of(probabilities: np.ndarray, classes: Sequence[str]) -> Row:
+def decode_row(file: FileEntry, content: bytes | ImageError, size_px: int) -> tuple[Row, np.ndarray | None]:
+    """A file's row before it is classified, with its pixels unless it cannot be used."""
+    try:
+        if isinstance(content, ImageError):
+            raise content
+        pixels = decode(content, size_px).pixels
+    except ImageError as error:
+        return {"path": file.path, "status": error.status, "error": error.reason}, None
+    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+    looks = {"brightness": brightness(grey), "sharpness": sharpness(grey)}
+    return {"path": file.path, "status": "ok", **looks}, pixels
+
+
+def labels_of(probabilities: np.ndarray, model: ModelVersion, min_confidence: float) -> Row:
     """The label, its calibrated confidence, and the TOP likeliest classes."""
     order = np.argsort(-probabilities, kind="stable")[:TOP]
+    confidence = float(probabilities[order[0]])
     return {
-        "label": classes[order[0]],
-        "confidence": float(probabilities[order[0]]),
-        "top_labels": [classes[i] for i in order],
+        "status": "ok" if confidence >= min_confidence else "unsure",
+        "label": model.classes[order[0]],
+        "confidence": confidence,
+        "top_labels": [model.classes[i] for i in order],
         "top_confidences": [float(probabilities[i]) for i in order],
+        "model": model.version,
     }
-
-
-def write_rows(url: str, rows: Iterable[Row], format: Format) -> None:
-    if format == "parquet":
-        storage.write_table(url, pa.Table.from_pylist(list(rows), schema=SCHEMA))
-        return
-    with storage.committing(url) as path, open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, SCHEMA.names)
-        writer.writeheader()
-        for row in rows:
-            joined = {
-                name: ";".join(map(str, row[name]))
-                for name in ("top_labels", "top_confidences")
-                if name in row
-            }
-            writer.writerow(row | joined)
-
-
-def read_rows(job: Job) -> Iterator[pa.Table]:
-    """Yield path, status, error, label and confidence of every part, in order."""
-    for index, key in enumerate(job.keys):
-        url = part_url(PredictionPart(job, index, key))
-        if job.format == "parquet":
-            table = storage.read_table(url)
-        else:
-            types = pyarrow.csv.ConvertOptions(
-                column_types={name: SCHEMA.field(name).type for name in COLUMNS}
-            )
-            table = pyarrow.csv.read_csv(pa.BufferReader(storage.read_bytes(url)), convert_options=types)
-        yield table.select(COLUMNS)
-
-
-COLUMNS = ["path", "status", "error", "label", "confidence"]

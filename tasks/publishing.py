@@ -1,7 +1,5 @@
 """Puts reports, plots and summaries into the store, and the short of it into the Prefect UI."""
 
-import json
-import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -9,8 +7,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from matplotlib.figure import Figure
 from prefect import task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
@@ -20,18 +16,14 @@ from tasks import plots, storage
 from tasks.dataset import Shards, Split
 from tasks.evaluation import Evaluation, read_history, read_right
 from tasks.metrics import compare
-from tasks.predictions import Job, PartDone, read_rows
 from tasks.registry import Verdict, versions
-from tasks.report import classify_report, explore_report, retrain_report, summary_markdown
+from tasks.report import explore_report, retrain_report, summary_markdown
 from tasks.settings import Training
 from tasks.training import Run, TrainedModel
 
 SAMPLES = 25
 REPORT_DPI, PHOTOS_DPI, ARTIFACT_DPI = 110, 80, 80
 PHOTOS = ("samples.png", "mistakes.png")  # most of a report's bytes, and too much for an artifact
-LISTED = 50
-
-log = logging.getLogger("darkroom")
 
 Figures = dict[str, Figure]
 
@@ -206,52 +198,3 @@ def publish_artifacts(
         ]
         key = f"{kind.replace('_', '-')}-classes"
         create_table_artifact(rows, key=key, description=f"{kind} on the test images, class by class")
-
-
-@task(cache_policy=NO_CACHE)
-def commit_predictions(job: Job, done: Sequence[PartDone], seconds: float) -> dict[str, Any]:
-    """Write summary, report and, last, _SUCCESS. Returns the summary, an earlier run's if complete."""
-    summary_url, success = storage.join(job.output, "summary.json"), storage.join(job.output, "_SUCCESS")
-    if storage.exists(success):
-        summary = storage.read_json(summary_url)
-        log.info("Nothing to do: %s images were classified already", f"{summary['images']:,}")
-        return summary
-    summary = classify_summary(job, done, seconds)
-    rows = pa.concat_tables(read_rows(job))
-    bad = rows.filter(pc.not_equal(rows["status"], "ok")).slice(0, LISTED).to_pylist()
-    usable = rows.filter(pc.equal(rows["status"], "ok"))
-    unsure = usable.sort_by("confidence").slice(0, LISTED).to_pylist()
-    pictures = {}
-    if len(usable):
-        figures = {
-            "labels.png": plots.label_bars(summary["labels"]),
-            "confidence.png": plots.confidence_histogram(usable["confidence"].to_numpy()),
-        }
-        pictures = {name: plots.png(figure, REPORT_DPI) for name, figure in figures.items()}
-    page = classify_report(summary, bad, unsure, pictures)
-    storage.write_bytes(storage.join(job.output, "report.html"), page.encode())
-    storage.write_json(summary_url, summary)
-    storage.write_json(success, {"key": job.key})
-    table = [{"label": label, "images": images} for label, images in summary["labels"].items()]
-    create_table_artifact(table, key="classify-labels", description=json.dumps(summary["output"]))
-    return summary
-
-
-def classify_summary(job: Job, done: Sequence[PartDone], seconds: float) -> dict[str, Any]:
-    """`images_per_second` counts what this run classified; parts taken over from an earlier one do not."""
-    labels: Counter[str] = Counter()
-    for part in done:
-        labels.update(part.labels)
-    images, bad = sum(part.images for part in done), sum(part.bad for part in done)
-    now = sum(part.images for part in done if not part.skipped)
-    return {
-        "images": images,
-        "ok": images - bad,
-        "bad": bad,
-        "images_per_second": now / seconds if now else 0.0,
-        "seconds": seconds,
-        "labels": {name: labels[name] for name in job.model.classes},
-        "model": job.model.version,
-        "root": job.root,
-        "output": job.output,
-    }

@@ -54,7 +54,7 @@ class Verdict:
 @task(cache_policy=NO_CACHE)
 def register(model: TrainedModel, evaluation: Evaluation, shards: Shards) -> ModelVersion:
     """Complete a trained model to a version: from now on it can be promoted and classify."""
-    url = storage.join(model.uri.rsplit("/", 1)[0], "model.json")
+    url = storage.beside(model.uri, "model.json")
     if not storage.exists(url):
         record = {
             "version": model.version,
@@ -66,6 +66,7 @@ def register(model: TrainedModel, evaluation: Evaluation, shards: Shards) -> Mod
             "temperature": evaluation.temperature,
             "parameters": model.parameters,
             "metrics": storage.read_json(storage.join(evaluation.uri, "metrics.json"))["test"],
+            "reference": storage.read_json(storage.join(evaluation.uri, "reference.json")),
             "dataset": shards.fingerprint,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "versions": versions(),

@@ -16,6 +16,9 @@ def _split_commas(names: Any) -> Any:
     return names
 
 
+Globs = Annotated[tuple[str, ...], BeforeValidator(_split_commas)]
+
+
 class Augmentation(BaseModel):
     """How training images are varied, each epoch anew."""
 
@@ -103,10 +106,37 @@ class Gate(BaseModel):
     min_accuracy: float = Field(0.5, ge=0, le=1, description="Lowest test accuracy a champion may have.")
 
 
+class Classification(BaseModel):
+    """How a folder is classified."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal["parquet", "csv"] = Field("parquet", description="How the rows are written.")
+    min_confidence: float = Field(
+        0.0, ge=0, le=1, description="Rows less confident than this get the status `unsure`."
+    )
+    include: Globs = Field(
+        (), description="Only files whose path matches one of these, such as *.jpg or 2026/*."
+    )
+    exclude: Globs = Field((), description="No files whose path matches one of these.")
+    cpus_per_task: int = Field(1, ge=1, le=1024, description="CPUs of each task, all of them used.")
+    gpus_per_task: float = Field(
+        0.0, ge=0, le=64, description="GPUs of each task; a fraction lets several tasks share one."
+    )
+
+    @property
+    def rows_depend_on(self) -> tuple[str, float]:
+        """What makes other rows of the same files."""
+        return self.format, self.min_confidence
+
+    @property
+    def chooses(self) -> bool:
+        return bool(self.include or self.exclude)
+
+
 Images = Annotated[str, Field(description="Folder of images, local or a URL such as s3://bucket/folder.")]
 Store = Annotated[str, Field(description="Folder or URL for datasets, runs and models.")]
 Output = Annotated[str, Field(description="Folder or URL for the predictions.")]
 MaxBadShare = Annotated[float, Field(ge=0, le=1, description="Share of unusable files that fails the run.")]
 Resume = Annotated[str | None, Field(description="Name of an interrupted run of the store to go on with.")]
 Model = Annotated[str, Field(description="Version to classify with; champion is the store's present one.")]
-Format = Literal["parquet", "csv"]

@@ -12,7 +12,7 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
 from tasks.files import FileEntry
-from tasks.images import ImageError, decode, read_images
+from tasks.images import ImageError, brightness, decode, read_images, sharpness
 from tasks.manifest import (
     Manifest,
     manifest_url,
@@ -141,15 +141,9 @@ def _decode_into(out: np.ndarray, content: bytes | ImageError) -> dict:
         "width": decoded.width,
         "height": decoded.height,
         "perceptual_hash": perceptual_hash(grey),
-        "brightness": cv2.mean(grey)[0] / 255.0,
+        "brightness": brightness(grey),
         "sharpness": sharpness(grey),
     }
-
-
-def sharpness(grey: np.ndarray) -> float:
-    """Variance of the Laplacian. Source: Pech-Pacheco et al. 2000, "Diatom autofocusing"."""
-    _, deviation = cv2.meanStdDev(cv2.Laplacian(grey, cv2.CV_32F))
-    return float(deviation.item() ** 2)
 
 
 def perceptual_hash(grey: np.ndarray) -> int:

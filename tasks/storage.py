@@ -27,6 +27,11 @@ def join(url: str, *parts: str) -> str:
     return "/".join([url.rstrip("/"), *parts])
 
 
+def beside(url: str, name: str) -> str:
+    """The URL of `name` in the folder `url` lies in."""
+    return join(url.rstrip("/").rsplit("/", 1)[0], name)
+
+
 def name_of(url: str) -> str:
     return url.rstrip("/").rsplit("/", 1)[-1]
 
@@ -87,10 +92,11 @@ def read_json(url: str) -> Any:
     return json.loads(read_bytes(url))
 
 
-def read_table(url: str) -> pa.Table:
+def read_table(url: str, columns: list[str] | None = None) -> pa.Table:
+    """All of a Parquet file, or some of its columns."""
     fs, path = filesystem(url)
     with fs.open(path, "rb") as file:
-        return pq.read_table(file)
+        return pq.read_table(file, columns=columns)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import pytest
 
 from flows.classify import classify
 from tasks import storage
+from tasks.settings import Classification
 from tasks.training import Run
 
 
@@ -44,7 +45,7 @@ def test_a_second_run_does_no_work(classified: str, retrained: Run, sample: Path
 
 
 def test_another_folder_into_the_same_output_replaces_it(classified: str, retrained: Run, sample: Path):
-    classify(str(sample / "seg_pred"), retrained.store, classified, format="csv")
+    classify(str(sample / "seg_pred"), retrained.store, classified, options=Classification(format="csv"))
     assert not Path(classified, "part-00000.parquet").exists()
     rows = pyarrow.csv.read_csv(f"{classified}/part-00000.csv").to_pylist()
     assert len(rows) == len(list((sample / "seg_pred/seg_pred").iterdir()))

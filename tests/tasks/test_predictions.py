@@ -3,13 +3,15 @@
 from pathlib import Path
 
 import keras
-import pyarrow.parquet as pq
+import pyarrow as pa
 import pytest
 
 from tasks import models, storage
-from tasks.errors import InputError
-from tasks.predictions import PredictionPart, classify_part, part_url, plan_job, plan_parts
+from tasks.jobs import Partition, partitions, plan_job
+from tasks.predictions import classify_partition
 from tasks.registry import ModelVersion
+from tasks.rows import read_part, read_rows
+from tasks.settings import Classification
 
 
 def version(folder: Path, seed: int) -> ModelVersion:
@@ -21,27 +23,58 @@ def version(folder: Path, seed: int) -> ModelVersion:
     )
 
 
-def only_part(images: Path, output: Path, model: ModelVersion) -> PredictionPart:
-    [part] = plan_parts(plan_job.fn(str(images), str(output), model, "parquet"))
-    return part
+def only_partition(images: Path, output: Path, model: ModelVersion, **options: object) -> Partition:
+    [partition] = partitions(plan_job.fn(str(images), str(output), model, Classification(**options)))
+    return partition
 
 
 def test_a_marker_never_stands_beside_another_models_rows(sample, tmp_path, monkeypatch):
     images, output = sample / "seg_pred", tmp_path / "out"
     first, second = version(tmp_path, 1), version(tmp_path, 2)
-    classify_part.fn(only_part(images, output, first))
-    rows = pq.read_table(output / "part-00000.parquet")
+    classify_partition.fn(only_partition(images, output, first))
+    rows = read_part(str(output / "part-00000.parquet"))
 
     with monkeypatch.context() as killed:
         killed.setattr(storage, "write_json", lambda *_: (_ for _ in ()).throw(RuntimeError("killed")))
         with pytest.raises(RuntimeError, match="killed"):
-            classify_part.fn(only_part(images, output, second))
-    assert not pq.read_table(output / "part-00000.parquet").equals(rows)
+            classify_partition.fn(only_partition(images, output, second))
+    assert not read_part(str(output / "part-00000.parquet")).equals(rows)
 
-    again = classify_part.fn(only_part(images, output, first))
-    assert not again.skipped
-    assert pq.read_table(output / "part-00000.parquet").equals(rows)
-    assert classify_part.fn(only_part(images, output, first)).skipped
+    again = classify_partition.fn(only_partition(images, output, first))
+    assert again.classified == again.images
+    assert read_part(str(output / "part-00000.parquet")).equals(rows)
+    assert classify_partition.fn(only_partition(images, output, first)).classified == 0
+
+
+@pytest.mark.parametrize("format", ["parquet", "csv"])
+def test_the_next_night_keeps_the_rows_of_what_is_still_there(sample, tmp_path, format):
+    images, output, model = tmp_path / "in", tmp_path / "out", version(tmp_path, 1)
+    images.mkdir()
+    files = sorted((sample / "seg_pred/seg_pred").iterdir())
+    for file in files[:5]:
+        (images / file.name).write_bytes(file.read_bytes())
+    classify_partition.fn(only_partition(images, output, model, format=format))
+    before = read_part(str(output / f"part-00000.{format}"))
+
+    (images / files[1].name).unlink()
+    (images / files[5].name).write_bytes(files[5].read_bytes())
+    partition_a, partition_b = partitions(
+        plan_job.fn(str(images), str(output), model, Classification(format=format))
+    )
+    assert classify_partition.fn(partition_a).classified == 0
+    assert classify_partition.fn(partition_b).classified == 1
+    rows = pa.concat_tables(read_rows(partition_a.job))
+    assert rows["path"].to_pylist() == [file.name for file in (files[0], *files[2:6])]
+    kept = before.filter(pa.array([True, False, True, True, True])).select(rows.column_names)
+    assert rows.slice(0, 4).equals(kept)
+
+
+def test_rows_the_model_is_not_sure_of_say_so(sample, tmp_path):
+    partition = only_partition(sample / "seg_pred", tmp_path / "out", version(tmp_path, 1), min_confidence=1)
+    classify_partition.fn(partition)
+    [rows] = read_rows(partition.job)
+    assert set(rows["status"].to_pylist()) == {"unsure", "corrupt"}
+    assert None not in rows.filter(pa.array([s == "unsure" for s in rows["status"].to_pylist()]))["label"]
 
 
 def test_only_our_own_parts_are_cleared_away(sample, tmp_path):
@@ -49,15 +82,7 @@ def test_only_our_own_parts_are_cleared_away(sample, tmp_path):
     (output / "part-1").mkdir(parents=True)
     for name in ("part-1/photo.jpg", "part-notes.txt", "part-00007.parquet"):
         (output / name).write_bytes(b"x")
-    part = only_part(sample / "seg_pred", output, version(tmp_path, 1))
-    assert Path(part_url(part)).parent == output
+    only_partition(sample / "seg_pred", output, version(tmp_path, 1))
     left = {str(path.relative_to(output)) for path in output.rglob("*") if path.is_file()}
     assert {"part-1/photo.jpg", "part-notes.txt"} <= left
     assert "part-00007.parquet" not in left
-
-
-@pytest.mark.parametrize(("images", "output"), [("in", "in/out"), ("out/in", "out"), ("in", "in")])
-def test_images_and_output_lie_apart(tmp_path, images, output):
-    (tmp_path / images).mkdir(parents=True)
-    with pytest.raises(InputError, match="inside each other"):
-        plan_job.fn(str(tmp_path / images), str(tmp_path / output), version(tmp_path, 1), "parquet")

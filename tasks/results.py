@@ -1,0 +1,136 @@
+"""What a bulk classification came to: summary, report and drift, in one pass over its rows."""
+
+import heapq
+import json
+import logging
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from prefect import task
+from prefect.artifacts import create_table_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.events import emit_event
+
+from tasks import drift, plots, storage
+from tasks.jobs import Job
+from tasks.predictions import PartitionDone
+from tasks.report import classify_report
+from tasks.rows import read_rows
+
+LISTED = 50
+DPI = 110
+DRIFT_EVENT = "darkroom.drift"
+
+log = logging.getLogger("darkroom")
+
+
+class Tally:
+    """Counts over all rows of a job, and the few that a report shows; memory does not grow with the rows."""
+
+    def __init__(self) -> None:
+        self.statuses: Counter[str] = Counter()
+        self.labels: Counter[str] = Counter()
+        self.engines: Counter[str] = Counter()
+        self.looks = drift.histograms({name: np.empty(0) for name in drift.EDGES})
+        self.bad: list[dict[str, Any]] = []
+        self.least_sure: list[dict[str, Any]] = []
+
+    def add(self, rows: pa.Table) -> None:
+        self.statuses += counts(rows["status"])
+        usable = rows.filter(pc.is_in(rows["status"], pa.array(["ok", "unsure"])))
+        self.labels += counts(usable["label"])
+        self.engines += counts(usable["engine"])
+        values = {name: usable[name].to_numpy() for name in drift.EDGES}
+        for name, found in drift.histograms(values).items():
+            self.looks[name] = self.looks[name] + found
+        if room := LISTED - len(self.bad):
+            bad = rows.filter(pc.invert(pc.is_in(rows["status"], pa.array(["ok", "unsure"]))))
+            self.bad += bad.slice(0, room).select(["path", "status", "error"]).to_pylist()
+        doubtful = usable.sort_by("confidence").slice(0, LISTED).select(["path", "label", "confidence"])
+        self.least_sure = heapq.nsmallest(
+            LISTED, self.least_sure + doubtful.to_pylist(), key=lambda row: row["confidence"]
+        )
+
+
+def counts(column: pa.ChunkedArray) -> Counter[str]:
+    return Counter({pair["values"]: pair["counts"] for pair in pc.value_counts(column).to_pylist()})
+
+
+@task(cache_policy=NO_CACHE)
+def commit_predictions(job: Job, done: Sequence[PartitionDone], seconds: float) -> dict[str, Any]:
+    """Write summary, report and, last, _SUCCESS. Returns the summary, an earlier run's if complete."""
+    summary_url, success = storage.join(job.output, "summary.json"), storage.join(job.output, "_SUCCESS")
+    if storage.exists(success):
+        summary = storage.read_json(summary_url)
+        log.info("Nothing to do: %s images were classified already", f"{summary['images']:,}")
+        return summary
+    tally = Tally()
+    for rows in read_rows(job):
+        tally.add(rows)
+    summary = summarise(job, tally, sum(part.classified for part in done), seconds)
+    page = classify_report(summary, tally.bad, tally.least_sure, pictures(tally))
+    storage.write_bytes(storage.join(job.output, "report.html"), page.encode())
+    storage.write_json(summary_url, summary)
+    storage.write_json(success, {"key": job.plan.key})
+    table = [{"label": label, "images": images} for label, images in summary["labels"].items()]
+    create_table_artifact(table, key="classify-labels", description=json.dumps(summary["output"]))
+    tell_drift(job, summary["drift"])
+    return summary
+
+
+def summarise(job: Job, tally: Tally, classified: int, seconds: float) -> dict[str, Any]:
+    """`images_per_second` counts what this run classified; rows kept from an earlier one do not."""
+    images, ok, unsure = tally.statuses.total(), tally.statuses["ok"], tally.statuses["unsure"]
+    return {
+        "images": images,
+        "ok": ok,
+        "unsure": unsure,
+        "bad": images - ok - unsure,
+        "statuses": dict(tally.statuses),
+        "classified": classified,
+        "images_per_second": classified / seconds if classified else 0.0,
+        "seconds": seconds,
+        "labels": {name: tally.labels[name] for name in job.model.classes},
+        "model": job.model.version,
+        "engines": dict(tally.engines),
+        "drift": measure_drift(job, tally),
+        "root": job.root,
+        "output": job.output,
+    }
+
+
+def measure_drift(job: Job, tally: Tally) -> list[dict[str, Any]]:
+    """The rows against what the model's test images looked like; nothing for a model that kept none."""
+    before = storage.read_json(storage.beside(job.model.uri, "model.json")).get("reference")
+    return drift.compare(before, drift.reference(tally.labels, tally.looks)) if before else []
+
+
+def tell_drift(job: Job, found: Iterable[dict[str, Any]]) -> None:
+    """Emit a Prefect event when a feature drifted: an automation can make a retraining of it."""
+    drifted = [record for record in found if record["drifted"]]
+    if not drifted:
+        return
+    names = ", ".join(record["feature"] for record in drifted)
+    log.warning("Drift since %s was trained: %s", job.model.version, names)
+    emit_event(
+        event=DRIFT_EVENT,
+        resource={
+            "prefect.resource.id": f"darkroom.model.{job.model.version}",
+            "prefect.resource.name": job.model.version,
+        },
+        payload={"images": job.root, "output": job.output, "drift": drifted},
+    )
+
+
+def pictures(tally: Tally) -> dict[str, bytes]:
+    if not tally.labels:
+        return {}
+    figures = {
+        "labels.png": plots.label_bars(tally.labels),
+        "confidence.png": plots.confidence_histogram(tally.looks["confidence"]),
+    }
+    return {name: plots.png(figure, DPI) for name, figure in figures.items()}
