@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -22,6 +22,7 @@ PRECISIONS = ("float32", "bfloat16")  # what auto tries; float16 needs loss scal
 class Plan:
     """How one model is fitted. shard and shards: this worker's place among the workers."""
 
+    optimizer: Literal["adam", "lamb"]
     epochs: int
     batch_size: int
     learning_rate: float
@@ -81,8 +82,7 @@ class Fitting:
         self.steps = -(-rows // plan.batch_size)
         with strategy.scope():
             self.model = build()
-            schedule = keras.optimizers.schedules.CosineDecay(plan.learning_rate, plan.epochs * self.steps)
-            self.optimizer: keras.optimizers.Optimizer = keras.optimizers.Adam(schedule)
+            self.optimizer = build_optimizer(plan, plan.epochs * self.steps)
             if precision == "float16":
                 self.optimizer = keras.optimizers.LossScaleOptimizer(self.optimizer)
             self.optimizer.build(self.model.trainable_variables)
@@ -156,6 +156,21 @@ class Fitting:
             variable.assign(value)
 
 
+def build_optimizer(plan: Plan, steps: int) -> keras.optimizers.Optimizer:
+    """Adam or LAMB, the learning rate following one cosine from its peak to zero over all steps.
+
+    LAMB scales each layer's step to the size of its weights, and warms up over the first tenth. Sources:
+    Loshchilov and Hutter 2017, "SGDR"; You et al. 2020, "Large Batch Optimization for Deep Learning".
+    """
+    if plan.optimizer == "adam":
+        return keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(plan.learning_rate, steps))
+    warm_up = max(1, steps // 10)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        0.0, steps - warm_up, warmup_target=plan.learning_rate, warmup_steps=warm_up
+    )
+    return keras.optimizers.Lamb(schedule)
+
+
 def fit(
     fitting: Fitting,
     train: Examples,
@@ -165,8 +180,7 @@ def fit(
 ) -> FitState:
     """Train until the plan's epochs are over or validation loss has stopped falling.
 
-    Goes on from `state` when that holds epochs; `on_epoch` is told after each. The learning rate follows
-    one cosine from its peak to zero over the plan's epochs (Loshchilov and Hutter 2017, "SGDR").
+    Goes on from `state` when that holds epochs; `on_epoch` is told after each.
     """
     if state.history:
         fitting.load_from(state)

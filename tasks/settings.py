@@ -66,7 +66,7 @@ class Training(BaseModel):
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto", description="Arithmetic of the training; auto measures which is fastest here."
     )
-    cnn_learning_rate: float = Field(2e-3, gt=0, description="Peak learning rate of the CNN.")
+    cnn_learning_rate: float = Field(1e-2, gt=0, description="Peak learning rate of the CNN, under LAMB.")
     cnn_dropout: float = Field(0.5, ge=0, lt=1, description="Dropout of the CNN.")
     cnn_augmentation: CnnAugmentation = Field(
         CnnAugmentation(), description="How the CNN's training images are varied."

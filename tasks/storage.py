@@ -144,7 +144,8 @@ def write_table(url: str, table: pa.Table) -> None:
 def create_json(url: str, value: Any) -> bool:
     """Write `url` only if nothing stands there; of several racing writers exactly one gets True.
 
-    A hard link does it on local disks, If-None-Match on S3.
+    A hard link does it on local disks, If-None-Match on S3. Writers must write different values: an object
+    that holds `value` already was put by a request of ours whose answer got lost.
     """
     fs, path = filesystem(url)
     data = json.dumps(value, indent=2, ensure_ascii=False).encode()
@@ -154,7 +155,7 @@ def create_json(url: str, value: Any) -> bool:
         else:
             fs.pipe_file(path, data, mode="create")
     except FileExistsError:
-        return False
+        return not isinstance(fs, LocalFileSystem) and read_bytes(url) == data
     return True
 
 

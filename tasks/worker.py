@@ -53,6 +53,7 @@ def train(kind: ModelKind, shards: Shards, training: Training, run: Run) -> Fitt
     while True:
         phase = phases[progress.phase]
         plan = Plan(
+            optimizer="lamb" if kind == "cnn" else "adam",
             epochs=phase.epochs,
             batch_size=training.batch_size,
             learning_rate=phase.learning_rate,

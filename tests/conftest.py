@@ -1,8 +1,12 @@
 """Real parts for all tests: one Prefect API, a Ray for those who ask, a small labelled dataset."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import fsspec
 import pytest
 import ray
 from prefect.settings import PREFECT_API_URL
@@ -40,3 +44,23 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def store(tmp_path: Path) -> str:
     return str(tmp_path / "store")
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A bucket of an S3 server on this machine that fails or dawdles now and then."""
+    server = subprocess.Popen(
+        [sys.executable, "-m", "tests.s3_server"],
+        env=os.environ | {"FAULTS": "13:503 17:500 29:slow"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    address = f"http://127.0.0.1:{int(server.stdout.readline())}"
+    for name, value in {"ENDPOINT_URL": address, "ACCESS_KEY_ID": "x", "SECRET_ACCESS_KEY": "x"}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    fs = fsspec.filesystem("s3")
+    fs.mkdir("bucket")
+    yield "s3://bucket"
+    fs.clear_instance_cache()
+    server.kill()
+    server.wait()

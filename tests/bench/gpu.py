@@ -31,7 +31,7 @@ def epoch_rate(examples: ImageExamples, gpus: list[str], precision: str) -> floa
     def build() -> keras.Model:
         return models.until(models.build_cnn(6, SIZE, 0.5), "logits")
 
-    plan = Plan(recipe.epochs, recipe.batch_size, 1e-3, recipe, shard=0, shards=1)
+    plan = Plan("lamb", recipe.epochs, recipe.batch_size, 1e-2, recipe, shard=0, shards=1)
     fitting = Fitting(build, strategy, plan, len(examples.labels), precision)
     loss, _ = fitting.run_epoch(examples, 1, training=True)
     if not np.isfinite(loss):

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -42,8 +43,12 @@ def bench(images: Path, scratch: Path) -> Iterator[Measured]:
     yield from bench_mobilenet(shards, split, count, scratch)
 
 
-def fitting_of(build: Callable[[], keras.Model], examples: Examples, precision: str) -> Fitting:
-    plan = Plan(RECIPE.epochs, BATCH, 1e-3, RECIPE, shard=0, shards=1)
+CNN_PLAN = Plan("lamb", RECIPE.epochs, BATCH, RECIPE.cnn_learning_rate, RECIPE, shard=0, shards=1)
+TAIL_PLAN = Plan("adam", RECIPE.epochs, BATCH, 1e-3, RECIPE, shard=0, shards=1)
+HEAD_PLAN = replace(TAIL_PLAN, training=Training(patience=RECIPE.epochs))
+
+
+def fitting_of(build: Callable[[], keras.Model], plan: Plan, examples: Examples, precision: str) -> Fitting:
     return Fitting(build, tf.distribute.get_strategy(), plan, len(examples.labels), precision)
 
 
@@ -53,9 +58,8 @@ def bench_cnn(shards: Shards, split: Split, examples: Examples) -> Iterator[Meas
     def build() -> keras.Model:
         return models.until(models.build_cnn(len(shards.classes), SIZE, 0.5), "logits")
 
-    plan = Plan(RECIPE.epochs, BATCH, 1e-3, RECIPE, shard=0, shards=1)
-    precision = loop.choose_precision("auto", build, tf.distribute.get_strategy(), plan, examples)
-    fitting = fitting_of(build, examples, precision)
+    precision = loop.choose_precision("auto", build, tf.distribute.get_strategy(), CNN_PLAN, examples)
+    fitting = fitting_of(build, CNN_PLAN, examples, precision)
     fitting.run_epoch(examples, 1, training=True)
     rate = best_rate(lambda: fitting.run_epoch(examples, 1, training=True), count)
     batch = fitting._per_replica(next(epoch_batches(examples, np.arange(BATCH), 1, BATCH, 0, 1)))
@@ -101,8 +105,7 @@ def fit_head(shards: Shards, head: Examples) -> None:
     def build() -> keras.Model:
         return models.until(models.build_head(len(shards.classes), 1280, 0.2), "logits")
 
-    plan = Plan(RECIPE.epochs, BATCH, 1e-3, Training(patience=RECIPE.epochs), shard=0, shards=1)
-    fitting = Fitting(build, tf.distribute.get_strategy(), plan, len(head.labels), "float32")
+    fitting = fitting_of(build, HEAD_PLAN, head, "float32")
     loop.fit(fitting, head, First(head, BATCH), FitState(), lambda _: None)
 
 
@@ -110,18 +113,17 @@ def bench_fine_tuning(
     whole: keras.Model, split: Split, tail: Examples, varied: Augmentation
 ) -> Iterator[Measured]:
     count = len(tail.labels)
-    plan = Plan(RECIPE.epochs, BATCH, 1e-3, RECIPE, shard=0, shards=1)
 
     def build() -> keras.Model:
         return models.build_tail(whole)
 
-    precision = loop.choose_precision("auto", build, tf.distribute.get_strategy(), plan, tail)
-    fitting = fitting_of(build, tail, precision)
+    precision = loop.choose_precision("auto", build, tf.distribute.get_strategy(), TAIL_PLAN, tail)
+    fitting = fitting_of(build, TAIL_PLAN, tail, precision)
     fitting.run_epoch(tail, 1, training=True)
     rate = best_rate(lambda: fitting.run_epoch(tail, 1, training=True), count)
     loop.set_precision("float32")
     images = First(ImageExamples(split, varied, 0), count // 2)
-    end_to_end = fitting_of(lambda: models.until(whole, "logits"), images, "float32")
+    end_to_end = fitting_of(lambda: models.until(whole, "logits"), TAIL_PLAN, images, "float32")
     end_to_end.run_epoch(First(images, BATCH), 1, training=True)
     peer = best_rate(lambda: end_to_end.run_epoch(images, 1, training=True), count // 2, 1)
     yield Measured(

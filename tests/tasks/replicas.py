@@ -44,7 +44,7 @@ def one_epoch(
 
     loop.set_precision(precision)
     train = ImageExamples(Split(shards, "train"), RECIPE.cnn_augmentation, 0)
-    plan = Plan(1, RECIPE.batch_size, 1e-3, RECIPE, shard=0, shards=1)
+    plan = Plan("lamb", 1, RECIPE.batch_size, RECIPE.cnn_learning_rate, RECIPE, shard=0, shards=1)
     fitting = Fitting(build, strategy, plan, len(train.labels), precision)
     losses = record_losses(fitting)
     fitting.run_epoch(train, 1, training=True)

@@ -77,7 +77,7 @@ def test_two_workers_on_two_nodes_train_as_one(
 ):
     run = Run("two", str(tmp_path))
     monkeypatch.setattr(training, "train_worker", train_and_keep_weights)
-    train_model.fn("cnn", shards, RECIPE.model_copy(update={"workers": 2, "cnn_learning_rate": 1e-3}), run)
+    train_model.fn("cnn", shards, RECIPE.model_copy(update={"workers": 2}), run)
     [row] = read_history(run.url("cnn", "history.csv"))
     assert row["loss"] == pytest.approx(sum(alone[0]) / shards.counts["train"], rel=2e-4)
     assert row["val_loss"] == pytest.approx(alone[1], rel=1e-3)

@@ -1,0 +1,32 @@
+"""The whole job on an object store that fails now and then: what it gives is what local disks give."""
+
+from pathlib import Path
+
+import fsspec
+import pyarrow as pa
+
+from flows.classify import classify
+from flows.retrain import retrain
+from tasks import registry, storage
+from tasks.settings import Gate, Training
+
+SMALL = Training(models=("cnn",), image_size=48, epochs=1, batch_size=16, precision="float32")
+
+
+def rows(output: str) -> pa.Table:
+    names = [name for name in storage.names(output) if name.startswith("part-")]
+    return pa.concat_tables(storage.read_table(storage.join(output, name)) for name in names)
+
+
+def test_images_store_and_output_may_lie_on_s3(sample: Path, bucket: str, prefect_api: None, tmp_path: Path):
+    fsspec.filesystem("s3").put(str(sample), f"{bucket}/photos", recursive=True)
+    store = f"{bucket}/store"
+    run = retrain(f"{bucket}/photos", store, SMALL, Gate(min_accuracy=0.0))
+    assert storage.read_json(run.url("summary.json"))["dataset"]["counts"]["test"] == 13
+    assert registry.champion(store) == f"{run.name}-cnn"
+
+    summary = classify(f"{bucket}/photos", store, f"{bucket}/out")
+    assert summary["bad"] > 0
+    classify(str(sample), store, str(tmp_path / "out"))
+    assert rows(f"{bucket}/out").equals(rows(str(tmp_path / "out")))
+    assert classify(f"{bucket}/photos", store, f"{bucket}/out") == summary

@@ -1,0 +1,50 @@
+"""An S3 server in a process of its own, which fails or dawdles now and then: `python -m tests.s3_server`.
+
+It prints its port. The environment variable FAULTS says what every how many requests: "7:503 11:slow".
+"""
+
+import itertools
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable
+
+from moto.server import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import make_server
+
+SLOW_SECONDS = 0.3
+
+
+class Faulty:
+    """A WSGI application in front of another, with the faults asked for."""
+
+    def __init__(self, application: Callable, faults: dict[int, str]):
+        self._application, self._faults = application, faults
+        self._requests = itertools.count(1)
+
+    def __call__(self, environ: dict, start_response: Callable) -> Iterable[bytes]:
+        number = next(self._requests)
+        for every, fault in self._faults.items():
+            if number % every == 0 and fault == "slow":
+                time.sleep(SLOW_SECONDS)
+            elif number % every == 0:
+                environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+                start_response(f"{fault} Injected", [("Content-Length", "0")])
+                return [b""]
+        return self._application(environ, start_response)
+
+
+def main() -> None:
+    faults = dict(pair.split(":") for pair in os.environ.get("FAULTS", "").split())
+    application = Faulty(
+        DomainDispatcherApplication(create_backend_app),
+        {int(every): fault for every, fault in faults.items()},
+    )
+    server = make_server("127.0.0.1", 0, application, threaded=True)
+    print(server.port, flush=True)
+    sys.stdout.close()
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()
