@@ -14,6 +14,7 @@ from tasks.predictions import classify_partition
 from tasks.registry import read_version
 from tasks.results import commit_predictions
 from tasks.settings import Classification, Images, Model, Output, Store
+from tasks.sorting import open_sorting
 
 
 @flow(name="classify", task_runner=ray_runner(), flow_run_name=run_title)
@@ -31,6 +32,7 @@ def classify(
     with locked(output, "output") as lock:
         with stages.stage("list"):
             job = plan_job(images, output, version, options)
+            open_sorting(job)
         with remote_options(num_cpus=options.cpus_per_task, num_gpus=options.gpus_per_task):
             started = classify_partition.map(partitions(job))
         done = stages.parts("classify", started, job.plan.files)

@@ -55,14 +55,13 @@ def _compute(
     urls: Sequence[str],
 ) -> None:
     """Write each output of `frozen` as float16 [views, rows, ...], in batches of one shape."""
-    forward = tf.function(lambda images: frozen(images, training=False))
+    forward = tf.function(lambda images: tf.nest.flatten(frozen(images, training=False)))
     with ExitStack() as stack:
         outs = [
-            np.lib.format.open_memmap(
+            storage.new_array(
                 stack.enter_context(storage.committing(url)),
-                mode="w+",
-                dtype=np.float16,
-                shape=(views, len(rows), *output.shape[1:]),
+                np.float16,
+                (views, len(rows), *output.shape[1:]),
             )
             for url, output in zip(urls, frozen.outputs, strict=True)
         ]

@@ -57,6 +57,11 @@ class Job:
     options: Classification
     plan: Plan
 
+    @property
+    def key(self) -> str:
+        """What the _SUCCESS of this job says."""
+        return digest([self.plan.key, self.options.copy_into, self.options.symlink_into])
+
 
 @dataclass(frozen=True)
 class Partition:
@@ -192,7 +197,7 @@ def partitions(job: Job) -> list[Partition]:
     """
     success = storage.join(job.output, "_SUCCESS")
     if storage.exists(success):
-        if storage.read_json(success)["key"] == job.plan.key:
+        if storage.read_json(success)["key"] == job.key:
             return []
         storage.remove(success)
     remove_others(job)

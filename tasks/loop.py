@@ -15,6 +15,7 @@ from tasks.errors import JobError
 from tasks.settings import Training
 
 TRIAL_STEPS = 3
+OptimizerName = Literal["adam", "lamb"]
 PRECISIONS = ("float32", "bfloat16")  # what auto tries; float16 needs loss scaling and is for those who ask
 
 
@@ -22,7 +23,7 @@ PRECISIONS = ("float32", "bfloat16")  # what auto tries; float16 needs loss scal
 class Plan:
     """How one model is fitted. shard and shards: this worker's place among the workers."""
 
-    optimizer: Literal["adam", "lamb"]
+    optimizer: OptimizerName
     epochs: int
     batch_size: int
     learning_rate: float

@@ -20,6 +20,7 @@ from tasks.jobs import Part, Partition, parts_of
 from tasks.metrics import scale_temperature
 from tasks.registry import ModelVersion
 from tasks.rows import Row, keep_rows, write_rows
+from tasks.sorting import sort_files
 
 if TYPE_CHECKING:
     from tasks.classifier import Classifier
@@ -68,6 +69,8 @@ def classify_partition(partition: Partition) -> PartitionDone:
             commit(part, rows)
             for part, rows in predict_parts(fresh, load_classifier(model.uri, model.sha256))
         ]
+    for part in parts:
+        sort_files(part)
     return PartitionDone(
         images=sum(part.images for part in done if part),
         bad=sum(part.bad for part in done if part),

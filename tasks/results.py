@@ -75,7 +75,7 @@ def commit_predictions(job: Job, done: Sequence[PartitionDone], seconds: float) 
     page = classify_report(summary, tally.bad, tally.least_sure, pictures(tally))
     storage.write_bytes(storage.join(job.output, "report.html"), page.encode())
     storage.write_json(summary_url, summary)
-    storage.write_json(success, {"key": job.plan.key})
+    storage.write_json(success, {"key": job.key})
     table = [{"label": label, "images": images} for label, images in summary["labels"].items()]
     create_table_artifact(table, key="classify-labels", description=json.dumps(summary["output"]))
     tell_drift(job, summary["drift"])

@@ -1,8 +1,8 @@
 """What a user may choose: drawn as the form in the Prefect UI and as flags on the command line."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 ModelKind = Literal["cnn", "mobilenet_v2"]
 
@@ -76,7 +76,7 @@ class Training(BaseModel):
     )
     mobilenet_dropout: float = Field(0.2, ge=0, lt=1, description="Dropout under MobileNetV2's head.")
     mobilenet_label_smoothing: float = Field(
-        0.1, ge=0, lt=1, description="Share of MobileNetV2's training labels spread over all classes."
+        0.1, ge=0, lt=1, description="Share of the labels spread over all classes while fine-tuning."
     )
     mobilenet_augmentation: MobilenetAugmentation = Field(
         MobilenetAugmentation(), description="How MobileNetV2's views of an image differ."
@@ -119,10 +119,20 @@ class Classification(BaseModel):
         (), description="Only files whose path matches one of these, such as *.jpg or 2026/*."
     )
     exclude: Globs = Field((), description="No files whose path matches one of these.")
+    copy_into: str | None = Field(
+        None, description="Local folder to copy the files into, one folder a class in it."
+    )
+    symlink_into: str | None = Field(None, description="The same, with links instead of copies.")
     cpus_per_task: int = Field(1, ge=1, le=1024, description="CPUs of each task, all of them used.")
     gpus_per_task: float = Field(
         0.0, ge=0, le=64, description="GPUs of each task; a fraction lets several tasks share one."
     )
+
+    @model_validator(mode="after")
+    def _one_way_to_sort(self) -> Self:
+        if self.copy_into and self.symlink_into:
+            raise ValueError("give `copy_into` or `symlink_into`, not both")
+        return self
 
     @property
     def rows_depend_on(self) -> tuple[str, float]:

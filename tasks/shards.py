@@ -100,9 +100,7 @@ def decode_files(root: str, files: Sequence[FileEntry], size_px: int, path: str)
 
     Returns one side-car row a file, in order. Memory stays flat: pixels go straight to the mapped file.
     """
-    pixels = np.lib.format.open_memmap(
-        path, mode="w+", dtype=np.uint8, shape=(len(files), size_px, size_px, 3)
-    )
+    pixels = storage.new_array(path, np.uint8, (len(files), size_px, size_px, 3))
     rows = [
         {"path": file.path} | _decode_into(out, content)
         for file, out, content in zip(files, pixels, read_images(root, files), strict=True)

@@ -1,21 +1,23 @@
 """Every read and write: URLs joined here only, files committed whole or not at all."""
 
+import errno
 import hashlib
 import json
 import os
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import fsspec
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
-from tasks.errors import InputError
+from tasks.errors import InputError, JobError
 
 
 def absolute(url: str) -> str:
@@ -104,6 +106,7 @@ def committing(url: str) -> Iterator[str]:
     """Yield a local path to write to; when the block ends well, what stands there becomes `url` at once.
 
     A local file is synced and renamed, an object is put in one request: a reader sees all of it or none.
+    Raises JobError when the disk is full.
     """
     fs, path = filesystem(url)
     if isinstance(fs, LocalFileSystem):
@@ -113,6 +116,10 @@ def committing(url: str) -> Iterator[str]:
             yield str(partial)
             _sync(partial)
             partial.replace(path)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise JobError(f"The disk is full: make room and run again. Writing: {url!r}.") from error
+            raise
         finally:
             partial.unlink(missing_ok=True)
     else:
@@ -120,6 +127,14 @@ def committing(url: str) -> Iterator[str]:
             partial = Path(folder_name) / name_of(path)
             yield str(partial)
             fs.put_file(str(partial), path)
+
+
+def new_array(path: str, dtype: type, shape: Sequence[int]) -> np.memmap:
+    """A new .npy file mapped into memory, its blocks reserved: a full disk is an error, not a bus error."""
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=tuple(shape))
+    with open(path, "r+b") as file:
+        os.posix_fallocate(file.fileno(), 0, os.path.getsize(path))
+    return array
 
 
 def _sync(path: Path) -> None:

@@ -37,8 +37,10 @@ class Phase:
     train: Examples
     val: Examples
     epochs: int
+    optimizer: loop.OptimizerName
     learning_rate: float
-    measure_precision: bool
+    label_smoothing: float = 0.0
+    measure_precision: bool = True
 
 
 def train(kind: ModelKind, shards: Shards, training: Training, run: Run) -> Fitting:
@@ -53,14 +55,14 @@ def train(kind: ModelKind, shards: Shards, training: Training, run: Run) -> Fitt
     while True:
         phase = phases[progress.phase]
         plan = Plan(
-            optimizer="lamb" if kind == "cnn" else "adam",
+            optimizer=phase.optimizer,
             epochs=phase.epochs,
             batch_size=training.batch_size,
             learning_rate=phase.learning_rate,
             training=training,
             shard=rank,
             shards=workers,
-            label_smoothing=0.0 if kind == "cnn" else training.mobilenet_label_smoothing,
+            label_smoothing=phase.label_smoothing,
         )
         fitting = fit_phase(phase, plan, strategy, progress, lambda now: record_epoch(kind, run, now))
         if progress.phase == len(phases) - 1:
@@ -103,25 +105,25 @@ def plan_training(
     kind: ModelKind, shards: Shards, training: Training, run: Run
 ) -> tuple[Callable[[], keras.Model], list[Phase]]:
     """The whole model, untrained, and the phases that train it."""
-    if kind == "cnn":
-        return whole_phase(kind, shards, training, training.cnn_augmentation, training.cnn_dropout)
-    if training.weights == "none":
-        varied, dropout = training.mobilenet_augmentation, training.mobilenet_dropout
-        return whole_phase(kind, shards, training, varied, dropout)
-    return pretrained_phases(shards, training, run)
+    if kind == "mobilenet_v2" and training.weights != "none":
+        return pretrained_phases(shards, training, run)
+    return whole_phase(kind, shards, training)
 
 
 def whole_phase(
-    kind: ModelKind, shards: Shards, training: Training, augmentation: Augmentation, dropout: float
+    kind: ModelKind, shards: Shards, training: Training
 ) -> tuple[Callable[[], keras.Model], list[Phase]]:
     """Train every layer on images drawn anew each epoch."""
     split = Split(shards, "train")
     settling = split.take(shuffled(len(split), training.seed, 0)[:SETTLING_IMAGES])
+    cnn = kind == "cnn"
+    dropout = training.cnn_dropout if cnn else training.mobilenet_dropout
+    augmentation: Augmentation = training.cnn_augmentation if cnn else training.mobilenet_augmentation
 
     def whole() -> keras.Model:
         keras.utils.set_random_seed(training.seed)
         model = models.build(kind, len(shards.classes), shards.size_px, dropout, "none")
-        if kind == "mobilenet_v2":
+        if not cnn:
             models.settle_batch_norm(model, settling)
         return model
 
@@ -130,8 +132,8 @@ def whole_phase(
         train=ImageExamples(split, augmentation, training.seed),
         val=ImageExamples(Split(shards, "val"), Augmentation(), training.seed),
         epochs=training.epochs,
-        learning_rate=training.cnn_learning_rate if kind == "cnn" else training.mobilenet_learning_rate,
-        measure_precision=True,
+        optimizer="lamb" if cnn else "adam",
+        learning_rate=training.cnn_learning_rate if cnn else training.mobilenet_learning_rate,
     )
     return whole, [phase]
 
@@ -158,7 +160,15 @@ def pretrained_phases(
         for split, views in (("train", training.mobilenet_views), ("val", 1))
     )
     width = frozen.outputs[0].shape[-1]
-    head = Phase(build_head, train[0], val[0], training.epochs, training.mobilenet_learning_rate, False)
+    head = Phase(
+        build=build_head,
+        train=train[0],
+        val=val[0],
+        epochs=training.epochs,
+        optimizer="adam",
+        learning_rate=training.mobilenet_learning_rate,
+        measure_precision=False,
+    )
     if training.mobilenet_fine_tune_epochs == 0:
         return whole, [head]
     tail = Phase(
@@ -166,8 +176,9 @@ def pretrained_phases(
         train=train[1],
         val=val[1],
         epochs=training.mobilenet_fine_tune_epochs,
+        optimizer="adam",
         learning_rate=training.mobilenet_fine_tune_learning_rate,
-        measure_precision=True,
+        label_smoothing=training.mobilenet_label_smoothing,
     )
     return whole, [head, tail]
 

@@ -12,10 +12,13 @@ import psutil
 SERVER = "prefect.server.api.server:create_app"
 
 
-def darkroom(command: Sequence[str], home: Path, api: str | None) -> subprocess.Popen:
-    """Start a command on the Prefect at `api`, or on a temporary one of its own below `home`."""
+def darkroom(
+    command: Sequence[str], home: Path, api: str | None, ray_address: str | None = None
+) -> subprocess.Popen:
+    """Start a command on the Prefect at `api` and the Ray at `ray_address`, or on ones of its own."""
     environment = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
     environment |= {"PREFECT_HOME": str(home)} | ({"PREFECT_API_URL": api} if api else {})
+    environment |= {"RAY_ADDRESS": ray_address} if ray_address else {}
     return subprocess.Popen(
         [sys.executable, "-m", "flows", *command], env=environment, stderr=subprocess.PIPE
     )

@@ -4,12 +4,14 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import keras
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from ray.cluster_utils import Cluster
 
 from tasks import models, storage
 from tasks.registry import promote_by_hand
@@ -51,9 +53,11 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> str:
     return store
 
 
-def start(images: Path, store: str, output: Path, api: str | None = None) -> subprocess.Popen:
+def start(
+    images: Path, store: str, output: Path, api: str | None = None, ray_address: str | None = None
+) -> subprocess.Popen:
     command = ["classify", "--images", str(images), "--store", store, "--output", str(output)]
-    return darkroom(command, home=output.parent / "prefect", api=api)
+    return darkroom(command, output.parent / "prefect", api, ray_address)
 
 
 def parts_done(output: Path) -> int:
@@ -104,6 +108,46 @@ def test_a_killed_worker_and_a_killed_flow_lose_and_repeat_nothing(many, store, 
     assert not (output / "_SUCCESS").exists()
     assert len(done) < PARTS
 
+    finish(start(many, store, output, api))
+    assert rows(output).equals(untouched)
+    assert done.items() <= stamps(output).items()
+
+
+def test_a_lost_node_of_two_loses_nothing(many, store, untouched, tmp_path, api):
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    node = cluster.add_node(num_cpus=1)
+    output = tmp_path / "out"
+    process = start(many, store, output, api, cluster.address)
+    until(lambda: parts_done(output) >= 2, process)
+    cluster.remove_node(node, allow_graceful=False)
+    assert parts_done(output) < PARTS
+    finish(process)
+    cluster.shutdown()
+    assert rows(output).equals(untouched)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 128 KiB, too small for the rows."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", str(disk)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("a small disk can only be mounted by root")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_full_disk_is_said_and_nothing_half_written_stays(many, store, untouched, small_disk, api):
+    output = small_disk / "out"
+    process = start(many, store, output, api)
+    _, errors = process.communicate(timeout=240)
+    assert process.returncode == 1
+    assert "The disk is full" in errors.decode().splitlines()[-1]
+    assert 0 < parts_done(output) < PARTS
+    done = stamps(output)
+
+    subprocess.run(["mount", "-o", "remount,size=64m", str(small_disk)], check=True)
     finish(start(many, store, output, api))
     assert rows(output).equals(untouched)
     assert done.items() <= stamps(output).items()

@@ -5,13 +5,14 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import ray
 from ray.cluster_utils import Cluster
 
-from tasks import training
-from tasks.dataset import Shards, commit_shards
+from tasks import models, storage, training
+from tasks.dataset import Shards, Split, commit_shards
 from tasks.errors import InputError
 from tasks.evaluation import read_history
 from tasks.manifest import list_images
@@ -87,6 +88,41 @@ def test_two_workers_on_two_nodes_train_as_one(
 
     with pytest.raises(InputError, match="3 workers"):
         train_model.fn("cnn", shards, RECIPE.model_copy(update={"workers": 3}), Run("three", str(tmp_path)))
+
+
+@pytest.mark.parametrize(("workers", "fine_tune_epochs"), [(1, 0), (2, 1)])
+def test_a_pretrained_base_stays_as_it_was_below_what_is_fine_tuned(
+    shards: Shards, two_nodes: None, tmp_path: Path, workers: int, fine_tune_epochs: int
+):
+    whole = models.build_mobilenet_v2(len(shards.classes), 32)
+    models.settle_batch_norm(whole, Split(shards, "train").take(np.arange(32)))
+    base = whole.get_layer(models.BASE_NAME)
+    base.save_weights(tmp_path / "base.weights.h5")
+    recipe = RECIPE.model_copy(
+        update={
+            "weights": str(tmp_path / "base.weights.h5"),
+            "workers": workers,
+            "mobilenet_views": 2,
+            "mobilenet_fine_tune_epochs": fine_tune_epochs,
+            "mobilenet_fine_tune_learning_rate": 1e-5,
+        }
+    )
+    run = Run("run", str(tmp_path))
+    trained = train_model.fn("mobilenet_v2", shards, recipe, run)
+    assert trained.epochs == 1 + fine_tune_epochs
+    after = keras.models.load_model(trained.uri).get_layer(models.BASE_NAME)
+    changed = {
+        ours.name
+        for ours, theirs in zip(after.layers, base.layers, strict=True)
+        if any(
+            not np.array_equal(a, b) for a, b in zip(ours.get_weights(), theirs.get_weights(), strict=True)
+        )
+    }
+    assert all(
+        name.startswith(("block_13", "block_14", "block_15", "block_16", "Conv_1")) for name in changed
+    )
+    assert ("block_13_expand" in changed) == (trained.best_epoch > 1)
+    assert not storage.exists(run.url("cache"))
 
 
 def test_two_models_train_side_by_side_where_there_is_room(shards: Shards, two_nodes: None, tmp_path: Path):

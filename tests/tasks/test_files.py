@@ -1,6 +1,8 @@
 """What lies below a folder is listed whole, whatever it is called, and read in order."""
 
+import multiprocessing
 import os
+import tempfile
 from pathlib import Path
 
 from tasks.files import FileEntry, read_ahead, walk
@@ -48,3 +50,22 @@ def test_odd_names_are_read_and_those_that_are_not_utf8_are_listed(tmp_path: Pat
     assert contents["a::b.jpg"] == b"a::b.jpg"
     assert contents["fl\u00fc\u00df *?[1].jpg"] == "fl\u00fc\u00df *?[1].jpg".encode()
     assert isinstance(contents["caf\\udce9.jpg"], FileNotFoundError)
+
+
+def read_as_nobody(root: str, answer) -> None:
+    if os.geteuid() == 0:
+        os.setuid(65534)
+    [error] = read_ahead(root, [FileEntry("secret.jpg", 1, "")])
+    answer.put(type(error))
+
+
+def test_a_file_that_may_not_be_read_is_an_error_of_its_own():
+    with tempfile.TemporaryDirectory() as root:
+        os.chmod(root, 0o755)
+        Path(root, "secret.jpg").write_bytes(b"x")
+        os.chmod(f"{root}/secret.jpg", 0)
+        answer = multiprocessing.SimpleQueue()
+        process = multiprocessing.get_context("fork").Process(target=read_as_nobody, args=(root, answer))
+        process.start()
+        assert answer.get() is PermissionError
+        process.join()

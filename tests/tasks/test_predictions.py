@@ -1,5 +1,9 @@
 """Rows and markers of a part, without Prefect or Ray."""
 
+import multiprocessing
+import os
+import shutil
+import signal
 from pathlib import Path
 
 import keras
@@ -28,16 +32,23 @@ def only_partition(images: Path, output: Path, model: ModelVersion, **options: o
     return partition
 
 
-def test_a_marker_never_stands_beside_another_models_rows(sample, tmp_path, monkeypatch):
+def classify_and_die_before_the_marker(partition: Partition) -> None:
+    storage.write_json = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+    classify_partition.fn(partition)
+
+
+def test_a_marker_never_stands_beside_another_models_rows(sample, tmp_path):
     images, output = sample / "seg_pred", tmp_path / "out"
     first, second = version(tmp_path, 1), version(tmp_path, 2)
     classify_partition.fn(only_partition(images, output, first))
     rows = read_part(str(output / "part-00000.parquet"))
 
-    with monkeypatch.context() as killed:
-        killed.setattr(storage, "write_json", lambda *_: (_ for _ in ()).throw(RuntimeError("killed")))
-        with pytest.raises(RuntimeError, match="killed"):
-            classify_partition.fn(only_partition(images, output, second))
+    process = multiprocessing.get_context("spawn").Process(
+        target=classify_and_die_before_the_marker, args=(only_partition(images, output, second),)
+    )
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
     assert not read_part(str(output / "part-00000.parquet")).equals(rows)
 
     again = classify_partition.fn(only_partition(images, output, first))
@@ -67,6 +78,25 @@ def test_the_next_night_keeps_the_rows_of_what_is_still_there(sample, tmp_path, 
     assert rows["path"].to_pylist() == [file.name for file in (files[0], *files[2:6])]
     kept = before.filter(pa.array([True, False, True, True, True])).select(rows.column_names)
     assert rows.slice(0, 4).equals(kept)
+
+
+def test_files_that_vanish_or_change_while_it_runs_are_put_right_by_the_next_run(sample, tmp_path):
+    images, output, model = tmp_path / "in", tmp_path / "out", version(tmp_path, 1)
+    shutil.copytree(sample / "seg_pred/seg_pred", images)
+    first, second, third, *_ = sorted(images.iterdir())
+    partition = only_partition(images, output, model)
+    first.unlink()
+    shutil.copy(third, second)
+    classify_partition.fn(partition)
+    [rows] = read_rows(partition.job)
+    assert rows["status"].to_pylist()[0] == "unreadable"
+
+    for part in partitions(plan_job.fn(str(images), str(output), model, Classification())):
+        classify_partition.fn(part)
+    classify_partition.fn(only_partition(images, tmp_path / "fresh", model))
+    again = pa.concat_tables(read_rows(part.job)).sort_by("path")
+    [untouched] = read_rows(only_partition(images, tmp_path / "fresh", model).job)
+    assert again.equals(untouched)
 
 
 def test_rows_the_model_is_not_sure_of_say_so(sample, tmp_path):

@@ -1,0 +1,73 @@
+"""Sorts classified files into a folder a class, as copies or links; the originals are not touched."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Literal
+
+from tasks import storage
+from tasks.errors import InputError
+from tasks.jobs import Job, Part
+from tasks.rows import read_part
+
+UNSURE = "_unsure"
+RECORD = "_sorted.json"
+
+How = Literal["copy", "symlink"]
+
+
+def open_sorting(job: Job) -> None:
+    """Make the folder ready: what an earlier classification by another model sorted there is removed.
+
+    Raises InputError when it holds anything else, or cannot be linked from.
+    """
+    target = target_of(job)
+    if target is None:
+        return
+    folder, how = target
+    if not (storage.is_local(folder) and storage.is_local(job.root)):
+        raise InputError(f"`{how}_into` needs images and folder on a local disk. Received: {folder!r}.")
+    storage.check_apart(job.root, folder, f"{how}_into")
+    record = storage.join(folder, RECORD)
+    found = storage.read_json(record) if storage.exists(record) else None
+    if found is None and storage.names(folder):
+        raise InputError(
+            f"`{how}_into` must be an empty or new folder, or one that Darkroom has sorted into. "
+            f"Received: {folder!r}."
+        )
+    mine = {"series": job.plan.series, "how": how, "folders": [*job.model.classes, UNSURE]}
+    if found == mine:
+        return
+    for name in found["folders"] if found else ():
+        storage.remove(storage.join(folder, name))
+    storage.write_json(record, mine)
+
+
+def sort_files(part: Part) -> None:
+    """Put each classified file of a committed part below its class; one that is there already stays."""
+    target = target_of(part.job)
+    if target is None:
+        return
+    folder, how = target
+    for row in read_part(part.url, ["path", "status", "label"]).to_pylist():
+        if row["status"] in ("ok", "unsure"):
+            name = row["label"] if row["status"] == "ok" else UNSURE
+            put(Path(part.job.root, row["path"]), Path(folder, name, row["path"]), how)
+
+
+def put(source: Path, place: Path, how: How) -> None:
+    if os.path.lexists(place):
+        return
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if how == "symlink":
+        place.symlink_to(source)
+    else:
+        with storage.committing(str(place)) as partial:
+            shutil.copy2(source, partial)
+
+
+def target_of(job: Job) -> tuple[str, How] | None:
+    options = job.options
+    if options.copy_into:
+        return storage.absolute(options.copy_into), "copy"
+    return (storage.absolute(options.symlink_into), "symlink") if options.symlink_into else None
