@@ -25,6 +25,13 @@ ARTIFACT_SECONDS = 5.0
 log = logging.getLogger("darkroom")
 
 
+Poll = Callable[[], None]
+
+
+def do_nothing() -> None:
+    pass
+
+
 class PartResult(Protocol):
     @property
     def images(self) -> int: ...
@@ -45,13 +52,15 @@ class Stages:
         yield
         self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - started
 
-    def parts(self, name: str, futures: Sequence[PrefectRayFuture], images: int) -> list[Any]:
+    def parts(
+        self, name: str, futures: Sequence[PrefectRayFuture], images: int, poll: Poll = do_nothing
+    ) -> list[Any]:
         """Wait for parts, counting images and bad files as they come in. Returns their results."""
         if not futures:
             return []
         done: list[PartResult] = []
         with self.stage(name), shown(name, images, "images") as show:
-            for future in finished(futures, lambda: None):
+            for future in finished(futures, poll):
                 done.append(future.result())
                 bad = sum(part.bad for part in done)
                 show(sum(part.images for part in done), f"{bad:,} bad")
@@ -82,7 +91,7 @@ class Stages:
         return values
 
 
-def finished(futures: Sequence[PrefectRayFuture], poll: Callable[[], None]) -> Iterator[PrefectRayFuture]:
+def finished(futures: Sequence[PrefectRayFuture], poll: Poll) -> Iterator[PrefectRayFuture]:
     """Yield futures as they finish, calling `poll` while waiting."""
     waiting = {future.wrapped_future: future for future in futures}
     while waiting:

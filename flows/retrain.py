@@ -43,7 +43,7 @@ def retrain(
     with remote_options(num_cpus=0):
         started = [train_model.submit(kind, shards, training, run) for kind in training.models]
     trained = [
-        stages.epochs(future, run, kind, training.epochs)
+        stages.epochs(future, run, kind, training.epochs_of(kind))
         for kind, future in zip(training.models, started, strict=True)
     ]
     judged = stages.results("evaluate", [evaluate_model.submit(model, shards, run) for model in trained])

@@ -54,4 +54,6 @@ def load_model(uri: str, sha256: str | None) -> keras.Model:
 def load_classifier(uri: str, sha256: str) -> Classifier:
     """The classifier of this worker process, loaded the first time it is asked for."""
     use_granted_cpus()
+    for gpu in tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.set_memory_growth(gpu, True)  # another task may share it
     return Classifier(uri, sha256)

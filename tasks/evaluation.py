@@ -42,7 +42,7 @@ class Evaluation:
 def evaluate_model(model: TrainedModel, shards: Shards, run: Run) -> Evaluation:
     """Judge one trained model on the test split, calibrated on validation; once a run."""
     uri = run.url(model.kind)
-    if not storage.exists(storage.join(uri, "metrics.json")):
+    if not all(storage.exists(storage.join(uri, name)) for name in ("reference.json", "metrics.json")):
         val, test = Split(shards, "val"), Split(shards, "test")
         val_probabilities, probabilities = predict(model.uri, val), predict(model.uri, test)
         history = read_history(storage.join(uri, "history.csv"))

@@ -1,6 +1,7 @@
 """What lies below a folder, local or remote: the list of its files, and their bytes read ahead."""
 
 import os
+import stat
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -53,7 +54,10 @@ def _walk_local(base: str) -> Iterator[FileEntry]:
     seen, prefixes = set(), [""]
     while prefixes:
         prefix = prefixes.pop()
-        status = os.stat(os.path.join(base, prefix))
+        try:
+            status = os.stat(os.path.join(base, prefix))
+        except FileNotFoundError:
+            continue
         if (status.st_dev, status.st_ino) in seen:
             continue
         seen.add((status.st_dev, status.st_ino))
@@ -61,17 +65,18 @@ def _walk_local(base: str) -> Iterator[FileEntry]:
             for entry in entries:
                 if entry.name.startswith("."):
                     continue
-                if entry.is_dir():
+                found = _status(entry)
+                if found and stat.S_ISDIR(found.st_mode):
                     prefixes.append(f"{prefix}{entry.name}/")
-                elif found := _status(entry):
+                elif found:
                     shown = f"{prefix}{entry.name}".encode("utf-8", "backslashreplace").decode()
                     yield FileEntry(shown, found.st_size, format(found.st_mtime, ".6f"))
 
 
 def _status(entry: os.DirEntry) -> os.stat_result | None:
-    """Size and time of a file, of the link itself where it points nowhere; None once it is gone."""
+    """What an entry is, of a link that leads nowhere the link itself; None once it is gone."""
     for follow in (True, False):
-        with suppress(FileNotFoundError):
+        with suppress(OSError):
             return entry.stat(follow_symlinks=follow)
     return None
 
@@ -130,6 +135,8 @@ def in_order(
 
 def _bytes_or_error(url: str) -> bytes | OSError:
     try:
+        if "://" not in url and not os.path.isfile(url) and os.path.exists(url):
+            return OSError(f"not a regular file: {url!r}")
         return storage.read_bytes(url)
     except OSError as error:
         return error

@@ -18,12 +18,13 @@ from tasks import storage
 from tasks.errors import InputError
 from tasks.files import FileEntry, walk
 from tasks.listing import Listing, new_listing
+from tasks.manifest import DECODER_VERSION
 from tasks.registry import ModelVersion
 from tasks.settings import Classification
 
 SMALLEST_PART, LARGEST_PART = 512, 4096  # files: what a kill loses at most
 MAX_PARTITIONS = 256
-PART_NAME = re.compile(r"part-(\d{5,})\.(parquet|csv)")
+PART_NAME = re.compile(r"part-(\d{5,})\.(parquet|csv|json)")
 PLAN = b"darkroom"
 
 log = logging.getLogger("darkroom")
@@ -106,7 +107,9 @@ def plan_job(root: str, output: str, model: ModelVersion, options: Classificatio
     Earlier parts that the same model made with the same options keep the files that are there unchanged;
     new and changed files form parts of their own. Memory does not grow with the number of files.
     """
-    made_by = digest([root, model.sha256, model.temperature, *options.rows_depend_on])
+    made_by = digest(
+        [DECODER_VERSION, root, model.sha256, model.temperature, model.classes, *options.rows_depend_on]
+    )
     with new_listing() as listing:
         found = listing.add(chosen(walk(root), options.include, options.exclude))
         if not found:
@@ -177,7 +180,8 @@ def read_plan(url: str) -> Plan | None:
         return None
     fs, path = storage.filesystem(url)
     with fs.open(path, "rb") as file:
-        return Plan(**json.loads((pq.read_metadata(file).metadata or {})[PLAN]))
+        note = (pq.read_metadata(file).metadata or {}).get(PLAN)
+        return Plan(**json.loads(note)) if note else None
 
 
 def read_groups(url: str, groups: Iterable[int]) -> Iterator[tuple[int, list[FileEntry]]]:
@@ -212,6 +216,10 @@ def remove_others(job: Job) -> None:
         found = PART_NAME.fullmatch(name)
         if found and not (int(found[1]) in numbers and found[2] == job.options.format):
             storage.remove(storage.join(job.output, name))
+    for name in storage.names(storage.join(job.output, "_done")):
+        found = PART_NAME.fullmatch(name)
+        if found and int(found[1]) not in numbers:
+            storage.remove(storage.join(job.output, "_done", name))
 
 
 def part_url(job: Job, number: int) -> str:

@@ -167,7 +167,10 @@ def build_optimizer(plan: Plan, steps: int) -> keras.optimizers.Optimizer:
         return keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(plan.learning_rate, steps))
     warm_up = max(1, steps // 10)
     schedule = keras.optimizers.schedules.CosineDecay(
-        0.0, steps - warm_up, warmup_target=plan.learning_rate, warmup_steps=warm_up
+        plan.learning_rate / warm_up,
+        max(1, steps - warm_up),
+        warmup_target=plan.learning_rate,
+        warmup_steps=warm_up,
     )
     return keras.optimizers.Lamb(schedule)
 

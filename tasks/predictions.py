@@ -9,23 +9,25 @@ import cv2
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import ray
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
 from tasks.batches import ahead
-from tasks.files import FileEntry, in_order
+from tasks.errors import InputError
+from tasks.files import AHEAD_BYTES, FileEntry, in_order
 from tasks.images import ImageError, brightness, decode, read_images, sharpness
 from tasks.jobs import Part, Partition, parts_of
 from tasks.metrics import scale_temperature
 from tasks.registry import ModelVersion
-from tasks.rows import Row, keep_rows, write_rows
+from tasks.rows import USABLE, Row, keep_rows, write_rows
+from tasks.settings import Classification
 from tasks.sorting import sort_files
 
 if TYPE_CHECKING:
     from tasks.classifier import Classifier
 
-USABLE = ("ok", "unsure")
 TOP = 3
 BATCH = 64
 DECODED_AHEAD = 4 * BATCH
@@ -70,7 +72,7 @@ def classify_partition(partition: Partition) -> PartitionDone:
             for part, rows in predict_parts(fresh, load_classifier(model.uri, model.sha256))
         ]
     for part in parts:
-        sort_files(part)
+        sort_files(part, moved=part in fresh)
     return PartitionDone(
         images=sum(part.images for part in done if part),
         bad=sum(part.bad for part in done if part),
@@ -78,15 +80,30 @@ def classify_partition(partition: Partition) -> PartitionDone:
     )
 
 
+def check_room(options: Classification) -> None:
+    """Raise InputError when no node of the Ray cluster has what a task asks for."""
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    asked = {"CPU": options.cpus_per_task, "GPU": options.gpus_per_task}
+    if not any(all(node.get(name, 0) >= amount for name, amount in asked.items()) for node in nodes):
+        have = "; ".join(f"{node.get('CPU', 0):g} CPUs, {node.get('GPU', 0):g} GPUs" for node in nodes)
+        raise InputError(
+            "A node of the cluster must have `cpus_per_task` and `gpus_per_task`. "
+            f"Received {asked['CPU']} CPUs and {asked['GPU']:g} GPUs for nodes of: {have}."
+        )
+
+
 def committed(part: Part) -> PartDone | None:
     """What an earlier run committed of this part, without the rows of files that have left it since."""
     if not (storage.exists(part.marker_url) and storage.exists(part.url)):
         return None
-    done = PartDone(**storage.read_json(part.marker_url))
-    if done.series != part.job.plan.series:
+    marker = storage.read_json(part.marker_url)
+    if marker.get("series") != part.job.plan.series:
         return None
+    done = PartDone(**marker)
     if done.key != part.key:
         kept = keep_rows(part)
+        if kept is None:
+            return None
         usable = pc.sum(pc.is_in(kept["status"], pa.array(USABLE))).as_py() or 0
         done = PartDone(done.series, part.key, len(kept), len(kept) - usable)
         storage.write_json(part.marker_url, asdict(done))
@@ -135,6 +152,7 @@ def decoded_batches(
         zip(files, read_images(root, files), strict=True),
         threads,
         DECODED_AHEAD,
+        weight=lambda pair: pair[0].bytes / AHEAD_BYTES,
     )
     for part in parts:
         for start in range(0, len(part.files), BATCH):

@@ -16,10 +16,11 @@ from prefect.cache_policies import NO_CACHE
 from prefect.events import emit_event
 
 from tasks import drift, plots, storage
+from tasks.errors import JobError
 from tasks.jobs import Job
 from tasks.predictions import PartitionDone
 from tasks.report import classify_report
-from tasks.rows import read_rows
+from tasks.rows import USABLE, read_rows
 
 LISTED = 50
 DPI = 110
@@ -41,14 +42,14 @@ class Tally:
 
     def add(self, rows: pa.Table) -> None:
         self.statuses += counts(rows["status"])
-        usable = rows.filter(pc.is_in(rows["status"], pa.array(["ok", "unsure"])))
+        usable = rows.filter(pc.is_in(rows["status"], pa.array(USABLE)))
         self.labels += counts(usable["label"])
         self.engines += counts(usable["engine"])
         values = {name: usable[name].to_numpy() for name in drift.EDGES}
         for name, found in drift.histograms(values).items():
             self.looks[name] = self.looks[name] + found
         if room := LISTED - len(self.bad):
-            bad = rows.filter(pc.invert(pc.is_in(rows["status"], pa.array(["ok", "unsure"]))))
+            bad = rows.filter(pc.invert(pc.is_in(rows["status"], pa.array(USABLE))))
             self.bad += bad.slice(0, room).select(["path", "status", "error"]).to_pylist()
         doubtful = usable.sort_by("confidence").slice(0, LISTED).select(["path", "label", "confidence"])
         self.least_sure = heapq.nsmallest(
@@ -71,14 +72,19 @@ def commit_predictions(job: Job, done: Sequence[PartitionDone], seconds: float) 
     tally = Tally()
     for rows in read_rows(job):
         tally.add(rows)
+    if tally.statuses.total() != job.plan.files:
+        raise JobError(
+            f"There must be one row a file: {job.plan.files:,}. Received {tally.statuses.total():,} in "
+            f"{job.output!r}: remove its parts and run again."
+        )
     summary = summarise(job, tally, sum(part.classified for part in done), seconds)
     page = classify_report(summary, tally.bad, tally.least_sure, pictures(tally))
     storage.write_bytes(storage.join(job.output, "report.html"), page.encode())
     storage.write_json(summary_url, summary)
-    storage.write_json(success, {"key": job.key})
     table = [{"label": label, "images": images} for label, images in summary["labels"].items()]
     create_table_artifact(table, key="classify-labels", description=json.dumps(summary["output"]))
     tell_drift(job, summary["drift"])
+    storage.write_json(success, {"key": job.key})
     return summary
 
 

@@ -27,6 +27,7 @@ SCHEMA = pa.schema(
         "sharpness": pa.float32(),
     }
 )
+USABLE = ("ok", "unsure")
 LISTS = ("top_labels", "top_confidences")
 FLAT = [name for name in SCHEMA.names if name not in LISTS]
 
@@ -36,10 +37,15 @@ def write_rows(part: Part, rows: Sequence[Row]) -> None:
     write_table(part.url, pa.Table.from_pylist(list(rows), schema=SCHEMA))
 
 
-def keep_rows(part: Part) -> pa.Table:
-    """Commit again, of the rows that stand in a part's file, those of the files the part still has."""
+def keep_rows(part: Part) -> pa.Table | None:
+    """Commit again, of the rows that stand in a part's file, those of the files the part still has.
+
+    Returns them; None, and nothing is written, when a file of the part has no row there.
+    """
     table = read_part(part.url)
     kept = table.filter(pc.is_in(table["path"], pa.array([file.path for file in part.files])))
+    if len(kept) != len(part.files):
+        return None
     write_table(part.url, kept)
     return kept
 

@@ -12,6 +12,7 @@ def _split_commas(names: Any) -> Any:
     if isinstance(names, str | list | tuple):
         words = [names] if isinstance(names, str) else names
         parts = [part for word in words for part in (word.split(",") if isinstance(word, str) else [word])]
+        parts = [part.strip() if isinstance(part, str) else part for part in parts]
         return list(dict.fromkeys(parts))
     return names
 
@@ -72,7 +73,9 @@ class Training(BaseModel):
         CnnAugmentation(), description="How the CNN's training images are varied."
     )
     mobilenet_learning_rate: float = Field(
-        1e-3, gt=0, description="Peak learning rate of MobileNetV2's head."
+        1e-3,
+        gt=0,
+        description="Peak learning rate of MobileNetV2's head; of all of it where weights are none.",
     )
     mobilenet_dropout: float = Field(0.2, ge=0, lt=1, description="Dropout under MobileNetV2's head.")
     mobilenet_label_smoothing: float = Field(
@@ -96,6 +99,11 @@ class Training(BaseModel):
     mobilenet_fine_tune_learning_rate: float = Field(
         1e-4, gt=0, description="Peak learning rate of the fine-tuning."
     )
+
+    def epochs_of(self, kind: ModelKind) -> int:
+        """Epochs at most, those of fine-tuning included."""
+        fine_tuned = kind == "mobilenet_v2" and self.weights != "none"
+        return self.epochs + (self.mobilenet_fine_tune_epochs if fine_tuned else 0)
 
 
 class Gate(BaseModel):

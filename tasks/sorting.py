@@ -1,14 +1,14 @@
 """Sorts classified files into a folder a class, as copies or links; the originals are not touched."""
 
-import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
 from tasks import storage
 from tasks.errors import InputError
 from tasks.jobs import Job, Part
-from tasks.rows import read_part
+from tasks.rows import USABLE, read_part
 
 UNSURE = "_unsure"
 RECORD = "_sorted.json"
@@ -30,40 +30,56 @@ def open_sorting(job: Job) -> None:
     storage.check_apart(job.root, folder, f"{how}_into")
     record = storage.join(folder, RECORD)
     found = storage.read_json(record) if storage.exists(record) else None
-    if found is None and storage.names(folder):
+    if found["output"] != job.output if found else storage.names(folder):
         raise InputError(
-            f"`{how}_into` must be an empty or new folder, or one that Darkroom has sorted into. "
+            f"`{how}_into` must be an empty or new folder, or one that this output was sorted into. "
             f"Received: {folder!r}."
         )
-    mine = {"series": job.plan.series, "how": how, "folders": [*job.model.classes, UNSURE]}
+    mine = {
+        "output": job.output,
+        "series": job.plan.series,
+        "how": how,
+        "folders": [*job.model.classes, UNSURE],
+    }
     if found == mine:
         return
+    storage.remove(storage.join(job.output, "_SUCCESS"))
     for name in found["folders"] if found else ():
         storage.remove(storage.join(folder, name))
     storage.write_json(record, mine)
 
 
-def sort_files(part: Part) -> None:
-    """Put each classified file of a committed part below its class; one that is there already stays."""
+def sort_files(part: Part, moved: bool) -> None:
+    """Put each classified file of a committed part below its class, unless it is there as it is now.
+
+    moved: its files are new or changed, and may stand below other classes from an earlier night.
+    """
     target = target_of(part.job)
     if target is None:
         return
     folder, how = target
     for row in read_part(part.url, ["path", "status", "label"]).to_pylist():
-        if row["status"] in ("ok", "unsure"):
-            name = row["label"] if row["status"] == "ok" else UNSURE
+        if row["status"] not in USABLE:
+            continue
+        name = row["label"] if row["status"] == "ok" else UNSURE
+        for other in (*part.job.model.classes, UNSURE) if moved else ():
+            if other != name:
+                Path(folder, other, row["path"]).unlink(missing_ok=True)
+        with suppress(FileNotFoundError):  # the file has gone since: the next run drops its row
             put(Path(part.job.root, row["path"]), Path(folder, name, row["path"]), how)
 
 
 def put(source: Path, place: Path, how: How) -> None:
-    if os.path.lexists(place):
-        return
     place.parent.mkdir(parents=True, exist_ok=True)
     if how == "symlink":
-        place.symlink_to(source)
-    else:
-        with storage.committing(str(place)) as partial:
-            shutil.copy2(source, partial)
+        if not place.is_symlink():
+            place.symlink_to(source)
+        return
+    status = source.stat()
+    if place.exists() and (place.stat().st_size, place.stat().st_mtime) == (status.st_size, status.st_mtime):
+        return
+    with storage.committing(str(place)) as partial:
+        shutil.copy2(source, partial)
 
 
 def target_of(job: Job) -> tuple[str, How] | None:

@@ -22,6 +22,7 @@ from tasks.errors import InputError, JobError
 
 def absolute(url: str) -> str:
     """A local path made absolute (workers may run in other folders); a URL unchanged."""
+    url = url.removeprefix("file://")
     return url.rstrip("/") if "://" in url else str(Path(url).expanduser().resolve())
 
 

@@ -55,6 +55,14 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
     )
+    try:
+        yield from bucket_of(server, monkeypatch)
+    finally:
+        server.kill()
+        server.wait()
+
+
+def bucket_of(server: subprocess.Popen, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     address = f"http://127.0.0.1:{int(server.stdout.readline())}"
     for name, value in {"ENDPOINT_URL": address, "ACCESS_KEY_ID": "x", "SECRET_ACCESS_KEY": "x"}.items():
         monkeypatch.setenv(f"AWS_{name}", value)
@@ -62,5 +70,3 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     fs.mkdir("bucket")
     yield "s3://bucket"
     fs.clear_instance_cache()
-    server.kill()
-    server.wait()

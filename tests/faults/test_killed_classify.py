@@ -7,15 +7,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import keras
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from ray.cluster_utils import Cluster
 
-from tasks import models, storage
-from tasks.registry import promote_by_hand
 from tests.faults.processes import SERVER, command_of, darkroom, descendants, finish, until
+from tests.stores import untrained_store
 
 FILES = 8_000
 PARTS = 16
@@ -33,24 +31,7 @@ def many(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A store whose champion is an untrained network: rows need not be right here, only the same."""
-    store = str(tmp_path_factory.mktemp("store"))
-    keras.utils.set_random_seed(0)
-    folder = Path(store, "models", "v1")
-    folder.mkdir(parents=True)
-    models.build_cnn(classes=6, size_px=96).save(folder / "model.keras")
-    record = {
-        "version": "v1",
-        "kind": "cnn",
-        "sha256": storage.sha256((folder / "model.keras").read_bytes()),
-        "classes": list("abcdef"),
-        "size_px": 96,
-        "temperature": 1.0,
-        "created": "",
-    }
-    storage.write_json(str(folder / "model.json"), record)
-    promote_by_hand(store, "v1")
-    return store
+    return untrained_store(tmp_path_factory.mktemp("store"), "cnn", size_px=96)
 
 
 def start(
@@ -113,8 +94,14 @@ def test_a_killed_worker_and_a_killed_flow_lose_and_repeat_nothing(many, store, 
     assert done.items() <= stamps(output).items()
 
 
-def test_a_lost_node_of_two_loses_nothing(many, store, untouched, tmp_path, api):
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    yield cluster
+    cluster.shutdown()
+
+
+def test_a_lost_node_of_two_loses_nothing(many, store, untouched, tmp_path, api, cluster):
     node = cluster.add_node(num_cpus=1)
     output = tmp_path / "out"
     process = start(many, store, output, api, cluster.address)
@@ -122,7 +109,6 @@ def test_a_lost_node_of_two_loses_nothing(many, store, untouched, tmp_path, api)
     cluster.remove_node(node, allow_graceful=False)
     assert parts_done(output) < PARTS
     finish(process)
-    cluster.shutdown()
     assert rows(output).equals(untouched)
 
 

@@ -69,3 +69,15 @@ def test_a_file_that_may_not_be_read_is_an_error_of_its_own():
         process.start()
         assert answer.get() is PermissionError
         process.join()
+
+
+def test_odd_entries_are_listed_and_do_not_stop_the_listing(tmp_path: Path):
+    (tmp_path / "1.jpg").write_bytes(b"x")
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "through").symlink_to("1.jpg/y")
+    os.mkfifo(tmp_path / "pipe")
+    files = sorted(walk(str(tmp_path)), key=lambda file: file.path)
+    assert [file.path for file in files] == ["1.jpg", "loop", "pipe", "through"]
+    contents = list(read_ahead(str(tmp_path), files))
+    assert contents[0] == b"x"
+    assert all(isinstance(content, OSError) for content in contents[1:])

@@ -1,0 +1,30 @@
+"""A store whose champion is an untrained network: its rows need not be right, only the same."""
+
+from pathlib import Path
+
+import keras
+
+from tasks import models, storage
+from tasks.registry import promote_by_hand
+
+CLASSES = tuple("abcdef")
+
+
+def untrained_store(folder: Path, kind: str, size_px: int) -> str:
+    """A store at `folder` with one version, `v1`, of an untrained `cnn` or `mobilenet_v2` as champion."""
+    keras.utils.set_random_seed(0)
+    place = folder / "models" / "v1"
+    place.mkdir(parents=True)
+    models.build(kind, len(CLASSES), size_px, 0.0, "none").save(place / "model.keras")
+    record = {
+        "version": "v1",
+        "kind": kind,
+        "sha256": storage.sha256((place / "model.keras").read_bytes()),
+        "classes": list(CLASSES),
+        "size_px": size_px,
+        "temperature": 1.0,
+        "created": "",
+    }
+    storage.write_json(str(place / "model.json"), record)
+    promote_by_hand(str(folder), "v1")
+    return str(folder)
