@@ -1,6 +1,5 @@
-"""A model loaded once per process and run in batches of one shape. Imported by workers only."""
+"""A Keras model run by TensorFlow in batches of one shape. Imported by workers only."""
 
-import functools
 import tempfile
 from pathlib import Path
 
@@ -9,13 +8,12 @@ import numpy as np
 import tensorflow as tf
 
 from tasks import storage
-from tasks.errors import JobError
-from tasks.predictions import BATCH
+from tasks.engines import BATCH, checked
 from tasks.threads import use_granted_cpus
 
 
-class Classifier:
-    """A saved model: uint8 RGB images in, probabilities out. `engine` names what runs it."""
+class TensorflowClassifier:
+    """A saved model: uint8 RGB images in, probabilities out."""
 
     engine = f"tensorflow {tf.__version__}"
 
@@ -38,22 +36,15 @@ class Classifier:
 
 def load_model(uri: str, sha256: str | None) -> keras.Model:
     """Load `model.keras`, Lambda layers and pickles refused; JobError when its bytes are not `sha256`."""
-    data = storage.read_bytes(uri)
-    if sha256 and storage.sha256(data) != sha256:
-        raise JobError(
-            f"The model's bytes must have the sha256 its model.json names, {sha256[:12]}... "
-            f"Received {storage.sha256(data)[:12]}... from {uri!r}: train or restore the version again."
-        )
+    data = checked(uri, sha256) if sha256 else storage.read_bytes(uri)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.keras")
         path.write_bytes(data)
         return keras.models.load_model(path, safe_mode=True, compile=False)
 
 
-@functools.lru_cache(maxsize=1)
-def load_classifier(uri: str, sha256: str) -> Classifier:
-    """The classifier of this worker process, loaded the first time it is asked for."""
+def use_what_was_granted() -> None:
+    """Bound TensorFlow's threads, and let other tasks have a share of the GPU."""
     use_granted_cpus()
     for gpu in tf.config.list_physical_devices("GPU"):
-        tf.config.experimental.set_memory_growth(gpu, True)  # another task may share it
-    return Classifier(uri, sha256)
+        tf.config.experimental.set_memory_growth(gpu, True)

@@ -16,6 +16,9 @@ from tasks.images import resize_all
 from tasks.metrics import judge, learning, mistakes, scale_temperature
 from tasks.training import Run, TrainedModel
 
+READ_AT_ONCE = 512  # images
+EXPORT_CHECKED = 256  # test images that the exported model must answer alike
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -41,6 +44,8 @@ class Evaluation:
 @task(retries=1, cache_policy=NO_CACHE, task_run_name="evaluate {model.kind}")
 def evaluate_model(model: TrainedModel, shards: Shards, run: Run) -> Evaluation:
     """Judge one trained model on the test split, calibrated on validation; once a run."""
+    from tasks.export import export_onnx
+
     uri = run.url(model.kind)
     if not all(storage.exists(storage.join(uri, name)) for name in ("reference.json", "metrics.json")):
         val, test = Split(shards, "val"), Split(shards, "test")
@@ -54,6 +59,7 @@ def evaluate_model(model: TrainedModel, shards: Shards, run: Run) -> Evaluation:
         storage.write_json(
             storage.join(uri, "reference.json"), drift_reference(test, calibrated, shards.classes)
         )
+        export_onnx(model.uri, test.take(np.arange(min(len(test), EXPORT_CHECKED))))
         storage.write_json(storage.join(uri, "metrics.json"), metrics)
     return read_evaluation(model, uri)
 
@@ -86,13 +92,12 @@ def predict(uri: str, split: Split) -> np.ndarray:
 
     A model of another image size gets the images resized to its own.
     """
-    from tasks.classifier import BATCH, Classifier
-    from tasks.threads import use_granted_cpus
+    from tasks.classifier import TensorflowClassifier, use_what_was_granted
 
-    use_granted_cpus()
-    classifier = Classifier(uri)
-    starts = range(0, len(split), BATCH)
-    batches = (split.take(np.arange(start, min(start + BATCH, len(split)))) for start in starts)
+    use_what_was_granted()
+    classifier = TensorflowClassifier(uri)
+    starts = range(0, len(split), READ_AT_ONCE)
+    batches = (split.take(np.arange(start, min(start + READ_AT_ONCE, len(split)))) for start in starts)
     return np.concatenate([classifier.predict(resize_all(batch, classifier.size_px)) for batch in batches])
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain, islice
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -15,6 +14,7 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
 from tasks.batches import ahead
+from tasks.engines import BATCH, Classifier, load_classifier
 from tasks.errors import InputError
 from tasks.files import AHEAD_BYTES, FileEntry, in_order
 from tasks.images import ImageError, brightness, decode, read_images, sharpness
@@ -25,11 +25,7 @@ from tasks.rows import USABLE, Row, keep_rows, write_rows
 from tasks.settings import Classification
 from tasks.sorting import sort_files
 
-if TYPE_CHECKING:
-    from tasks.classifier import Classifier
-
 TOP = 3
-BATCH = 64
 DECODED_AHEAD = 4 * BATCH
 
 
@@ -64,13 +60,8 @@ def classify_partition(partition: Partition) -> PartitionDone:
     done = [committed(part) for part in parts]
     fresh = [part for part, found in zip(parts, done, strict=True) if found is None]
     if fresh:
-        from tasks.classifier import load_classifier
-
-        model = partition.job.model
-        done += [
-            commit(part, rows)
-            for part, rows in predict_parts(fresh, load_classifier(model.uri, model.sha256))
-        ]
+        classifier = load_classifier(partition.job.model)
+        done += [commit(part, rows) for part, rows in predict_parts(fresh, classifier)]
     for part in parts:
         sort_files(part, moved=part in fresh)
     return PartitionDone(
@@ -119,7 +110,7 @@ def commit(part: Part, rows: Sequence[Row]) -> PartDone:
     return done
 
 
-def predict_parts(parts: Sequence[Part], classifier: "Classifier") -> Iterator[tuple[Part, list[Row]]]:
+def predict_parts(parts: Sequence[Part], classifier: Classifier) -> Iterator[tuple[Part, list[Row]]]:
     """Yield each part with one row a file, in order; a file that cannot be used has its status and error.
 
     Threads read ahead and decode while the model runs; nothing waits from one part to the next.

@@ -34,6 +34,7 @@ class ModelVersion:
     classes: tuple[str, ...]
     size_px: int
     temperature: float
+    onnx_sha256: str | None = None
 
 
 @dataclass(frozen=True)
@@ -54,13 +55,14 @@ class Verdict:
 @task(cache_policy=NO_CACHE)
 def register(model: TrainedModel, evaluation: Evaluation, shards: Shards) -> ModelVersion:
     """Complete a trained model to a version: from now on it can be promoted and classify."""
-    url = storage.beside(model.uri, "model.json")
+    url, onnx = (storage.beside(model.uri, name) for name in ("model.json", "model.onnx"))
     if not storage.exists(url):
         record = {
             "version": model.version,
             "kind": model.kind,
             "uri": model.uri,
             "sha256": storage.sha256(storage.read_bytes(model.uri)),
+            "onnx_sha256": storage.sha256(storage.read_bytes(onnx)) if storage.exists(onnx) else None,
             "classes": list(shards.classes),
             "size_px": shards.size_px,
             "temperature": evaluation.temperature,
@@ -119,6 +121,7 @@ def read_version(store: str, version: str) -> ModelVersion:
         classes=tuple(record["classes"]),
         size_px=record["size_px"],
         temperature=record["temperature"],
+        onnx_sha256=record.get("onnx_sha256"),
     )
 
 

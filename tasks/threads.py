@@ -3,14 +3,21 @@
 import contextlib
 
 import ray
-import tensorflow as tf
+
+
+def granted_cpus() -> int | None:
+    """CPUs of this Ray task, None outside of Ray."""
+    if not ray.is_initialized():
+        return None
+    return max(1, int(ray.get_runtime_context().get_assigned_resources().get("CPU", 1)))
 
 
 def use_granted_cpus() -> None:
     """Bound TensorFlow's threads; without effect in a process whose TensorFlow has run already."""
-    if not ray.is_initialized():
-        return
-    cpus = max(1, int(ray.get_runtime_context().get_assigned_resources().get("CPU", 1)))
-    with contextlib.suppress(RuntimeError):
-        tf.config.threading.set_intra_op_parallelism_threads(cpus)
-        tf.config.threading.set_inter_op_parallelism_threads(min(cpus, 2))
+    import tensorflow as tf
+
+    cpus = granted_cpus()
+    if cpus:
+        with contextlib.suppress(RuntimeError):
+            tf.config.threading.set_intra_op_parallelism_threads(cpus)
+            tf.config.threading.set_inter_op_parallelism_threads(min(cpus, 2))

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from tasks import models, storage
+from tasks.export import export_onnx
 from tasks.registry import promote_by_hand
 
 CLASSES = tuple("abcdef")
@@ -16,10 +18,13 @@ def untrained_store(folder: Path, kind: str, size_px: int) -> str:
     place = folder / "models" / "v1"
     place.mkdir(parents=True)
     models.build(kind, len(CLASSES), size_px, 0.0, "none").save(place / "model.keras")
+    pictures = np.random.default_rng(0).integers(0, 255, (64, size_px, size_px, 3), dtype=np.uint8)
+    assert export_onnx(str(place / "model.keras"), pictures)
     record = {
         "version": "v1",
         "kind": kind,
         "sha256": storage.sha256((place / "model.keras").read_bytes()),
+        "onnx_sha256": storage.sha256((place / "model.onnx").read_bytes()),
         "classes": list(CLASSES),
         "size_px": size_px,
         "temperature": 1.0,

@@ -13,8 +13,8 @@ from rich.console import Console
 
 from flows.classify import classify
 from flows.runtime import prefect_api
-from tasks.classifier import Classifier
-from tasks.predictions import BATCH
+from tasks.engines import BATCH, load_classifier
+from tasks.registry import read_version
 from tests.bench.measure import Measured, best_rate
 from tests.stores import untrained_store
 
@@ -25,14 +25,16 @@ PRELOADED = 16 * BATCH
 def bench(images: Path, scratch: Path) -> Iterator[Measured]:
     for kind in ("cnn", "mobilenet_v2"):
         store = untrained_store(scratch / f"store-{kind}", kind, SIZE)
-        model = f"{store}/models/v1/model.keras"
         what = f"classify with {kind}, decoding and writing"
         rate = classify_rate(images, store, scratch / f"out-{kind}")
-        yield Measured(what, rate, "the bare model on batches in memory", bare_rate(model))
+        yield Measured(what, rate, "the bare model on batches in memory", bare_rate(store))
         yield Measured(
-            what, rate, "Keras predict over image_dataset_from_directory", keras_rate(images, model)
+            what,
+            rate,
+            "Keras predict over image_dataset_from_directory",
+            keras_rate(images, f"{store}/models/v1/model.keras"),
         )
-        yield Measured(what, rate, "a Ray Data map_batches pipeline", ray_data_rate(images, model, scratch))
+        yield Measured(what, rate, "a Ray Data map_batches pipeline", ray_data_rate(images, store, scratch))
 
 
 def classify_rate(images: Path, store: str, output: Path) -> float:
@@ -51,8 +53,9 @@ def classify_rate(images: Path, store: str, output: Path) -> float:
     return rate
 
 
-def bare_rate(model: str) -> float:
-    classifier = Classifier(model)
+def bare_rate(store: str) -> float:
+    """The engine that classify uses, on all cores, with nothing to read, decode or write."""
+    classifier = load_classifier(read_version(store, "champion"))
     pixels = np.random.default_rng(0).integers(0, 255, (PRELOADED, SIZE, SIZE, 3), dtype=np.uint8)
     classifier.predict(pixels[:BATCH])
     return best_rate(lambda: classifier.predict(pixels), PRELOADED)
@@ -71,17 +74,12 @@ def keras_rate(images: Path, model: str) -> float:
 class Predictor:
     """What a user of Ray Data writes: load once, predict a batch."""
 
-    def __init__(self, model: str):
-        import tensorflow as tf
-
-        tf.config.threading.set_intra_op_parallelism_threads(1)
-        self._model = keras.models.load_model(model)
+    def __init__(self, store: str):
+        self._classifier = load_classifier(read_version(store, "champion"))
 
     def __call__(self, batch: dict) -> dict:
-        return {
-            "path": batch["path"],
-            "probabilities": self._model.predict_on_batch(np.stack(list(batch["pixels"]))),
-        }
+        pixels = np.stack(list(batch["pixels"]))
+        return {"path": batch["path"], "probabilities": self._classifier.predict(pixels)}
 
 
 def decoded(batch: dict) -> dict:
@@ -89,7 +87,7 @@ def decoded(batch: dict) -> dict:
     return {"path": batch["path"], "pixels": np.stack([cv2.resize(one, (SIZE, SIZE)) for one in pictures])}
 
 
-def ray_data_rate(images: Path, model: str, scratch: Path) -> float:
+def ray_data_rate(images: Path, store: str, scratch: Path) -> float:
     """The whole pipeline but for its start: workers' imports and model loading are not counted."""
     ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     ray.data.DataContext.get_current().enable_progress_bars = False
@@ -100,7 +98,7 @@ def ray_data_rate(images: Path, model: str, scratch: Path) -> float:
         (
             ray.data.read_binary_files(files[:count], include_paths=True)
             .map_batches(decoded, batch_size=BATCH)
-            .map_batches(Predictor, batch_size=BATCH, concurrency=2, fn_constructor_args=(model,))
+            .map_batches(Predictor, batch_size=BATCH, concurrency=2, fn_constructor_args=(store,))
             .write_parquet(str(scratch / f"ray-data-{count}"), mode="overwrite")
         )
         seconds.append(time.perf_counter() - started)

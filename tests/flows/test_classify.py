@@ -35,6 +35,13 @@ def test_every_file_has_exactly_one_row(classified: str, sample: Path):
     summary = storage.read_json(f"{classified}/summary.json")
     assert (summary["images"], summary["bad"]) == (len(files), len(files) - len(good))
     assert sum(summary["labels"].values()) == summary["ok"] == len(good)
+    assert {row["engine"].split()[0] for row in good} == {"onnxruntime"}
+    assert [record["feature"] for record in summary["drift"]] == [
+        "labels",
+        "confidence",
+        "brightness",
+        "sharpness",
+    ]
 
 
 def test_a_second_run_does_no_work(classified: str, retrained: Run, sample: Path):
