@@ -1,5 +1,6 @@
 """Bulk classification, beside the bare model and beside two ways one would write it oneself."""
 
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -98,7 +99,13 @@ def ray_data_rate(images: Path, store: str, scratch: Path) -> float:
         (
             ray.data.read_binary_files(files[:count], include_paths=True)
             .map_batches(decoded, batch_size=BATCH)
-            .map_batches(Predictor, batch_size=BATCH, concurrency=2, fn_constructor_args=(store,))
+            .map_batches(
+                Predictor,
+                batch_size=BATCH,
+                compute=ray.data.ActorPoolStrategy(size=os.cpu_count()),
+                num_cpus=0.5,  # with a whole CPU each they leave none to read with, and the pipeline stands
+                fn_constructor_args=(store,),
+            )
             .write_parquet(str(scratch / f"ray-data-{count}"), mode="overwrite")
         )
         seconds.append(time.perf_counter() - started)

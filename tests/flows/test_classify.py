@@ -9,7 +9,6 @@ import pytest
 
 from flows.classify import classify
 from tasks import storage
-from tasks.errors import InputError
 from tasks.settings import Classification
 from tasks.training import Run
 
@@ -58,24 +57,3 @@ def test_another_folder_into_the_same_output_replaces_it(classified: str, retrai
     rows = pyarrow.csv.read_csv(f"{classified}/part-00000.csv").to_pylist()
     assert len(rows) == len(list((sample / "seg_pred/seg_pred").iterdir()))
     assert ";" in rows[0]["top_labels"]
-
-
-def test_files_are_sorted_into_class_folders_and_the_originals_stay(
-    classified: str, retrained: Run, sample: Path, tmp_path: Path
-):
-    before = sorted(path for path in sample.rglob("*"))
-    target, rows = tmp_path / "sorted", pq.read_table(f"{classified}/part-00000.parquet").to_pylist()
-    classify(str(sample), retrained.store, classified, options=Classification(symlink_into=str(target)))
-    sorted_ones = {str(path.relative_to(target)) for path in target.rglob("*") if path.is_symlink()}
-    assert sorted_ones == {f"{row['label']}/{row['path']}" for row in rows if row["status"] == "ok"}
-    assert all((target / path).resolve().is_file() for path in sorted_ones)
-
-    copies = Classification(copy_into=str(target), min_confidence=1.0)
-    classify(str(sample), retrained.store, classified, options=copies)
-    files = {path for path in target.rglob("*") if path.is_file() and path.suffix != ".json"}
-    assert {path.relative_to(target).parts[0] for path in files} == {"_unsure"}
-    assert not any(path.is_symlink() for path in files)
-    assert sorted(path for path in sample.rglob("*")) == before
-
-    with pytest.raises(InputError, match="empty or new folder"):
-        classify(str(sample), retrained.store, classified, options=Classification(copy_into=classified))

@@ -8,9 +8,11 @@ import pyarrow as pa
 from flows.classify import classify
 from flows.retrain import retrain
 from tasks import registry, storage
-from tasks.settings import Gate, Training
+from tasks.jobs import partitions, plan_job
+from tasks.predictions import classify_partition
+from tasks.settings import Classification, Gate, Training
 
-SMALL = Training(models=("cnn",), image_size=48, epochs=1, batch_size=16, precision="float32")
+SMALL = Training(models=("cnn",), image_size=32, epochs=1, batch_size=16, precision="float32")
 
 
 def rows(output: str) -> pa.Table:
@@ -27,6 +29,8 @@ def test_images_store_and_output_may_lie_on_s3(sample: Path, bucket: str, prefec
 
     summary = classify(f"{bucket}/photos", store, f"{bucket}/out")
     assert summary["bad"] > 0
-    classify(str(sample), store, str(tmp_path / "out"))
+    model = registry.read_version(store, "champion")
+    [here] = partitions(plan_job.fn(str(sample), str(tmp_path / "out"), model, Classification()))
+    classify_partition.fn(here)
     assert rows(f"{bucket}/out").equals(rows(str(tmp_path / "out")))
     assert classify(f"{bucket}/photos", store, f"{bucket}/out") == summary

@@ -13,9 +13,9 @@ from tasks.registry import read_version
 from tests.stores import untrained_store
 
 
-@pytest.fixture(scope="module", params=["cnn", "mobilenet_v2"])
-def store(request, tmp_path_factory: pytest.TempPathFactory) -> str:
-    return untrained_store(tmp_path_factory.mktemp("store"), request.param, size_px=64)
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return untrained_store(tmp_path_factory.mktemp("store"), "mobilenet_v2", size_px=64)
 
 
 def pictures(count: int) -> np.ndarray:

@@ -4,6 +4,9 @@ import multiprocessing
 import os
 import shutil
 import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import keras
@@ -12,11 +15,13 @@ import pyarrow.compute as pc
 import pytest
 
 from tasks import models, storage
+from tasks.errors import InputError, JobError
 from tasks.jobs import Partition, partitions, plan_job
 from tasks.predictions import classify_partition
 from tasks.registry import ModelVersion
 from tasks.rows import read_part, read_rows
 from tasks.settings import Classification
+from tasks.sorting import open_sorting
 
 
 def version(folder: Path, seed: int) -> ModelVersion:
@@ -129,3 +134,65 @@ def test_only_our_own_parts_are_cleared_away(sample, tmp_path):
     left = {str(path.relative_to(output)) for path in output.rglob("*") if path.is_file()}
     assert {"part-1/photo.jpg", "part-notes.txt"} <= left
     assert "part-00007.parquet" not in left
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 64 KiB, with room for the manifest and little more."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("a small disk can only be mounted by root")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_full_disk_is_said_and_nothing_half_written_stays(sample, tmp_path, small_disk):
+    images, model = tmp_path / "in", version(tmp_path, 1)
+    images.mkdir()
+    files = sorted((sample / "seg_pred/seg_pred").iterdir())
+    for number in range(2000):
+        os.link(files[number % len(files)], images / f"{number:04d}.jpg")
+    for part in (job_parts := partitions(plan_job.fn(str(images), str(small_disk), model, Classification()))):
+        with suppress(JobError):
+            classify_partition.fn(part)
+    with pytest.raises(JobError, match="The disk is full"):
+        classify_partition.fn(job_parts[-1])
+    assert not [name for name in os.listdir(small_disk) if name.endswith(".tmp")]
+    before = {path: path.stat().st_mtime_ns for path in small_disk.glob("part-*")}
+    assert 0 < len(before) < len(job_parts)
+
+    subprocess.run(["mount", "-o", "remount,size=16m", str(small_disk)], check=True)
+    for part in job_parts:
+        classify_partition.fn(part)
+    for part in partitions(plan_job.fn(str(images), str(tmp_path / "out"), model, Classification())):
+        classify_partition.fn(part)
+    assert pa.concat_tables(read_rows(job_parts[0].job)).equals(pa.concat_tables(read_rows(part.job)))
+    assert before.items() <= {path: path.stat().st_mtime_ns for path in small_disk.glob("part-*")}.items()
+
+
+def test_files_are_sorted_into_class_folders_and_the_originals_stay(sample, tmp_path):
+    images, output, target = sample / "seg_pred", tmp_path / "out", tmp_path / "sorted"
+    before = sorted(images.rglob("*"))
+    model = version(tmp_path, 1)
+
+    def sort(**options: object) -> list[dict]:
+        partition = only_partition(images, output, model, **options)
+        open_sorting(partition.job)
+        classify_partition.fn(partition)
+        return [row for rows in read_rows(partition.job) for row in rows.to_pylist()]
+
+    rows = sort(symlink_into=str(target))
+    links = {str(path.relative_to(target)) for path in target.rglob("*") if path.is_symlink()}
+    assert links == {f"{row['label']}/{row['path']}" for row in rows if row["status"] == "ok"}
+    assert all((target / path).resolve().is_file() for path in links)
+
+    rows = sort(copy_into=str(target), min_confidence=1.0)
+    files = {str(path.relative_to(target)) for path in target.rglob("*.jpg")}
+    assert files == {f"_unsure/{row['path']}" for row in rows if row["status"] == "unsure"}
+    assert not any((target / path).is_symlink() for path in files)
+    assert sorted(images.rglob("*")) == before
+
+    with pytest.raises(InputError, match="empty or new folder"):
+        sort(copy_into=str(output))
