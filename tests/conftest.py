@@ -51,7 +51,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A bucket of an S3 server on this machine that fails or dawdles now and then."""
     server = subprocess.Popen(
         [sys.executable, "-m", "tests.s3_server"],
-        env=os.environ | {"FAULTS": "13:503 17:500 29:slow"},
+        env=os.environ | {"FAULTS": "31:503 43:500 67:slow"},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
     )
