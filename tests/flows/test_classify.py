@@ -1,6 +1,7 @@
 """Bulk classification on a real Prefect API and a real Ray: one row a file, and no work done twice."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pyarrow.csv
@@ -13,9 +14,9 @@ from tasks.settings import Classification
 from tasks.training import Run
 
 
-@pytest.fixture
-def classified(retrained: Run, sample: Path, tmp_path: Path) -> str:
-    output = str(tmp_path / "out")
+@pytest.fixture(scope="module")
+def classified(retrained: Run, sample: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    output = str(tmp_path_factory.mktemp("classified") / "out")
     classify(str(sample), retrained.store, output)
     return output
 
@@ -51,7 +52,10 @@ def test_a_second_run_does_no_work(classified: str, retrained: Run, sample: Path
         assert os.stat(f"{classified}/{name}").st_mtime_ns == before[name]
 
 
-def test_another_folder_into_the_same_output_replaces_it(classified: str, retrained: Run, sample: Path):
+def test_another_folder_into_the_same_output_replaces_it(
+    classified: str, retrained: Run, sample: Path, tmp_path: Path
+):
+    classified = shutil.copytree(classified, str(tmp_path / "out"))
     classify(str(sample / "seg_pred"), retrained.store, classified, options=Classification(format="csv"))
     assert not Path(classified, "part-00000.parquet").exists()
     rows = pyarrow.csv.read_csv(f"{classified}/part-00000.csv").to_pylist()
