@@ -73,7 +73,7 @@ def index_url(dataset: str) -> str:
 
 
 def read_shards(manifest: Manifest, decoded: int) -> Shards:
-    table = storage.read_table(index_url(manifest.dataset)).select(["split", "status"])
+    table = storage.read_table(index_url(manifest.dataset), ["split", "status"])
     usable = [row["split"] for row in table.to_pylist() if row["status"] == "ok"]
     return Shards(
         dataset=manifest.dataset,
@@ -97,7 +97,7 @@ def build_index(manifest: Manifest) -> pa.Table:
         side_car = side_car.replace_schema_metadata(None)
         side_car = side_car.append_column("part", pa.array([part] * len(side_car), pa.int32()))
         tables.append(side_car.append_column("row", pa.array(range(len(side_car)), pa.int32())))
-    listed = storage.read_table(manifest_url(manifest.dataset)).select(["label", "split"])
+    listed = storage.read_table(manifest_url(manifest.dataset), ["label", "split"])
     decoded = pa.concat_tables(tables)
     for name in listed.column_names:
         decoded = decoded.append_column(name, listed[name])
@@ -155,7 +155,7 @@ def _drawn(rows: Sequence[dict], val_share: float) -> set[str]:
 
 def check_splits(shards: Shards) -> None:
     """Raise InputError unless every class can be trained and there are images to validate and test on."""
-    rows = storage.read_table(index_url(shards.dataset)).select(["label", "split", "status"]).to_pylist()
+    rows = storage.read_table(index_url(shards.dataset), ["label", "split", "status"]).to_pylist()
     trained = Counter(row["label"] for row in rows if row["split"] == "train" and row["status"] == "ok")
     if missing := [name for name in shards.classes if not trained[name]]:
         raise InputError(
@@ -187,7 +187,7 @@ class Split:
 
     def __init__(self, shards: Shards, split: str):
         columns = ["path", "label", "part", "row", "status", "split", "brightness", "sharpness"]
-        table = storage.read_table(index_url(shards.dataset)).select(columns)
+        table = storage.read_table(index_url(shards.dataset), columns)
         rows = [row for row in table.to_pylist() if row["split"] == split and row["status"] == "ok"]
         number = {name: i for i, name in enumerate(shards.classes)}
         self._shards = shards

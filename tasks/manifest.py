@@ -148,7 +148,7 @@ def check_classes(root: str, files: int, classes: Sequence[str]) -> None:
 def check_trainable(manifest: Manifest) -> None:
     """Raise InputError unless every class has training files and there is a test split."""
     found: dict[str, set[str]] = {"train": set(), "val": set(), "test": set()}
-    table = storage.read_table(manifest_url(manifest.dataset)).select(["label", "split"])
+    table = storage.read_table(manifest_url(manifest.dataset), ["label", "split"])
     for pair in table.group_by(["label", "split"]).aggregate([]).to_pylist():
         found.setdefault(pair["split"], set()).add(pair["label"])
     if not found["test"]:

@@ -57,16 +57,17 @@ class PartitionDone:
 def classify_partition(partition: Partition) -> PartitionDone:
     """Classify the parts of a partition and commit each, but for those that are there already."""
     parts = parts_of(partition)
-    done = [committed(part) for part in parts]
-    fresh = [part for part, found in zip(parts, done, strict=True) if found is None]
+    earlier = [committed(part) for part in parts]
+    done = [found for found in earlier if found]
+    fresh = [part for part, found in zip(parts, earlier, strict=True) if not found]
     if fresh:
         classifier = load_classifier(partition.job.model)
         done += [commit(part, rows) for part, rows in predict_parts(fresh, classifier)]
-    for part in parts:
-        sort_files(part, moved=part in fresh)
+    for part, found in zip(parts, earlier, strict=True):
+        sort_files(part, moved=not found)
     return PartitionDone(
-        images=sum(part.images for part in done if part),
-        bad=sum(part.bad for part in done if part),
+        images=sum(part.images for part in done),
+        bad=sum(part.bad for part in done),
         classified=sum(len(part.files) for part in fresh),
     )
 
