@@ -26,16 +26,20 @@ def build(kind: str, classes: int, size_px: int, dropout: float, weights: str) -
 def build_cnn(classes: int, size_px: int, dropout: float = 0.0) -> keras.Model:
     """The notebook's network: 10,637,126 parameters at 150 px and six classes; dropout adds none.
 
+    ReLU stands after pooling, which gives the same in a quarter of the time.
     dropout: share of the 82,944 flattened activations; half of it goes for the dense layer's 128.
     """
     return chain(
         keras.Input((size_px, size_px, 3), dtype="uint8", name="image"),
         [
-            keras.layers.Rescaling(1 / 64, offset=-1.8),  # photographs: mean about 0, deviation about 1
-            keras.layers.Conv2D(32, 3, activation="relu"),
+            # Photographs come to a mean of about 0 and a deviation of about 1.
+            keras.layers.Rescaling(1 / 64, offset=-1.8, dtype="float32"),
+            keras.layers.Conv2D(32, 3),
             keras.layers.MaxPooling2D(),
-            keras.layers.Conv2D(64, 3, activation="relu"),
+            keras.layers.ReLU(),
+            keras.layers.Conv2D(64, 3),
             keras.layers.MaxPooling2D(),
+            keras.layers.ReLU(),
             keras.layers.Flatten(),
             keras.layers.Dropout(dropout),
             keras.layers.Dense(128, activation="relu"),
