@@ -3,7 +3,7 @@
 import os
 import stat
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,8 +16,9 @@ from tasks import storage
 from tasks.errors import InputError
 
 READERS = 8
-AHEAD_FILES = 64
+AHEAD_FILES = 256
 AHEAD_BYTES = 256 * 2**20
+CHUNK = 16
 LITTER = {"thumbs.db", "desktop.ini"}
 
 T = TypeVar("T")
@@ -116,21 +117,40 @@ def in_order(
 ) -> Iterator[R]:
     """Yield function(item) of each item in order, computed ahead by threads.
 
-    What is held waiting is at most `most` results and weighs at most 1, or is one result.
+    What is held waiting is at most `most` results and weighs at most 1, or is one chunk's. Threads take
+    chunks, since handing over costs as much as reading a small file.
     """
+
+    def compute(chunk: Sequence[T]) -> list[R]:
+        return [function(item) for item in chunk]
+
     with ThreadPoolExecutor(threads) as pool:
-        waiting: deque[tuple[float, Future[R]]] = deque()
-        held = 0.0
-        for item in items:
-            heavy = weight(item)
-            while waiting and (len(waiting) == most or held + heavy > 1):
-                lighter, future = waiting.popleft()
-                yield future.result()
-                held -= lighter
-            waiting.append((heavy, pool.submit(function, item)))
-            held += heavy
-        for _, future in waiting:
-            yield future.result()
+        waiting: deque[tuple[int, float, Future[list[R]]]] = deque()
+        held, held_weight = 0, 0.0
+        for chunk, heavy in _chunks(items, weight):
+            while waiting and (held + len(chunk) > most or held_weight + heavy > 1):
+                count, lighter, future = waiting.popleft()
+                yield from future.result()
+                held, held_weight = held - count, held_weight - lighter
+            waiting.append((len(chunk), heavy, pool.submit(compute, chunk)))
+            held, held_weight = held + len(chunk), held_weight + heavy
+        while waiting:
+            yield from waiting.popleft()[-1].result()
+
+
+def _chunks(items: Iterable[T], weight: Callable[[T], float]) -> Iterator[tuple[list[T], float]]:
+    """Cut items into runs of at most CHUNK that weigh at most 1 / CHUNK, or of one, with their weight."""
+    chunk: list[T] = []
+    held = 0.0
+    for item in items:
+        heavy = weight(item)
+        if chunk and (len(chunk) == CHUNK or held + heavy > 1 / CHUNK):
+            yield chunk, held
+            chunk, held = [], 0.0
+        chunk.append(item)
+        held += heavy
+    if chunk:
+        yield chunk, held
 
 
 def _bytes_or_error(url: str) -> bytes | OSError:

@@ -90,7 +90,7 @@ def brightness(grey: np.ndarray) -> float:
 
 def sharpness(grey: np.ndarray) -> float:
     """Variance of the Laplacian. Source: Pech-Pacheco et al. 2000, "Diatom autofocusing"."""
-    _, deviation = cv2.meanStdDev(cv2.Laplacian(grey, cv2.CV_32F))
+    _, deviation = cv2.meanStdDev(cv2.Laplacian(grey, cv2.CV_16S))
     return float(deviation.item() ** 2)
 
 
