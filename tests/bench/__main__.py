@@ -13,15 +13,15 @@ from rich.console import Console
 from rich.table import Table
 
 from tasks.sample import draw_sample
-from tests.bench import decoding, memory, predicting, recovery, training
+from tests.bench import decoding, predicting, recovery, scale, training
 from tests.bench.measure import Measured
 
 BENCHES = {
     "decoding": decoding.bench,
     "training": training.bench,
     "predicting": predicting.bench,
-    "memory": memory.bench,
     "recovery": recovery.bench,
+    "scale": scale.bench,
 }
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import cv2
 import keras
 import numpy as np
-import pyarrow.parquet as pq
 import ray
 from rich.console import Console
 
@@ -16,7 +15,7 @@ from flows.classify import classify
 from flows.runtime import prefect_api
 from tasks.engines import BATCH, load_classifier
 from tasks.registry import read_version
-from tests.bench.measure import Measured, best_rate
+from tests.bench.measure import Measured, best_rate, steady_rate
 from tests.stores import untrained_store
 
 SIZE = 150
@@ -44,14 +43,12 @@ def classify_rate(images: Path, store: str, output: Path) -> float:
         started = time.time()
         summary = classify(str(images), store, str(output))
         ended = time.time()
-    parts = sorted((part.stat().st_mtime, pq.read_metadata(part).num_rows) for part in output.glob("part-*"))
-    first = len(parts) // 4  # all workers are at work by then
-    rate = sum(rows for _, rows in parts[first + 1 :]) / (parts[-1][0] - parts[first][0])
+    first = min(part.stat().st_mtime for part in output.glob("part-*"))
     Console(stderr=True).print(
         f"classify, all of it: {ended - started:.1f} s for {summary['images']:,} files; "
-        f"{parts[0][0] - started:.1f} s until the first part was written"
+        f"{first - started:.1f} s until the first part was written"
     )
-    return rate
+    return steady_rate(output)
 
 
 def bare_rate(store: str) -> float:

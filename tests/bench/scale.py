@@ -1,4 +1,4 @@
-"""Peak memory of a bulk classification, all its processes together, and of one of ten times the files."""
+"""Bulk classification of a million files: its rate and peak memory beside those of ten thousand."""
 
 import subprocess
 import time
@@ -8,22 +8,29 @@ from pathlib import Path
 
 import psutil
 
-from tests.bench.measure import Measured
+from tests.bench.measure import Measured, steady_rate
 from tests.faults.processes import darkroom, descendants
 from tests.stores import untrained_store
 
-FILES = 8_192
-TIMES = 10
+COUNTS = (10_000, 100_000, 1_000_000)
 SIZE = 96
 
 
 def bench(images: Path, scratch: Path) -> Iterator[Measured]:
-    store = untrained_store(scratch / "memory-store", "cnn", SIZE)
-    few, many = (
-        peak_megabytes(linked(images, scratch / f"links-{count}", count), store, scratch / f"rows-{count}")
-        for count in (FILES, FILES * TIMES)
-    )
-    yield Measured(f"peak memory, {FILES * TIMES:,} files", many, f"{FILES:,} files", few, "MB")
+    store = untrained_store(scratch / "scale-store", "cnn", SIZE)
+    few, *more = COUNTS
+    memory, rate = classified(images, store, scratch, few)
+    for count in more:
+        peak, reached = classified(images, store, scratch, count)
+        yield Measured(f"classify, {count:,} files", reached, f"{few:,} files", rate)
+        yield Measured(f"its peak memory, {count:,} files", peak, f"{few:,} files", memory, "MB")
+
+
+def classified(images: Path, store: str, scratch: Path, count: int) -> tuple[float, float]:
+    """Peak megabytes of all processes, and rows a second, of classifying `count` links to `images`."""
+    folder, output = linked(images, scratch / f"links-{count}", count), scratch / f"rows-{count}"
+    peak = peak_megabytes(folder, store, output)
+    return peak, steady_rate(output)
 
 
 def linked(images: Path, folder: Path, count: int) -> Path:
