@@ -28,7 +28,7 @@ def classify(
     """Classify every file below a folder with a model of the store, resumably."""
     stages = Stages()
     version = read_version(store, model)
-    images, output = locate(images, output)
+    images, output, options = locate(images, output, options)
     with locked(output, "output") as lock:
         with stages.stage("list"):
             check_room(options)

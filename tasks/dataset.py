@@ -14,6 +14,7 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
 from tasks.errors import InputError, JobError
+from tasks.images import UNREADABLE
 from tasks.manifest import DECODER_VERSION, Manifest, manifest_url
 from tasks.shards import PartDone, part_keys, part_url, success_url
 
@@ -47,12 +48,14 @@ def commit_shards(manifest: Manifest, done: Sequence[PartDone], max_bad_share: f
         index = build_index(manifest)
         check_bad_share(index, max_bad_share)
         storage.write_table(index_url(manifest.dataset), index)
+        storage.sweep(storage.join(manifest.dataset, "shards"))
         storage.write_json(
             success_url(manifest.dataset),
             {
                 "committed": datetime.now(UTC).isoformat(),
                 "size_px": manifest.size_px,
                 "decoder": DECODER_VERSION,
+                "unreadable": index["status"].to_pylist().count(UNREADABLE),
                 "parts": part_keys(manifest),
             },
         )

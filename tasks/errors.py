@@ -7,3 +7,7 @@ class InputError(ValueError):
 
 class JobError(RuntimeError):
     """The work itself cannot be finished: says what failed and what to do. Exit status 1."""
+
+
+class Diverged(JobError):
+    """A training whose loss is no number any more; the same on all workers, and again if repeated."""

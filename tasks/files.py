@@ -83,7 +83,9 @@ def _status(entry: os.DirEntry) -> os.stat_result | None:
 
 
 def _walk_remote(fs: fsspec.AbstractFileSystem, base: str) -> Iterator[FileEntry]:
+    fs.invalidate_cache()
     for folder, folders, files in fs.walk(base, detail=True, on_error="raise"):
+        fs.invalidate_cache()  # the driver would keep every folder's list in memory, and never ask again
         for hidden in [name for name in folders if name.startswith(".")]:
             del folders[hidden]
         prefix = folder[len(base) :].strip("/")

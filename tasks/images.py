@@ -13,6 +13,7 @@ from tasks.files import FileEntry, read_ahead
 MAX_PIXELS = 2 * 89_478_485  # where Pillow refuses as well: a decompression bomb
 MAX_BYTES = 200_000_000
 ORIENTATION_TAG = 0x0112
+UNREADABLE = "unreadable"  # the one status that another try may change
 DECODABLE = {"JPEG", "MPO", "PNG", "WEBP", "BMP", "TIFF", "GIF"}
 WITH_ALPHA = {"RGBA", "LA", "PA", "RGBa", "La"}
 END_OF_JPEG, END_OF_PNG = b"\xff\xd9", b"IEND\xaeB\x60\x82"
@@ -55,7 +56,7 @@ def read_images(root: str, files: Sequence[FileEntry]) -> Iterator[bytes | Image
     contents = read_ahead(root, [file for file in files if file.bytes <= MAX_BYTES])
     for file in files:
         content = _too_large(file.bytes) if file.bytes > MAX_BYTES else next(contents)
-        yield ImageError("unreadable", str(content)) if isinstance(content, OSError) else content
+        yield ImageError(UNREADABLE, str(content)) if isinstance(content, OSError) else content
 
 
 def _too_large(size: int) -> ImageError:
@@ -81,6 +82,11 @@ def decode(data: bytes, size_px: int) -> Decoded:
     if header.orientation >= 5:
         width, height = height, width
     return Decoded(cv2.cvtColor(turned, cv2.COLOR_BGR2RGB), width, height)
+
+
+def looks(grey: np.ndarray) -> dict[str, float]:
+    """Brightness and sharpness of a grey picture, uint8 [height, width]."""
+    return {"brightness": brightness(grey), "sharpness": sharpness(grey)}
 
 
 def brightness(grey: np.ndarray) -> float:

@@ -92,12 +92,17 @@ class Part:
         return storage.join(self.job.output, "_done", f"part-{self.number:05d}.json")
 
 
-def locate(root: str, output: str) -> tuple[str, str]:
-    """Both made absolute; InputError when they lie inside each other or the output cannot be written."""
+def locate(root: str, output: str, options: Classification) -> tuple[str, str, Classification]:
+    """All paths made absolute, since workers run in other folders.
+
+    Raises InputError when images and output lie inside each other or the output cannot be written.
+    """
     root, output = storage.absolute(root), storage.absolute(output)
     storage.check_apart(root, output, "output")
     storage.check_writable(output, "output")
-    return root, output
+    folders = {"copy_into": options.copy_into, "symlink_into": options.symlink_into}
+    located = {name: storage.absolute(folder) for name, folder in folders.items() if folder}
+    return root, output, options.model_copy(update=located)
 
 
 @task(cache_policy=NO_CACHE)
@@ -197,11 +202,13 @@ def read_groups(url: str, groups: Iterable[int]) -> Iterator[tuple[int, list[Fil
 def partitions(job: Job) -> list[Partition]:
     """What is to be run: nothing when the job is committed already, else at most MAX_PARTITIONS ranges.
 
-    Whatever an earlier job left that is not of this one is removed.
+    Files that could not be read are tried again. Whatever an earlier job left that is not of this one is
+    removed.
     """
     success = storage.join(job.output, "_SUCCESS")
     if storage.exists(success):
-        if storage.read_json(success)["key"] == job.key:
+        earlier = storage.read_json(success)
+        if earlier["key"] == job.key and not earlier.get("unreadable"):
             return []
         storage.remove(success)
     remove_others(job)
@@ -211,6 +218,7 @@ def partitions(job: Job) -> list[Partition]:
 
 
 def remove_others(job: Job) -> None:
+    storage.sweep(job.output)
     numbers = set(part_numbers(job))
     for name in storage.names(job.output):
         found = PART_NAME.fullmatch(name)

@@ -11,7 +11,7 @@ import ray.train.collective
 import tensorflow as tf
 
 from tasks.batches import Batch, Examples, ahead, epoch_batches, shuffled
-from tasks.errors import JobError
+from tasks.errors import Diverged
 from tasks.settings import Training
 
 TRIAL_STEPS = 3
@@ -20,7 +20,7 @@ PRECISIONS = ("float32", "bfloat16")  # what auto tries; float16 needs loss scal
 
 
 @dataclass(frozen=True)
-class Plan:
+class FitPlan:
     """How one model is fitted. shard and shards: this worker's place among the workers."""
 
     optimizer: OptimizerName
@@ -50,7 +50,7 @@ class FitState:
     def best_loss(self) -> float:
         return min((row["val_loss"] for row in self.history), default=float("inf"))
 
-    def finished(self, plan: Plan) -> bool:
+    def finished(self, plan: FitPlan) -> bool:
         epoch = len(self.history)
         return epoch >= plan.epochs or epoch - self.best_epoch >= plan.training.patience
 
@@ -74,7 +74,7 @@ class Fitting:
         self,
         build: Callable[[], keras.Model],
         strategy: tf.distribute.Strategy,
-        plan: Plan,
+        plan: FitPlan,
         rows: int,
         precision: str,
     ):
@@ -157,7 +157,7 @@ class Fitting:
             variable.assign(value)
 
 
-def build_optimizer(plan: Plan, steps: int) -> keras.optimizers.Optimizer:
+def build_optimizer(plan: FitPlan, steps: int) -> keras.optimizers.Optimizer:
     """Adam or LAMB, the learning rate following one cosine from its peak to zero over all steps.
 
     LAMB scales each layer's step to the size of its weights, and warms up over the first tenth. Sources:
@@ -195,7 +195,7 @@ def fit(
         seconds = time.monotonic() - started
         val_loss, val_accuracy = fitting.run_epoch(val, 0, training=False)
         if not np.isfinite(val_loss):
-            raise JobError(
+            raise Diverged(
                 f"Training diverged in epoch {epoch}: the validation loss is {val_loss}. "
                 "Try a lower learning rate."
             )
@@ -238,7 +238,7 @@ def choose_precision(
     asked: str,
     build: Callable[[], keras.Model],
     strategy: tf.distribute.Strategy,
-    plan: Plan,
+    plan: FitPlan,
     train: Examples,
 ) -> str:
     """Set and return the precision to train in; `auto` times a few steps of each on this very device."""
@@ -259,7 +259,7 @@ def _step_seconds(
     precision: str,
     build: Callable[[], keras.Model],
     strategy: tf.distribute.Strategy,
-    plan: Plan,
+    plan: FitPlan,
     train: Examples,
 ) -> float:
     """Seconds of the fastest of a few steps after the one that compiles."""

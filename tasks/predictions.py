@@ -1,13 +1,13 @@
 """Bulk classification of one partition on Ray: read ahead, decoded by threads, predicted, committed."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain, islice
+from typing import Self
 
 import cv2
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 import ray
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -17,11 +17,11 @@ from tasks.batches import ahead
 from tasks.engines import BATCH, Classifier, load_classifier
 from tasks.errors import InputError
 from tasks.files import AHEAD_BYTES, FileEntry, in_order
-from tasks.images import ImageError, brightness, decode, read_images, sharpness
+from tasks.images import UNREADABLE, ImageError, decode, looks, read_images
 from tasks.jobs import Part, Partition, parts_of
 from tasks.metrics import scale_temperature
 from tasks.registry import ModelVersion
-from tasks.rows import USABLE, Row, keep_rows, write_rows
+from tasks.rows import USABLE, Row, counts, keep_rows, write_rows
 from tasks.settings import Classification
 from tasks.sorting import sort_files
 
@@ -31,12 +31,22 @@ DECODED_AHEAD = 4 * BATCH
 
 @dataclass(frozen=True)
 class PartDone:
-    """What a part's marker says: which files of which series its rows are of."""
+    """What a part's marker says: which files of which series its rows are of.
+
+    unreadable: how many of the bad ones could not be read, which another run tries again.
+    """
 
     series: str
     key: str
     images: int
     bad: int
+    unreadable: int = 0
+
+    @classmethod
+    def of(cls, part: Part, statuses: Counter[str]) -> Self:
+        images = statuses.total()
+        bad = images - sum(statuses[name] for name in USABLE)
+        return cls(part.job.plan.series, part.key, images, bad, statuses[UNREADABLE])
 
 
 @dataclass(frozen=True)
@@ -63,8 +73,8 @@ def classify_partition(partition: Partition) -> PartitionDone:
     if fresh:
         classifier = load_classifier(partition.job.model)
         done += [commit(part, rows) for part, rows in predict_parts(fresh, classifier)]
-    for part, found in zip(parts, earlier, strict=True):
-        sort_files(part, moved=not found)
+    for part in parts:
+        sort_files(part)
     return PartitionDone(
         images=sum(part.images for part in done),
         bad=sum(part.bad for part in done),
@@ -85,19 +95,21 @@ def check_room(options: Classification) -> None:
 
 
 def committed(part: Part) -> PartDone | None:
-    """What an earlier run committed of this part, without the rows of files that have left it since."""
+    """What an earlier run committed of this part, without the rows of files that have left it since.
+
+    None where a file could not be read: what was in the way may have gone.
+    """
     if not (storage.exists(part.marker_url) and storage.exists(part.url)):
         return None
     marker = storage.read_json(part.marker_url)
-    if marker.get("series") != part.job.plan.series:
+    if marker.get("series") != part.job.plan.series or marker.get("unreadable"):
         return None
     done = PartDone(**marker)
     if done.key != part.key:
         kept = keep_rows(part)
         if kept is None:
             return None
-        usable = pc.sum(pc.is_in(kept["status"], pa.array(USABLE))).as_py() or 0
-        done = PartDone(done.series, part.key, len(kept), len(kept) - usable)
+        done = PartDone.of(part, counts(kept["status"]))
         storage.write_json(part.marker_url, asdict(done))
     return done
 
@@ -105,8 +117,7 @@ def committed(part: Part) -> PartDone | None:
 def commit(part: Part, rows: Sequence[Row]) -> PartDone:
     storage.remove(part.marker_url)  # an older one must not stand beside newer rows
     write_rows(part, rows)
-    bad = sum(row["status"] not in USABLE for row in rows)
-    done = PartDone(part.job.plan.series, part.key, len(rows), bad)
+    done = PartDone.of(part, Counter(row["status"] for row in rows))
     storage.write_json(part.marker_url, asdict(done))
     return done
 
@@ -163,8 +174,7 @@ def decode_row(file: FileEntry, content: bytes | ImageError, size_px: int) -> tu
     except ImageError as error:
         return {"path": file.path, "status": error.status, "error": error.reason}, None
     grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
-    looks = {"brightness": brightness(grey), "sharpness": sharpness(grey)}
-    return {"path": file.path, "status": "ok", **looks}, pixels
+    return {"path": file.path, "status": "ok", **looks(grey)}, pixels
 
 
 def labels_of(probabilities: np.ndarray, model: ModelVersion, min_confidence: float) -> Row:

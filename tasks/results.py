@@ -17,10 +17,11 @@ from prefect.events import emit_event
 
 from tasks import drift, plots, storage
 from tasks.errors import JobError
+from tasks.images import UNREADABLE
 from tasks.jobs import Job
 from tasks.predictions import PartitionDone
 from tasks.report import classify_report
-from tasks.rows import USABLE, read_rows
+from tasks.rows import USABLE, counts, read_rows
 
 LISTED = 50
 DPI = 110
@@ -42,23 +43,20 @@ class Tally:
 
     def add(self, rows: pa.Table) -> None:
         self.statuses += counts(rows["status"])
-        usable = rows.filter(pc.is_in(rows["status"], pa.array(USABLE)))
+        is_usable = pc.is_in(rows["status"], pa.array(USABLE))
+        usable = rows.filter(is_usable)
         self.labels += counts(usable["label"])
         self.engines += counts(usable["engine"])
         values = {name: usable[name].to_numpy() for name in drift.EDGES}
         for name, found in drift.histograms(values).items():
             self.looks[name] = self.looks[name] + found
         if room := LISTED - len(self.bad):
-            bad = rows.filter(pc.invert(pc.is_in(rows["status"], pa.array(USABLE))))
+            bad = rows.filter(pc.invert(is_usable))
             self.bad += bad.slice(0, room).select(["path", "status", "error"]).to_pylist()
         doubtful = usable.sort_by("confidence").slice(0, LISTED).select(["path", "label", "confidence"])
         self.least_sure = heapq.nsmallest(
             LISTED, self.least_sure + doubtful.to_pylist(), key=lambda row: row["confidence"]
         )
-
-
-def counts(column: pa.ChunkedArray) -> Counter[str]:
-    return Counter({pair["values"]: pair["counts"] for pair in pc.value_counts(column).to_pylist()})
 
 
 @task(cache_policy=NO_CACHE)
@@ -84,7 +82,7 @@ def commit_predictions(job: Job, done: Sequence[PartitionDone], seconds: float) 
     table = [{"label": label, "images": images} for label, images in summary["labels"].items()]
     create_table_artifact(table, key="classify-labels", description=json.dumps(summary["output"]))
     tell_drift(job, summary["drift"])
-    storage.write_json(success, {"key": job.key})
+    storage.write_json(success, {"key": job.key, "unreadable": tally.statuses[UNREADABLE]})
     return summary
 
 

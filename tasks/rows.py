@@ -1,5 +1,6 @@
 """The rows of a bulk classification, as they lie in its parts: Parquet, or CSV with lists joined by `;`."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -48,6 +49,10 @@ def keep_rows(part: Part) -> pa.Table | None:
         return None
     write_table(part.url, kept)
     return kept
+
+
+def counts(column: pa.ChunkedArray) -> Counter[str]:
+    return Counter({pair["values"]: pair["counts"] for pair in pc.value_counts(column).to_pylist()})
 
 
 def read_rows(job: Job) -> Iterator[pa.Table]:

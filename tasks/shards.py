@@ -12,7 +12,7 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
 from tasks.files import FileEntry
-from tasks.images import ImageError, brightness, decode, read_images, sharpness
+from tasks.images import UNREADABLE, ImageError, decode, looks, read_images
 from tasks.manifest import (
     Manifest,
     manifest_url,
@@ -42,9 +42,12 @@ class PartDone:
 
 
 def plan_parts(manifest: Manifest) -> list[Part]:
-    """The parts to decode or take over; none when this very dataset is committed already."""
-    if storage.exists(success_url(manifest.dataset)):
-        return []
+    """The parts to decode or take over; none when this very dataset is committed and every file was read."""
+    success = success_url(manifest.dataset)
+    if storage.exists(success):
+        if not storage.read_json(success).get("unreadable"):
+            return []
+        storage.remove(success)
     store = manifest.dataset.rsplit("/", 2)[0]
     earlier = previous_dataset(store, manifest.size_px)
     known = storage.read_json(success_url(earlier))["parts"] if earlier else []
@@ -85,13 +88,19 @@ def decode_part(part: Part) -> PartDone:
 
 
 def committed_part(url: str, part: Part) -> PartDone | None:
-    """The record of a part whose side-car, written last, was made from the same files and options."""
+    """The record of a part whose side-car, written last, was made from the same files and options.
+
+    None where a file could not be read: what was in the way may have gone.
+    """
     if not storage.exists(f"{url}.parquet"):
         return None
     table = storage.read_table(f"{url}.parquet")
     if (table.schema.metadata or {}).get(b"key") != part.key.encode():
         return None
-    bad = sum(status != "ok" for status in table["status"].to_pylist())
+    statuses = table["status"].to_pylist()
+    if UNREADABLE in statuses:
+        return None
+    bad = sum(status != "ok" for status in statuses)
     return PartDone(len(table), bad, decoded=False)
 
 
@@ -139,8 +148,7 @@ def _decode_into(out: np.ndarray, content: bytes | ImageError) -> dict:
         "width": decoded.width,
         "height": decoded.height,
         "perceptual_hash": perceptual_hash(grey),
-        "brightness": brightness(grey),
-        "sharpness": sharpness(grey),
+        **looks(grey),
     }
 
 

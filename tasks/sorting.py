@@ -8,7 +8,7 @@ from typing import Literal
 from tasks import storage
 from tasks.errors import InputError
 from tasks.jobs import Job, Part
-from tasks.rows import USABLE, read_part
+from tasks.rows import read_part
 
 UNSURE = "_unsure"
 RECORD = "_sorted.json"
@@ -49,24 +49,20 @@ def open_sorting(job: Job) -> None:
     storage.write_json(record, mine)
 
 
-def sort_files(part: Part, moved: bool) -> None:
-    """Put each classified file of a committed part below its class, unless it is there as it is now.
-
-    moved: its files are new or changed, and may stand below other classes from an earlier night.
-    """
+def sort_files(part: Part) -> None:
+    """Put each classified file of a committed part below its class and no other, as it is now."""
     target = target_of(part.job)
     if target is None:
         return
     folder, how = target
     for row in read_part(part.url, ["path", "status", "label"]).to_pylist():
-        if row["status"] not in USABLE:
-            continue
-        name = row["label"] if row["status"] == "ok" else UNSURE
-        for other in (*part.job.model.classes, UNSURE) if moved else ():
+        name = {"ok": row["label"], "unsure": UNSURE}.get(row["status"])
+        for other in (*part.job.model.classes, UNSURE):
             if other != name:
                 Path(folder, other, row["path"]).unlink(missing_ok=True)
-        with suppress(FileNotFoundError):  # the file has gone since: the next run drops its row
-            put(Path(part.job.root, row["path"]), Path(folder, name, row["path"]), how)
+        if name:
+            with suppress(FileNotFoundError):  # the file has gone since: the next run drops its row
+                put(Path(part.job.root, row["path"]), Path(folder, name, row["path"]), how)
 
 
 def put(source: Path, place: Path, how: How) -> None:
@@ -85,5 +81,5 @@ def put(source: Path, place: Path, how: How) -> None:
 def target_of(job: Job) -> tuple[str, How] | None:
     options = job.options
     if options.copy_into:
-        return storage.absolute(options.copy_into), "copy"
-    return (storage.absolute(options.symlink_into), "symlink") if options.symlink_into else None
+        return options.copy_into, "copy"
+    return (options.symlink_into, "symlink") if options.symlink_into else None

@@ -5,9 +5,10 @@ import hashlib
 import json
 import os
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
 from tasks.errors import InputError, JobError
+
+KEPT_SECONDS = 2 * 24 * 3600
+DEAD_SECONDS = 3600  # no writer leaves a file untouched for so long
 
 
 def absolute(url: str) -> str:
@@ -210,16 +214,35 @@ def remove(url: str) -> None:
 
 
 def local_copy(url: str) -> str:
-    """A local path with the bytes of `url`, fit for memory-mapping; fetched once per machine."""
+    """A local path with the bytes of `url`, fit for memory-mapping; fetched once per machine.
+
+    Copies that nobody has asked for in KEPT_SECONDS are removed; one that is still mapped stays readable.
+    """
     fs, path = filesystem(url)
     if isinstance(fs, LocalFileSystem):
         return path
     key = hashlib.sha256(f"{url} {mark_of(fs.info(path))}".encode()).hexdigest()[:32]
     cached = join(tempfile.gettempdir(), "darkroom-cache", f"{key}-{name_of(url)}")
     if not Path(cached).exists():
+        _remove_older(Path(cached).parent, "*", KEPT_SECONDS)
         with committing(cached) as partial:
             fs.get_file(path, partial)
+    with suppress(FileNotFoundError):
+        os.utime(cached)
     return cached
+
+
+def sweep(url: str) -> None:
+    """Remove what killed writers left half-written in a local folder."""
+    if is_local(url):
+        _remove_older(Path(filesystem(url)[1]), ".*.tmp", DEAD_SECONDS)
+
+
+def _remove_older(folder: Path, pattern: str, seconds: float) -> None:
+    for path in folder.glob(pattern):
+        with suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime > seconds:
+                path.unlink()
 
 
 def check_writable(url: str, name: str) -> None:

@@ -19,7 +19,7 @@ from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
 from tasks import storage
 from tasks.dataset import Shards
-from tasks.errors import InputError, JobError
+from tasks.errors import Diverged, InputError, JobError
 from tasks.settings import ModelKind, Training
 
 KEPT_CHECKPOINTS = 2  # the last may be half-written when a machine dies
@@ -49,9 +49,13 @@ class Run:
         return f"{self.name}-{kind}"
 
 
-def cache_url(run: Run, split: str) -> str:
-    """Where a training keeps what its frozen base computed of a split, until it is done."""
-    return run.url("cache", split)
+def cache_url(run: Run, kind: str) -> str:
+    """Where a training keeps what its frozen base computed, until it is done."""
+    return run.url("cache", kind)
+
+
+def diverged_url(run: Run, kind: str) -> str:
+    return run.url(kind, "diverged.json")
 
 
 @dataclass(frozen=True)
@@ -130,6 +134,7 @@ def train_model(kind: ModelKind, shards: Shards, training: Training, run: Run) -
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", REPORT_SECONDS)
     record = run.url(kind, "training.json")
     if not storage.exists(record):
+        storage.remove(diverged_url(run, kind))
         trainer = DataParallelTrainer(
             train_worker,
             backend_config=TensorflowCluster(),
@@ -146,8 +151,10 @@ def train_model(kind: ModelKind, shards: Shards, training: Training, run: Run) -
             trainer.fit()
         except ray.train.TrainingFailedError as error:
             raise JobError(f"Training {kind} failed: {_cause(error)}") from error
+        if storage.exists(diverged_url(run, kind)):
+            raise JobError(f"Training {kind} failed: {storage.read_json(diverged_url(run, kind))}")
     storage.remove(run.url("checkpoints", kind))
-    storage.remove(run.url("cache"))
+    storage.remove(cache_url(run, kind))
     return TrainedModel(**storage.read_json(record))
 
 
@@ -230,4 +237,8 @@ def train_worker(config: dict[str, Any]) -> None:
     """What every Ray Train worker runs."""
     from tasks import worker
 
-    worker.train(**config)
+    try:
+        worker.train(**config)
+    except Diverged as error:  # Ray Train would start it again and again
+        if ray.train.get_context().get_world_rank() == 0:
+            storage.write_json(diverged_url(config["run"], config["kind"]), str(error))

@@ -18,7 +18,7 @@ from tasks.batches import CachedExamples, Examples, ImageExamples, shuffled
 from tasks.checkpoints import Progress, restored, write_progress
 from tasks.dataset import Shards, Split
 from tasks.features import cached_outputs
-from tasks.loop import Fitting, Plan
+from tasks.loop import FitPlan, Fitting
 from tasks.settings import Augmentation, ModelKind, Training
 from tasks.threads import use_granted_cpus
 from tasks.training import Run, cache_url
@@ -54,7 +54,7 @@ def train(kind: ModelKind, shards: Shards, training: Training, run: Run) -> Fitt
     whole, phases = plan_training(kind, shards, training, run)
     while True:
         phase = phases[progress.phase]
-        plan = Plan(
+        plan = FitPlan(
             optimizer=phase.optimizer,
             epochs=phase.epochs,
             batch_size=training.batch_size,
@@ -82,7 +82,7 @@ def train(kind: ModelKind, shards: Shards, training: Training, run: Run) -> Fitt
 
 def fit_phase(
     phase: Phase,
-    plan: Plan,
+    plan: FitPlan,
     strategy: Any,
     progress: Progress,
     on_epoch: Callable[[Progress], None],
@@ -142,7 +142,7 @@ def pretrained_phases(
     shards: Shards, training: Training, run: Run
 ) -> tuple[Callable[[], keras.Model], list[Phase]]:
     """Train a new head on features the frozen base computes once, then the blocks above FREEZE_LAYER."""
-    classes = len(shards.classes)
+    classes, cache = len(shards.classes), cache_url(run, "mobilenet_v2")
 
     def whole() -> keras.Model:
         keras.utils.set_random_seed(training.seed)
@@ -156,7 +156,7 @@ def pretrained_phases(
 
     frozen = models.frozen_part(whole(), activations=training.mobilenet_fine_tune_epochs > 0)
     train, val = (
-        cached_examples(frozen, Split(shards, split), training, views, cache_url(run, split))
+        cached_examples(frozen, Split(shards, split), training, views, storage.join(cache, split))
         for split, views in (("train", training.mobilenet_views), ("val", 1))
     )
     width = frozen.outputs[0].shape[-1]

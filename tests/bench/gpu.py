@@ -11,7 +11,7 @@ import tensorflow as tf
 from tasks import loop, models
 from tasks.batches import ImageExamples
 from tasks.dataset import Split, commit_shards
-from tasks.loop import Fitting, Plan
+from tasks.loop import FitPlan, Fitting
 from tasks.manifest import list_images
 from tasks.sample import draw_sample
 from tasks.settings import Training
@@ -31,7 +31,7 @@ def epoch_rate(examples: ImageExamples, gpus: list[str], precision: str) -> floa
     def build() -> keras.Model:
         return models.until(models.build_cnn(6, SIZE, 0.5), "logits")
 
-    plan = Plan("lamb", recipe.epochs, recipe.batch_size, 1e-2, recipe, shard=0, shards=1)
+    plan = FitPlan("lamb", recipe.epochs, recipe.batch_size, 1e-2, recipe, shard=0, shards=1)
     fitting = Fitting(build, strategy, plan, len(examples.labels), precision)
     loss, _ = fitting.run_epoch(examples, 1, training=True)
     if not np.isfinite(loss):

@@ -12,7 +12,7 @@ import tensorflow as tf
 from tasks import features, loop, models
 from tasks.batches import CachedExamples, CachedRows, Examples, ImageExamples, epoch_batches
 from tasks.dataset import Shards, Split, commit_shards
-from tasks.loop import FitState, Fitting, Plan
+from tasks.loop import FitPlan, FitState, Fitting
 from tasks.manifest import list_images
 from tasks.settings import Augmentation, Training
 from tasks.shards import decode_part, plan_parts
@@ -43,12 +43,14 @@ def bench(images: Path, scratch: Path) -> Iterator[Measured]:
     yield from bench_mobilenet(shards, split, count, scratch)
 
 
-CNN_PLAN = Plan("lamb", RECIPE.epochs, BATCH, RECIPE.cnn_learning_rate, RECIPE, shard=0, shards=1)
-TAIL_PLAN = Plan("adam", RECIPE.epochs, BATCH, 1e-3, RECIPE, shard=0, shards=1)
+CNN_PLAN = FitPlan("lamb", RECIPE.epochs, BATCH, RECIPE.cnn_learning_rate, RECIPE, shard=0, shards=1)
+TAIL_PLAN = FitPlan("adam", RECIPE.epochs, BATCH, 1e-3, RECIPE, shard=0, shards=1)
 HEAD_PLAN = replace(TAIL_PLAN, training=Training(patience=RECIPE.epochs))
 
 
-def fitting_of(build: Callable[[], keras.Model], plan: Plan, examples: Examples, precision: str) -> Fitting:
+def fitting_of(
+    build: Callable[[], keras.Model], plan: FitPlan, examples: Examples, precision: str
+) -> Fitting:
     return Fitting(build, tf.distribute.get_strategy(), plan, len(examples.labels), precision)
 
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 from tasks import loop, models, training, worker
 from tasks.batches import ImageExamples
 from tasks.dataset import Shards, Split
-from tasks.loop import Fitting, Plan
+from tasks.loop import FitPlan, Fitting
 from tasks.settings import Augmentation, CnnAugmentation, ModelKind, Training
 from tasks.training import Run, TrainedModel, train_model
 
@@ -44,7 +44,7 @@ def one_epoch(
 
     loop.set_precision(precision)
     train = ImageExamples(Split(shards, "train"), RECIPE.cnn_augmentation, 0)
-    plan = Plan("lamb", 1, RECIPE.batch_size, RECIPE.cnn_learning_rate, RECIPE, shard=0, shards=1)
+    plan = FitPlan("lamb", 1, RECIPE.batch_size, RECIPE.cnn_learning_rate, RECIPE, shard=0, shards=1)
     fitting = Fitting(build, strategy, plan, len(train.labels), precision)
     losses = record_losses(fitting)
     fitting.run_epoch(train, 1, training=True)

@@ -95,4 +95,4 @@ def test_globs_that_choose_nothing_are_refused(tmp_path: Path):
 @pytest.mark.parametrize(("images", "output"), [("in", "in/out"), ("out/in", "out"), ("in", "in")])
 def test_images_and_output_lie_apart(tmp_path: Path, images: str, output: str):
     with pytest.raises(InputError, match="inside each other"):
-        locate(str(tmp_path / images), str(tmp_path / output))
+        locate(str(tmp_path / images), str(tmp_path / output), Classification())

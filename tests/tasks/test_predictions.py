@@ -115,6 +115,20 @@ def test_files_that_vanish_or_change_while_it_runs_are_put_right_by_the_next_run
     assert again.equals(untouched)
 
 
+def test_a_file_that_could_not_be_read_is_tried_again(sample, tmp_path):
+    images, output, model = tmp_path / "in", tmp_path / "out", version(tmp_path, 1)
+    shutil.copytree(sample / "seg_pred/seg_pred", images)
+    file = sorted(images.iterdir())[0]
+    partition = only_partition(images, output, model)
+    away = file.rename(tmp_path / "away.jpg")
+    classify_partition.fn(partition)
+    away.rename(file)
+    assert classify_partition.fn(only_partition(images, output, model)).classified == partition.job.plan.files
+    [rows] = read_rows(partition.job)
+    assert rows["status"].to_pylist()[0] == "ok"
+    assert classify_partition.fn(only_partition(images, output, model)).classified == 0
+
+
 def test_rows_the_model_is_not_sure_of_say_so(sample, tmp_path):
     partition = only_partition(sample / "seg_pred", tmp_path / "out", version(tmp_path, 1), min_confidence=1)
     classify_partition.fn(partition)
@@ -197,3 +211,23 @@ def test_files_are_sorted_into_class_folders_and_the_originals_stay(sample, tmp_
 
     with pytest.raises(InputError, match="empty or new folder"):
         sort(copy_into=str(output))
+
+
+def test_what_a_killed_run_committed_is_sorted_by_the_next(sample, tmp_path):
+    images, output, target = tmp_path / "in", tmp_path / "out", tmp_path / "sorted"
+    model = version(tmp_path, 1)
+    shutil.copytree(sample / "seg_pred/seg_pred", images)
+
+    def classify(**options: object) -> None:
+        job = plan_job.fn(str(images), str(output), model, Classification(**options))
+        open_sorting(job)
+        for partition in partitions(job):
+            classify_partition.fn(partition)
+
+    classify(symlink_into=str(target))
+    link = next(path for path in target.rglob("*") if path.is_symlink())
+    (images / link.name).write_bytes(b"no image any more")
+    classify()
+    assert link.is_symlink()
+    classify(symlink_into=str(target))
+    assert not link.is_symlink()

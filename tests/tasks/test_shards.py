@@ -1,6 +1,5 @@
 """Decoded once, reused ever after; splits settle by content."""
 
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -138,10 +137,16 @@ def test_a_split_without_one_good_image_is_refused(images: Path, store: str):
         check_splits(decode_all(images, store, max_bad_share=1.0))
 
 
-def test_a_file_that_vanished_since_listing_is_a_bad_row(images: Path, store: str):
+def test_a_file_that_cannot_be_read_is_a_bad_row_until_it_can(images: Path, store: str, tmp_path: Path):
     manifest = list_images.fn(str(images), store, SIZE, 0.2)
-    os.remove(next((images / "seg_train/seg_train/sea").iterdir()))
+    file = next((images / "seg_train/seg_train/sea").iterdir())
+    away = file.rename(tmp_path / "away.jpg")
     done = [decode_part.fn(part) for part in plan_parts(manifest)]
-    commit_shards.fn(manifest, done, 0.5)
+    shards = commit_shards.fn(manifest, done, 0.5)
     rows = storage.read_table(index_url(manifest.dataset)).to_pylist()
     assert [row["status"] for row in rows].count("unreadable") == 1
+
+    away.rename(file)
+    again = decode_all(images, store)
+    assert (again.fingerprint, again.bad) == (shards.fingerprint, shards.bad - 1)
+    assert plan_parts(manifest) == []
