@@ -4,7 +4,7 @@ import fnmatch
 import json
 import logging
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any
@@ -116,7 +116,8 @@ def plan_job(root: str, output: str, model: ModelVersion, options: Classificatio
         [DECODER_VERSION, root, model.sha256, model.temperature, model.classes, *options.rows_depend_on]
     )
     with new_listing() as listing:
-        found = listing.add(chosen(walk(root), options.include, options.exclude))
+        chosen = chooser(options)
+        found = listing.add(file for file in walk(root) if chosen(file.path))
         if not found:
             raise InputError(
                 f"`images` must contain image files. Received an empty folder: {root!r}"
@@ -127,15 +128,14 @@ def plan_job(root: str, output: str, model: ModelVersion, options: Classificatio
     return Job(root, output, model, options, plan)
 
 
-def chosen(files: Iterable[FileEntry], include: Sequence[str], exclude: Sequence[str]) -> Iterator[FileEntry]:
-    """Files whose path matches a pattern of `include`, if there is any, and none of `exclude`.
+def chooser(options: Classification) -> Callable[[str], bool]:
+    """Says of a path whether it matches a pattern of `include`, if there is any, and none of `exclude`.
 
     A `*` matches folders too, as in `*.jpg` or `2026/*`.
     """
-    wanted, unwanted = (re.compile("|".join(map(fnmatch.translate, globs))) for globs in (include, exclude))
-    for file in files:
-        if (not include or wanted.match(file.path)) and not (exclude and unwanted.match(file.path)):
-            yield file
+    globs = options.include or ("*",), options.exclude or ("",)
+    wanted, unwanted = (re.compile("|".join(map(fnmatch.translate, patterns))) for patterns in globs)
+    return lambda path: bool(wanted.match(path)) and not unwanted.match(path)
 
 
 def digest(values: Sequence[Any]) -> str:

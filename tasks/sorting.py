@@ -7,7 +7,7 @@ from typing import Literal
 
 from tasks import storage
 from tasks.errors import InputError
-from tasks.jobs import Job, Part
+from tasks.jobs import PART_NAME, Job, Part, chooser
 from tasks.rows import read_part
 
 UNSURE = "_unsure"
@@ -17,7 +17,7 @@ How = Literal["copy", "symlink"]
 
 
 def open_sorting(job: Job) -> None:
-    """Make the folder ready: what an earlier classification by another model sorted there is removed.
+    """Make the folder ready: what another model sorted there is removed, and what has gone from the images.
 
     Raises InputError when it holds anything else, or cannot be linked from.
     """
@@ -42,11 +42,24 @@ def open_sorting(job: Job) -> None:
         "folders": [*job.model.classes, UNSURE],
     }
     if found == mine:
+        remove_gone(job, folder)
         return
     storage.remove(storage.join(job.output, "_SUCCESS"))
     for name in found["folders"] if found else ():
         storage.remove(storage.join(folder, name))
     storage.write_json(record, mine)
+
+
+def remove_gone(job: Job, folder: str) -> None:
+    """Take out of the class folders what earlier rows put there and the job does not classify any more."""
+    chosen = chooser(job.options)
+    for name in storage.names(job.output):
+        if not PART_NAME.fullmatch(name):
+            continue
+        for path in read_part(storage.join(job.output, name), ["path"])["path"].to_pylist():
+            if not (chosen(path) and Path(job.root, path).exists()):
+                for label in (*job.model.classes, UNSURE):
+                    Path(folder, label, path).unlink(missing_ok=True)
 
 
 def sort_files(part: Part) -> None:

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from tasks.errors import InputError
-from tasks.files import FileEntry
-from tasks.jobs import Job, chosen, locate, partitions, parts_of, plan_job
+from tasks.jobs import Job, chooser, locate, partitions, parts_of, plan_job
 from tasks.registry import ModelVersion
 from tasks.settings import Classification
 
@@ -82,8 +81,8 @@ def test_other_options_begin_another_series(tmp_path: Path):
     ],
 )
 def test_globs_choose_files(include: tuple, exclude: tuple, left: list[str]):
-    files = [FileEntry(path, 1, "") for path in ("a/1.jpg", "a/2.png", "b/3.jpg")]
-    assert [file.path for file in chosen(files, include, exclude)] == left
+    chosen = chooser(Classification(include=include, exclude=exclude))
+    assert [path for path in ("a/1.jpg", "a/2.png", "b/3.jpg") if chosen(path)] == left
 
 
 def test_globs_that_choose_nothing_are_refused(tmp_path: Path):

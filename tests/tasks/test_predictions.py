@@ -231,3 +231,9 @@ def test_what_a_killed_run_committed_is_sorted_by_the_next(sample, tmp_path):
     assert link.is_symlink()
     classify(symlink_into=str(target))
     assert not link.is_symlink()
+
+    gone = next(path for path in target.rglob("*") if path.is_symlink())
+    (images / gone.name).unlink()
+    classify(symlink_into=str(target))
+    assert not gone.is_symlink()
+    assert any(path.is_symlink() for path in target.rglob("*"))
