@@ -11,6 +11,7 @@ from tasks.errors import JobError
 
 BASE_NAME = "mobilenet_v2"
 FREEZE_LAYER = "block_12_add"  # blocks 13 to 16 and the last convolution are fine-tuned above it
+POOLED_LAYERS = (FREEZE_LAYER, "block_15_add")  # besides the last
 
 
 def build(kind: str, classes: int, size_px: int, dropout: float, weights: str) -> keras.Model:
@@ -55,6 +56,10 @@ def build_mobilenet_v2(
 ) -> keras.Model:
     """MobileNetV2 (alpha 1) under global average pooling, dropout and a new head.
 
+    The head sees the means of POOLED_LAYERS beside those of the last layer, 1,536 features in all: the
+    last alone has forgotten what ImageNet's classes did not need. Source: Evci et al. 2022, "Head2Toe:
+    Utilizing Intermediate Representations for Better Transfer Learning".
+
     The base's 2,257,984 parameters are frozen if pretrained, trained if not; every BatchNorm stays in
     inference mode either way, since its moving statistics are not synchronised across workers.
     """
@@ -63,17 +68,16 @@ def build_mobilenet_v2(
     for layer in base.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.trainable = False
-    return chain(
-        keras.Input((size_px, size_px, 3), dtype="uint8", name="image"),
-        [
-            keras.layers.Rescaling(1 / 127.5, offset=-1.0),
-            base,
-            keras.layers.GlobalAveragePooling2D(name="features"),
-            keras.layers.Dropout(dropout),
-            *head(classes),
-        ],
-        "mobilenet_v2",
-    )
+    images = keras.Input((size_px, size_px, 3), dtype="uint8", name="image")
+    features = pooled(base(keras.layers.Rescaling(1 / 127.5, offset=-1.0)(images)))
+    probabilities = passed(features, [keras.layers.Dropout(dropout), *head(classes)])
+    return keras.Model(images, probabilities, name="mobilenet_v2")
+
+
+def pooled(maps: Sequence[Any]) -> Any:
+    """The means of all channels of all maps: [batch, height, width, channels] each to [batch, features]."""
+    means = [keras.layers.GlobalAveragePooling2D()(each) for each in maps]
+    return keras.layers.Concatenate(name="features")(means)
 
 
 def settle_batch_norm(model: keras.Model, images: np.ndarray) -> None:
@@ -95,7 +99,7 @@ def settle_batch_norm(model: keras.Model, images: np.ndarray) -> None:
 
 
 def frozen_part(whole: keras.Model, activations: bool) -> keras.Model:
-    """What stays as it is in `mobilenet_v2`: images to pooled features, float [batch, 1280].
+    """What stays as it is in `mobilenet_v2`: images to pooled features, float [batch, 1536].
 
     activations: also give what stands at FREEZE_LAYER, float [batch, 10, 10, 96] at 150 px; in float16
     that is smaller than the picture.
@@ -103,10 +107,9 @@ def frozen_part(whole: keras.Model, activations: bool) -> keras.Model:
     base = whole.get_layer(BASE_NAME)
     rescaling = next(layer for layer in whole.layers if isinstance(layer, keras.layers.Rescaling))
     images = keras.Input(whole.input_shape[1:], dtype="uint8")
-    both = keras.Model(base.input, [base.output, base.get_layer(FREEZE_LAYER).output])
-    top, middle = both(rescaling(images))
-    features = keras.layers.GlobalAveragePooling2D()(top)
-    return keras.Model(images, [features, middle] if activations else [features])
+    maps = base(rescaling(images))
+    features = pooled(maps)
+    return keras.Model(images, [features, maps[0]] if activations else [features])
 
 
 def build_tail(whole: keras.Model) -> keras.Model:
@@ -115,13 +118,14 @@ def build_tail(whole: keras.Model) -> keras.Model:
     Every BatchNorm in it stays in inference mode.
     """
     base = whole.get_layer(BASE_NAME)
-    blocks = keras.Model(base.get_layer(FREEZE_LAYER).output, base.output, name="blocks")
+    middle, *above = base.outputs
+    blocks = keras.Model(middle, above, name="blocks")
     blocks.trainable = True
     for layer in blocks.layers:
         layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
     inputs = keras.Input(blocks.input_shape[1:], dtype="float16", name="activations")
-    after = whole.layers[whole.layers.index(base) + 1 : -1]
-    return chain(inputs, [blocks, *after], "tail")
+    after = whole.layers[whole.layers.index(whole.get_layer("features")) + 1 : -1]
+    return keras.Model(inputs, passed(pooled([inputs, *blocks(inputs)]), after), name="tail")
 
 
 def build_head(classes: int, width: int, dropout: float) -> keras.Model:
@@ -139,10 +143,13 @@ def head(classes: int) -> list[keras.layers.Layer]:
 
 
 def chain(inputs: Any, layers: Sequence[keras.layers.Layer], name: str) -> keras.Model:
-    outputs = inputs
+    return keras.Model(inputs, passed(inputs, layers), name=name)
+
+
+def passed(values: Any, layers: Sequence[keras.layers.Layer]) -> Any:
     for layer in layers:
-        outputs = layer(outputs)
-    return keras.Model(inputs, outputs, name=name)
+        values = layer(values)
+    return values
 
 
 def until(model: keras.Model, layer: str) -> keras.Model:
@@ -151,13 +158,16 @@ def until(model: keras.Model, layer: str) -> keras.Model:
 
 
 def load_base(size_px: int, weights: str) -> keras.Model:
-    """Raises JobError when the weights cannot be downloaded or do not fit."""
+    """MobileNetV2 without its head, to the maps of POOLED_LAYERS and its last.
+
+    Raises JobError when the weights cannot be downloaded or do not fit.
+    """
     source = None if weights == "none" else weights
     if weights not in ("none", "imagenet"):
         source = storage.local_copy(weights)
     try:
-        return keras.applications.MobileNetV2(
-            input_shape=(size_px, size_px, 3), include_top=False, weights=source, name=BASE_NAME
+        base = keras.applications.MobileNetV2(
+            input_shape=(size_px, size_px, 3), include_top=False, weights=source
         )
     except Exception as error:  # Keras raises bare Exception for a failed download, h5py whatever it likes
         if source is None:
@@ -167,3 +177,5 @@ def load_base(size_px: int, weights: str) -> keras.Model:
             "Pass `--weights PATH` with a downloaded mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224"
             "_no_top.h5, or `--weights none` to train from random weights."
         ) from error
+    maps = [base.get_layer(name).output for name in POOLED_LAYERS]
+    return keras.Model(base.input, [*maps, base.output], name=BASE_NAME)

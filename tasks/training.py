@@ -51,7 +51,7 @@ class Run:
 
 def cache_url(run: Run, kind: str) -> str:
     """Where a training keeps what its frozen base computed, until it is done."""
-    return run.url("cache", kind)
+    return run.url(kind, "cache")
 
 
 def diverged_url(run: Run, kind: str) -> str:

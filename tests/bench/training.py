@@ -104,8 +104,10 @@ def bench_mobilenet(shards: Shards, split: Split, count: int, scratch: Path) -> 
 
 
 def fit_head(shards: Shards, head: Examples) -> None:
+    width = head.gather(np.arange(1), 0).shape[1]
+
     def build() -> keras.Model:
-        return models.until(models.build_head(len(shards.classes), 1280, 0.2), "logits")
+        return models.until(models.build_head(len(shards.classes), width, 0.2), "logits")
 
     fitting = fitting_of(build, HEAD_PLAN, head, "float32")
     loop.fit(fitting, head, First(head, BATCH), FitState(), lambda _: None)

@@ -11,10 +11,11 @@ import pytest
 import ray
 from ray.cluster_utils import Cluster
 
-from tasks import models, storage, training
+from tasks import loop, models, storage, training
 from tasks.dataset import Shards, Split, commit_shards
 from tasks.errors import InputError
 from tasks.evaluation import read_history
+from tasks.loop import FitPlan
 from tasks.manifest import list_images
 from tasks.shards import decode_part, plan_parts
 from tasks.training import Run, largest_share, train_model
@@ -60,6 +61,19 @@ def test_half_the_bits_train_alike(shards: Shards, alone: Epoch):
     losses, val_loss, _ = in_a_fresh_process(shards, 1, "float16")
     np.testing.assert_allclose(losses, alone[0], rtol=0.05)
     assert val_loss == pytest.approx(alone[1], rel=0.05)
+
+
+def test_auto_takes_the_precision_that_was_faster(monkeypatch: pytest.MonkeyPatch):
+    seconds = {"float32": 2.0, "bfloat16": 1.0}
+    monkeypatch.setattr(loop, "_step_seconds", lambda precision, *_: seconds[precision])
+    plan = FitPlan("adam", 1, 1, 1e-3, RECIPE, shard=0, shards=1)
+    try:
+        assert loop.choose_precision("auto", None, None, plan, None) == "bfloat16"
+        assert keras.config.dtype_policy().compute_dtype == "bfloat16"
+        seconds["bfloat16"] = 3.0
+        assert loop.choose_precision("auto", None, None, plan, None) == "float32"
+    finally:
+        loop.set_precision("float32")
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +140,7 @@ def test_a_pretrained_base_stays_as_it_was_below_what_is_fine_tuned(
         name.startswith(("block_13", "block_14", "block_15", "block_16", "Conv_1")) for name in changed
     )
     assert ("block_13_expand" in changed) == (trained.best_epoch > 1)
-    assert not storage.exists(run.url("cache"))
+    assert not storage.exists(run.url("mobilenet_v2", "cache"))
 
 
 def test_two_models_train_side_by_side_where_there_is_room(shards: Shards, two_nodes: None, tmp_path: Path):

@@ -16,7 +16,7 @@ def test_the_frozen_base_is_mobilenet_v2s():
     base = models.load_base(150, "none")
     assert base.count_params() == 2_257_984
     whole = models.build_mobilenet_v2(classes=6, size_px=150)
-    assert whole.count_params() == 2_257_984 + 1280 * 6 + 6
+    assert whole.count_params() == 2_257_984 + (96 + 160 + 1280) * 6 + 6
 
 
 def test_batch_norm_never_trains():
