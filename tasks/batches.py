@@ -8,6 +8,7 @@ from typing import Protocol, TypeVar
 
 import cv2
 import numpy as np
+from scipy.special import betaincinv
 
 from tasks.dataset import Split
 from tasks.settings import Augmentation
@@ -26,10 +27,15 @@ class Examples(Protocol):
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows for one step. Padding rows have weight 0, so that sums over a batch are exact."""
+    """Rows for one step. Padding rows have weight 0, so that sums over a batch are exact.
+
+    An input is of its label by `shares`, the rest of it is mixed in from one of the label `others`.
+    """
 
     inputs: np.ndarray
     labels: np.ndarray
+    others: np.ndarray
+    shares: np.ndarray
     weights: np.ndarray
     global_rows: int
 
@@ -115,8 +121,38 @@ def augment(images: np.ndarray, draws: np.ndarray, augmentation: Augmentation) -
     return out
 
 
+@dataclass(frozen=True)
+class Mixup:
+    """Every image is laid over another one, each by its share, which Beta(alpha, alpha) draws.
+
+    Source: Zhang et al. 2018, "mixup: Beyond Empirical Risk Minimization".
+    """
+
+    alpha: float
+    seed: int
+
+    def draw(self, indices: np.ndarray, epoch: int, rows: int) -> tuple[np.ndarray, np.ndarray]:
+        """The other of each image, and the image's own share, at least a half: float32 [len(indices)]."""
+        draws = uniform(self.seed + 1, epoch, indices, 2)
+        share = betaincinv(self.alpha, self.alpha, draws[:, 1])
+        return (draws[:, 0] * rows).astype(np.int64), np.maximum(share, 1 - share).astype(np.float32)
+
+
+def blend(images: np.ndarray, others: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Lay uint8 images [n, size, size, 3] over others, the n-th with weight shares[n]."""
+    for image, other, share in zip(images, others, shares.tolist(), strict=True):
+        cv2.addWeighted(image, share, other, 1.0 - share, 0.0, dst=image)
+    return images
+
+
 def epoch_batches(
-    examples: Examples, order: np.ndarray, epoch: int, batch_size: int, shard: int, shards: int
+    examples: Examples,
+    order: np.ndarray,
+    epoch: int,
+    batch_size: int,
+    shard: int,
+    shards: int,
+    mixup: Mixup | None = None,
 ) -> Iterator[Batch]:
     """Yield shard `shard` of `shards` of every global batch over `order`, the last one padded.
 
@@ -130,7 +166,12 @@ def epoch_batches(
         weights = np.zeros(share, np.float32)
         weights[: len(mine)] = 1.0
         padded = np.concatenate([mine, np.zeros(share - len(mine), np.int64)])
-        yield Batch(examples.gather(padded, epoch), examples.labels[padded], weights, len(rows))
+        inputs, labels = examples.gather(padded, epoch), examples.labels[padded]
+        others, mixed = labels, np.ones(share, np.float32)
+        if mixup:
+            partners, mixed = mixup.draw(padded, epoch, len(order))
+            inputs, others = blend(inputs, examples.gather(partners, epoch), mixed), examples.labels[partners]
+        yield Batch(inputs, labels, others, mixed, weights, len(rows))
 
 
 def shuffled(rows: int, seed: int, epoch: int) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 import ray.train.collective
 import tensorflow as tf
 
-from tasks.batches import Batch, Examples, ahead, epoch_batches, shuffled
+from tasks.batches import Batch, Examples, Mixup, ahead, epoch_batches, shuffled
 from tasks.errors import Diverged
 from tasks.settings import Training
 
@@ -31,6 +31,7 @@ class FitPlan:
     shard: int
     shards: int
     label_smoothing: float = 0.0
+    mixup: float = 0.0
 
 
 @dataclass
@@ -96,10 +97,11 @@ class Fitting:
         order = shuffled(rows, self.plan.training.seed, epoch) if training else np.arange(rows)
         step = self._train if training else self._judge
         plan = self.plan
+        mixup = Mixup(plan.mixup, plan.training.seed) if training and plan.mixup else None
         totals = [
             step(*self._per_replica(batch))
             for batch in ahead(
-                lambda: epoch_batches(examples, order, epoch, plan.batch_size, plan.shard, plan.shards)
+                lambda: epoch_batches(examples, order, epoch, plan.batch_size, plan.shard, plan.shards, mixup)
             )
         ]
         loss, right = np.sum([[float(value) for value in total] for total in totals], axis=0)
@@ -122,25 +124,30 @@ class Fitting:
                 )
             )
 
-        return values(batch.inputs), values(batch.labels), values(batch.weights), tf.constant(scale)
+        rows = (batch.inputs, batch.labels, batch.others, batch.shares, batch.weights)
+        return *map(values, rows), tf.constant(scale)
 
-    def _train_step(self, inputs: Any, labels: Any, weights: Any, scale: Any) -> tuple[Any, Any]:
-        def replica_step(inputs: Any, labels: Any, weights: Any, scale: Any) -> tuple[Any, Any]:
+    def _train_step(self, *values: Any) -> tuple[Any, Any]:
+        def replica_step(
+            inputs: Any, labels: Any, others: Any, shares: Any, weights: Any, scale: Any
+        ) -> tuple[Any, Any]:
             with tf.GradientTape() as tape:
                 logits = self.model(inputs, training=True)
-                smoothed = cross_entropy(labels, logits, self.plan.label_smoothing)
-                scaled = self.optimizer.scale_loss(tf.reduce_sum(smoothed * weights) * scale)
+                loss = shares * cross_entropy(labels, logits, self.plan.label_smoothing)
+                loss += (1.0 - shares) * cross_entropy(others, logits, self.plan.label_smoothing)
+                scaled = self.optimizer.scale_loss(tf.reduce_sum(loss * weights) * scale)
             variables = [variable.value for variable in self.model.trainable_variables]
             self.optimizer.apply(tape.gradient(scaled, variables), self.model.trainable_variables)
             return judged(labels, logits, weights)
 
-        return self._summed(replica_step, inputs, labels, weights, scale)
+        return self._summed(replica_step, *values)
 
-    def _judge_step(self, inputs: Any, labels: Any, weights: Any, scale: Any) -> tuple[Any, Any]:
-        def replica_step(inputs: Any, labels: Any, weights: Any, scale: Any) -> tuple[Any, Any]:  # noqa: ARG001
+    def _judge_step(self, *values: Any) -> tuple[Any, Any]:
+        def replica_step(inputs: Any, labels: Any, *rest: Any) -> tuple[Any, Any]:
+            weights = rest[-2]
             return judged(labels, self.model(inputs, training=False), weights)
 
-        return self._summed(replica_step, inputs, labels, weights, scale)
+        return self._summed(replica_step, *values)
 
     def _summed(self, replica_step: Callable, *values: Any) -> tuple[Any, Any]:
         loss, right = self.strategy.run(replica_step, args=values)

@@ -33,8 +33,9 @@ def build_cnn(classes: int, size_px: int, dropout: float = 0.0) -> keras.Model:
     return chain(
         keras.Input((size_px, size_px, 3), dtype="uint8", name="image"),
         [
-            # Photographs come to a mean of about 0 and a deviation of about 1.
-            keras.layers.Rescaling(1 / 64, offset=-1.8, dtype="float32"),
+            keras.layers.Rescaling(1 / 64, dtype="float32"),
+            # Each picture to mean 0 and deviation 1, so that its exposure does not matter; no parameters.
+            keras.layers.LayerNormalization(axis=(1, 2, 3), center=False, scale=False, dtype="float32"),
             keras.layers.Conv2D(32, 3),
             keras.layers.MaxPooling2D(),
             keras.layers.ReLU(),

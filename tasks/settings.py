@@ -49,7 +49,7 @@ class Training(BaseModel):
     models: Annotated[tuple[ModelKind, ...], BeforeValidator(_split_commas)] = Field(
         ("cnn", "mobilenet_v2"), min_length=1, description="The models to train: cnn, mobilenet_v2 or both."
     )
-    epochs: int = Field(25, ge=1, le=10_000, description="Epochs at most; early stopping may end sooner.")
+    epochs: int = Field(35, ge=1, le=10_000, description="Epochs at most; early stopping may end sooner.")
     weights: Annotated[str, StringConstraints(min_length=1)] = Field(
         "imagenet", description="What MobileNetV2 starts from: imagenet, none, or the path of a weights file."
     )
@@ -68,7 +68,13 @@ class Training(BaseModel):
         "auto", description="Arithmetic of the training; auto measures which is fastest here."
     )
     cnn_learning_rate: float = Field(1e-2, gt=0, description="Peak learning rate of the CNN, under LAMB.")
-    cnn_dropout: float = Field(0.5, ge=0, lt=1, description="Dropout of the CNN.")
+    cnn_dropout: float = Field(0.4, ge=0, lt=1, description="Dropout of the CNN.")
+    cnn_mixup: float = Field(
+        0.2,
+        ge=0,
+        le=10,
+        description="How far the CNN's training images are mixed in pairs (alpha of Beta); 0 for not at all.",
+    )
     cnn_augmentation: CnnAugmentation = Field(
         CnnAugmentation(), description="How the CNN's training images are varied."
     )

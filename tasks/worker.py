@@ -40,6 +40,7 @@ class Phase:
     optimizer: loop.OptimizerName
     learning_rate: float
     label_smoothing: float = 0.0
+    mixup: float = 0.0
     measure_precision: bool = True
 
 
@@ -63,6 +64,7 @@ def train(kind: ModelKind, shards: Shards, training: Training, run: Run) -> Fitt
             shard=rank,
             shards=workers,
             label_smoothing=phase.label_smoothing,
+            mixup=phase.mixup,
         )
         fitting = fit_phase(phase, plan, strategy, progress, lambda now: record_epoch(kind, run, now))
         if progress.phase == len(phases) - 1:
@@ -134,6 +136,7 @@ def whole_phase(
         epochs=training.epochs,
         optimizer="lamb" if cnn else "adam",
         learning_rate=training.cnn_learning_rate if cnn else training.mobilenet_learning_rate,
+        mixup=training.cnn_mixup if cnn else 0.0,
     )
     return whole, [phase]
 

@@ -44,7 +44,9 @@ def one_epoch(
 
     loop.set_precision(precision)
     train = ImageExamples(Split(shards, "train"), RECIPE.cnn_augmentation, 0)
-    plan = FitPlan("lamb", 1, RECIPE.batch_size, RECIPE.cnn_learning_rate, RECIPE, shard=0, shards=1)
+    plan = FitPlan(
+        "lamb", 1, RECIPE.batch_size, RECIPE.cnn_learning_rate, RECIPE, 0, 1, mixup=RECIPE.cnn_mixup
+    )
     fitting = Fitting(build, strategy, plan, len(train.labels), precision)
     losses = record_losses(fitting)
     fitting.run_epoch(train, 1, training=True)

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from tasks.batches import CachedExamples, CachedRows, ahead, augment, epoch_batches, shuffled, uniform
+from tasks.batches import CachedExamples, CachedRows, Mixup, ahead, augment, epoch_batches, shuffled, uniform
 from tasks.settings import Augmentation
 
 
@@ -56,6 +56,24 @@ def test_a_shift_moves_whole_pixels():
     images = np.random.default_rng(0).integers(0, 255, (1, 20, 20, 3), dtype=np.uint8)
     moved = augment(images, np.array([[0.9, 1.0, 0.5, 0.5]]), Augmentation(shift=0.1))
     assert np.array_equal(moved[0, :, 2:], images[0, :, :-2])
+
+
+def test_images_are_mixed_with_others_by_the_share_of_their_label():
+    class Greys:
+        labels = np.arange(100)
+
+        def gather(self, indices: np.ndarray, epoch: int) -> np.ndarray:
+            return np.tile(indices.astype(np.uint8)[:, None, None, None], (1, 4, 4, 3))
+
+    order = shuffled(100, seed=0, epoch=1)
+    mixup = Mixup(alpha=0.2, seed=0)
+    [batch] = epoch_batches(Greys(), order, 1, 100, 0, 1, mixup)
+    mixed = batch.shares * batch.labels + (1 - batch.shares) * batch.others
+    assert np.abs(batch.inputs[:, 0, 0, 0] - mixed).max() <= 0.5001
+    assert batch.shares.min() >= 0.5
+    assert 0.5 < (batch.shares > 0.95).mean() < 0.9
+    halves = [next(epoch_batches(Greys(), order, 1, 100, shard, 2, mixup)) for shard in (0, 1)]
+    assert np.array_equal(np.concatenate([half.inputs for half in halves]), batch.inputs)
 
 
 def test_every_view_of_what_is_cached_is_drawn_whatever_part_it_lies_in():
