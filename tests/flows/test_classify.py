@@ -2,14 +2,19 @@
 
 import os
 import shutil
+import time
 from pathlib import Path
 
+import cv2
 import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
+from prefect.client.orchestration import get_client
+from prefect.events.worker import EventsWorker
 
 from flows.classify import classify
 from tasks import storage
+from tasks.results import DRIFT_EVENT
 from tasks.settings import Classification
 from tasks.training import Run
 
@@ -52,12 +57,37 @@ def test_a_second_run_does_no_work(classified: str, retrained: Run, sample: Path
         assert os.stat(f"{classified}/{name}").st_mtime_ns == before[name]
 
 
-def test_another_folder_into_the_same_output_replaces_it(
-    classified: str, retrained: Run, sample: Path, tmp_path: Path
+@pytest.fixture
+def dark(sample: Path, tmp_path: Path) -> Path:
+    """The test images as they look at night."""
+    folder = tmp_path / "dark"
+    folder.mkdir()
+    for number, path in enumerate(sorted((sample / "seg_test").rglob("*.jpg"))):
+        if (pixels := cv2.imread(str(path))) is not None:
+            cv2.imwrite(str(folder / f"{number}.png"), pixels // 8)
+    return folder
+
+
+def test_another_folder_into_the_same_output_replaces_it_and_its_drift_is_an_event(
+    classified: str, retrained: Run, dark: Path, tmp_path: Path
 ):
     classified = shutil.copytree(classified, str(tmp_path / "out"))
-    classify(str(sample / "seg_pred"), retrained.store, classified, options=Classification(format="csv"))
+    summary = classify(str(dark), retrained.store, classified, options=Classification(format="csv"))
     assert not Path(classified, "part-00000.parquet").exists()
     rows = pyarrow.csv.read_csv(f"{classified}/part-00000.csv").to_pylist()
-    assert len(rows) == len(list((sample / "seg_pred/seg_pred").iterdir()))
+    assert len(rows) == len(list(dark.iterdir()))
     assert ";" in rows[0]["top_labels"]
+    assert [record["drifted"] for record in summary["drift"] if record["feature"] == "brightness"] == [True]
+    event = next(event for event in drift_events() if event["payload"]["images"] == str(dark))
+    assert "brightness" in [record["feature"] for record in event["payload"]["drift"]]
+
+
+def drift_events() -> list[dict]:
+    EventsWorker.drain_all(timeout=10)
+    with get_client(sync_client=True) as client:
+        for _ in range(100):
+            found = client._client.post("/events/filter", json={"filter": {"event": {"name": [DRIFT_EVENT]}}})
+            if events := found.json()["events"]:
+                return events
+            time.sleep(0.1)
+    return []
