@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import ray.train
@@ -14,14 +15,17 @@ from tasks.loop import FitState
 class Progress:
     """How far a training is: all that a restarted worker goes on from.
 
-    earlier: the history of the phases before; best: the best weights so far, with their validation loss.
+    earlier: the history of the phases before; best: the best weights of those, with their epoch and
+    validation accuracy. Phases are held against each other by accuracy: a loss on smoothed labels and one
+    on plain ones do not compare.
     """
 
     phase: int = 0
     precision: str | None = None
     earlier: list[dict[str, float]] = field(default_factory=list)
     best: list[np.ndarray] = field(default_factory=list)
-    best_loss: float = float("inf")
+    best_epoch_before: int = 0
+    best_accuracy: float = -1.0
     state: FitState = field(default_factory=FitState)
 
     @property
@@ -30,8 +34,26 @@ class Progress:
         before = len(self.earlier)
         return self.earlier + [row | {"epoch": row["epoch"] + before} for row in self.state.history]
 
+    @property
+    def improved(self) -> bool:
+        """Whether this phase's best is no worse than that of the phases before."""
+        return bool(self.state.history) and self.state.best_accuracy >= self.best_accuracy
+
+    @property
+    def best_epoch(self) -> int:
+        return len(self.earlier) + self.state.best_epoch if self.improved else self.best_epoch_before
+
     def best_weights(self) -> list[np.ndarray]:
-        return self.state.best if self.state.best_loss < self.best_loss else self.best
+        return self.state.best if self.improved else self.best
+
+    def next_phase(self) -> Self:
+        return type(self)(
+            phase=self.phase + 1,
+            earlier=self.history,
+            best=self.best_weights(),
+            best_epoch_before=self.best_epoch,
+            best_accuracy=max(self.best_accuracy, self.state.best_accuracy),
+        )
 
 
 def restored() -> Progress:
@@ -54,7 +76,8 @@ def read_progress(folder: Path) -> Progress:
         precision=record["precision"],
         earlier=record["earlier"],
         best=lists["best"],
-        best_loss=record["best_loss"],
+        best_epoch_before=record["best_epoch_before"],
+        best_accuracy=record["best_accuracy"],
         state=FitState(record["history"], lists["variables"], lists["optimizer"], lists["phase_best"]),
     )
 
@@ -73,7 +96,8 @@ def write_progress(folder: Path, progress: Progress) -> None:
         "phase": progress.phase,
         "precision": progress.precision,
         "earlier": progress.earlier,
-        "best_loss": progress.best_loss,
+        "best_epoch_before": progress.best_epoch_before,
+        "best_accuracy": progress.best_accuracy,
         "history": state.history,
         "arrays": {name: len(values) for name, values in lists.items()},
     }

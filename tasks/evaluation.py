@@ -52,7 +52,7 @@ def evaluate_model(model: TrainedModel, shards: Shards, run: Run) -> Evaluation:
         val_probabilities, probabilities = predict(model.uri, val), predict(model.uri, test)
         history = read_history(storage.join(uri, "history.csv"))
         metrics = judge(shards.classes, val.labels, val_probabilities, test.labels, probabilities)
-        metrics |= {"model": model.kind, "learning": learning(history)}
+        metrics |= {"model": model.kind, "learning": learning(history, model.best_epoch)}
         metrics["mistakes"] = mistakes(test.paths, test.labels, probabilities, shards.classes)
         write_predictions(storage.join(uri, "predictions.npz"), test.labels, probabilities)
         calibrated = scale_temperature(probabilities, metrics["temperature"])

@@ -48,8 +48,9 @@ class FitState:
         return int(min(self.history, key=lambda row: row["val_loss"])["epoch"]) if self.history else 0
 
     @property
-    def best_loss(self) -> float:
-        return min((row["val_loss"] for row in self.history), default=float("inf"))
+    def best_accuracy(self) -> float:
+        """Validation accuracy of the epoch whose weights are kept."""
+        return self.history[self.best_epoch - 1]["val_accuracy"] if self.history else -1.0
 
     def finished(self, plan: FitPlan) -> bool:
         epoch = len(self.history)

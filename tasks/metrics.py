@@ -157,13 +157,11 @@ def scale_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarr
     return (scaled / scaled.sum(1, keepdims=True)).astype(np.float32)
 
 
-def learning(history: Sequence[Mapping[str, float]]) -> dict[str, Any]:
-    """Where validation loss was lowest, whether it turned there, and the gap to training accuracy."""
-    best = min(history, key=lambda row: row["val_loss"])
-    last = history[-1]
+def learning(history: Sequence[Mapping[str, float]], number: int) -> dict[str, Any]:
+    """Whether validation loss turned after epoch `number`, the kept one, and the gap to training accuracy."""
+    best, last = history[number - 1], history[-1]
     turned = last["val_loss"] > RISE * best["val_loss"] and last["loss"] < best["loss"]
     gap = last["accuracy"] - last["val_accuracy"]
-    number = int(best["epoch"])
     if turned:
         verdict = (
             f"Overfitting from epoch {number + 1}: training loss kept falling while validation loss rose "
@@ -171,8 +169,8 @@ def learning(history: Sequence[Mapping[str, float]]) -> dict[str, Any]:
         )
     else:
         verdict = (
-            f"No overfitting seen: validation loss was lowest at epoch {number} of {len(history)}, "
-            f"{best['val_loss']:.3f}, and ended at {last['val_loss']:.3f}."
+            f"No overfitting seen: the weights kept are those of epoch {number} of {len(history)}, of "
+            f"validation loss {best['val_loss']:.3f}; it ended at {last['val_loss']:.3f}."
         )
     return {
         "epochs": len(history),

@@ -25,6 +25,7 @@ from tasks.settings import ModelKind, Training
 KEPT_CHECKPOINTS = 2  # the last may be half-written when a machine dies
 MAX_FAILURES = 3
 BEGUN = "run.json"
+HUGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}  # on CPUs training is a twentieth faster
 REPORT_SECONDS = "0.2"  # how long each epoch waits for Ray Train to take its report; 2 by default
 
 
@@ -140,10 +141,11 @@ def train_model(kind: ModelKind, shards: Shards, training: Training, run: Run) -
             backend_config=TensorflowCluster(),
             train_loop_config={"kind": kind, "shards": shards, "training": training, "run": run},
             scaling_config=scaling(training),
-            run_config=ray.train.RunConfig(
+            run_config=ray.train.RunConfig(  # type: ignore[call-arg]  # mypy sees Ray's older one
                 name=kind,
                 failure_config=ray.train.FailureConfig(max_failures=MAX_FAILURES),
                 checkpoint_config=ray.train.CheckpointConfig(num_to_keep=KEPT_CHECKPOINTS),
+                worker_runtime_env={"env_vars": HUGE_PAGES},
                 **_checkpoint_storage(run),
             ),
         )

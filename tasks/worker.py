@@ -69,12 +69,7 @@ def train(kind: ModelKind, shards: Shards, training: Training, run: Run) -> Fitt
         fitting = fit_phase(phase, plan, strategy, progress, lambda now: record_epoch(kind, run, now))
         if progress.phase == len(phases) - 1:
             break
-        progress = Progress(
-            phase=progress.phase + 1,
-            earlier=progress.history,
-            best=progress.best_weights(),
-            best_loss=min(progress.best_loss, progress.state.best_loss),
-        )
+        progress = progress.next_phase()
     if rank == 0:
         loop.set_precision("float32")
         model = with_weights(whole, progress.best_weights())
@@ -232,7 +227,6 @@ def save(
         path = Path(folder, "model.keras")
         model.save(path)
         storage.write_bytes(uri, path.read_bytes())
-    best = min(progress.history, key=lambda row: row["val_loss"])
     storage.write_json(
         run.url(kind, "training.json"),
         {
@@ -241,7 +235,7 @@ def save(
             "uri": uri,
             "parameters": model.count_params(),
             "epochs": len(progress.history),
-            "best_epoch": int(best["epoch"]),
+            "best_epoch": progress.best_epoch,
             "seconds": seconds,
             "images_per_second": images * len(progress.history) / seconds,
             "precision": progress.precision,

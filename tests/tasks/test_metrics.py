@@ -90,10 +90,10 @@ def history(*losses: tuple[float, float]) -> list[dict[str, float]]:
 
 
 def test_overfitting_is_named_where_validation_turned():
-    found = learning(history((1.0, 1.0), (0.6, 0.7), (0.3, 0.8), (0.1, 1.2)))
+    found = learning(history((1.0, 1.0), (0.6, 0.7), (0.3, 0.8), (0.1, 1.2)), 2)
     assert (found["best_epoch"], found["turned_at"]) == (2, 3)
     assert "from epoch 3" in found["verdict"]
-    assert learning(history((1.0, 1.0), (0.6, 0.7), (0.5, 0.7)))["turned_at"] is None
+    assert learning(history((1.0, 1.0), (0.6, 0.7), (0.5, 0.7)), 2)["turned_at"] is None
 
 
 def test_judging_copes_with_a_class_that_test_lacks():
