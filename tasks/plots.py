@@ -105,15 +105,16 @@ def sample_grid(images: np.ndarray, titles: Sequence[str]) -> Figure:
     return _finish(figure)
 
 
-def learning_curves(history: Sequence[Row], turned_at: int | None) -> Figure:
+def learning_curves(history: Sequence[Row], kept: int, turned_at: int | None) -> Figure:
     """Follow loss and accuracy over the epochs, on train and validation.
 
     history: a row an epoch with epoch, loss, accuracy, val_loss, val_accuracy.
+    kept: the epoch whose weights are the model's.
     turned_at: the epoch from which the model overfits, shaded to the end; None if it never does.
     """
     figure = Figure(figsize=(8.4, 3.7), layout="constrained")
     loss, accuracy = figure.subplots(1, 2)
-    best = min(history, key=lambda row: row["val_loss"])
+    best = history[kept - 1]
     for axes, quantity in ((loss, "loss"), (accuracy, "accuracy")):
         _curves(axes, history, quantity, best)
         if turned_at is not None:
@@ -122,7 +123,7 @@ def learning_curves(history: Sequence[Row], turned_at: int | None) -> Figure:
     _bare(accuracy, "epoch", "accuracy", grid="y", percent="y")
     loss.set_ylim(bottom=0)
     accuracy.legend(loc="lower right", frameon=False, fontsize=9)
-    finding = f"Validation loss is lowest at epoch {best['epoch']:.0f} of {len(history)}"
+    finding = f"The weights kept are those of epoch {kept} of {len(history)}"
     return _finish(figure, finding + (f"; overfits from {turned_at} on (shaded)" if turned_at else ""))
 
 
@@ -238,7 +239,7 @@ def _curves(axes: Axes, history: Sequence[Row], quantity: str, best: Row) -> Non
     for key, split, marker in ((quantity, "train", "s"), (f"val_{quantity}", "val", "o")):
         label, colour = SPLITS[split]
         axes.plot(epochs, [row[key] for row in history], color=colour, marker=marker, ms=3.5, label=label)
-    where, label = (best["epoch"], best[f"val_{quantity}"]), f"best epoch ({best['epoch']:.0f})"
+    where, label = (best["epoch"], best[f"val_{quantity}"]), f"kept epoch ({best['epoch']:.0f})"
     axes.scatter(*where, 90, "white", ec=VERMILION, lw=2, zorder=3, label=label)
     axes.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
     axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))

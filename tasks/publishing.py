@@ -155,8 +155,9 @@ def model_figures(
     for one in judged:
         found = metrics[one.kind]
         history = read_history(storage.join(one.uri, "history.csv"))
+        kept, turned_at = found["learning"]["best_epoch"], found["learning"]["turned_at"]
         figures |= {
-            f"{one.kind}/learning_curves.png": plots.learning_curves(history, found["learning"]["turned_at"]),
+            f"{one.kind}/learning_curves.png": plots.learning_curves(history, kept, turned_at),
             f"{one.kind}/confusion.png": plots.confusion_matrix(np.array(found["confusion"]), shards.classes),
             f"{one.kind}/reliability.png": plots.reliability_diagram(
                 found["reliability"]["before"], found["reliability"]["after"]

@@ -56,11 +56,11 @@ def test_a_large_confusion_matrix_leaves_the_numbers_out():
 
 
 def test_overfitting_is_shaded_from_its_epoch_to_the_last():
-    figure = plots.learning_curves(history([1.0, 0.5, 0.7, 0.9]), turned_at=3)
+    figure = plots.learning_curves(history([1.0, 0.5, 0.7, 0.9]), kept=2, turned_at=3)
     shade = figure.axes[0].patches[0]
     assert (shade.get_x(), shade.get_x() + shade.get_width()) == (2.5, 4.5)
-    assert finding(figure) == "Validation loss is lowest at epoch 2 of 4; overfits from 3 on (shaded)"
-    assert not plots.learning_curves(history([1.0, 0.5]), turned_at=None).axes[0].patches
+    assert finding(figure) == "The weights kept are those of epoch 2 of 4; overfits from 3 on (shaded)"
+    assert not plots.learning_curves(history([1.0, 0.5]), kept=2, turned_at=None).axes[0].patches
 
 
 def test_the_reliability_diagram_states_both_calibration_errors():
