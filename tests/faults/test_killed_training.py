@@ -9,7 +9,7 @@ import numpy as np
 from tasks.evaluation import read_history
 from tests.faults.processes import SERVER, command_of, darkroom, descendants, ended_within, finish, until
 
-EPOCHS = 10
+EPOCHS = 8
 
 
 def command(images: Path, store: Path, *more: str) -> list[str]:
