@@ -131,18 +131,26 @@ class Mixup:
     alpha: float
     seed: int
 
-    def draw(self, indices: np.ndarray, epoch: int, rows: int) -> tuple[np.ndarray, np.ndarray]:
-        """The other of each image, and the image's own share, at least a half: float32 [len(indices)]."""
+    def draw(self, indices: np.ndarray, epoch: int, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """For each image another one of its global batch, and its own share, at least a half, float32."""
         draws = uniform(self.seed + 1, epoch, indices, 2)
         share = betaincinv(self.alpha, self.alpha, draws[:, 1])
-        return (draws[:, 0] * rows).astype(np.int64), np.maximum(share, 1 - share).astype(np.float32)
+        partners = batch[(draws[:, 0] * len(batch)).astype(np.int64)]
+        return partners, np.maximum(share, 1 - share).astype(np.float32)
 
-
-def blend(images: np.ndarray, others: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    """Lay uint8 images [n, size, size, 3] over others, the n-th with weight shares[n]."""
-    for image, other, share in zip(images, others, shares.tolist(), strict=True):
-        cv2.addWeighted(image, share, other, 1.0 - share, 0.0, dst=image)
-    return images
+    def gather(
+        self, examples: Examples, indices: np.ndarray, epoch: int, batch: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The mixed images, uint8, the labels of those mixed in, and the shares; each image is drawn once."""
+        partners, shares = self.draw(indices, epoch, batch)
+        drawn, places = np.unique(np.concatenate([indices, partners]), return_inverse=True)
+        images, count = examples.gather(drawn, epoch), len(indices)
+        mixed = np.empty((count, *images.shape[1:]), images.dtype)
+        for out, own, other, share in zip(
+            mixed, places[:count], places[count:], shares.tolist(), strict=True
+        ):
+            cv2.addWeighted(images[own], share, images[other], 1.0 - share, 0.0, dst=out)
+        return mixed, examples.labels[partners], shares
 
 
 def epoch_batches(
@@ -166,12 +174,12 @@ def epoch_batches(
         weights = np.zeros(share, np.float32)
         weights[: len(mine)] = 1.0
         padded = np.concatenate([mine, np.zeros(share - len(mine), np.int64)])
-        inputs, labels = examples.gather(padded, epoch), examples.labels[padded]
-        others, mixed = labels, np.ones(share, np.float32)
+        labels = examples.labels[padded]
         if mixup:
-            partners, mixed = mixup.draw(padded, epoch, len(order))
-            inputs, others = blend(inputs, examples.gather(partners, epoch), mixed), examples.labels[partners]
-        yield Batch(inputs, labels, others, mixed, weights, len(rows))
+            inputs, others, kept = mixup.gather(examples, padded, epoch, rows)
+        else:
+            inputs, others, kept = examples.gather(padded, epoch), labels, np.ones(share, np.float32)
+        yield Batch(inputs, labels, others, kept, weights, len(rows))
 
 
 def shuffled(rows: int, seed: int, epoch: int) -> np.ndarray:

@@ -43,7 +43,9 @@ def bench(images: Path, scratch: Path) -> Iterator[Measured]:
     yield from bench_mobilenet(shards, split, count, scratch)
 
 
-CNN_PLAN = FitPlan("lamb", RECIPE.epochs, BATCH, RECIPE.cnn_learning_rate, RECIPE, shard=0, shards=1)
+CNN_PLAN = FitPlan(
+    "lamb", RECIPE.epochs, BATCH, RECIPE.cnn_learning_rate, RECIPE, 0, 1, mixup=RECIPE.cnn_mixup
+)
 TAIL_PLAN = FitPlan("adam", RECIPE.epochs, BATCH, 1e-3, RECIPE, shard=0, shards=1)
 HEAD_PLAN = replace(TAIL_PLAN, training=Training(patience=RECIPE.epochs))
 
@@ -58,7 +60,7 @@ def bench_cnn(shards: Shards, split: Split, examples: Examples) -> Iterator[Meas
     count = len(examples.labels)
 
     def build() -> keras.Model:
-        return models.until(models.build_cnn(len(shards.classes), SIZE, 0.5), "logits")
+        return models.until(models.build_cnn(len(shards.classes), SIZE, RECIPE.cnn_dropout), "logits")
 
     precision = loop.choose_precision("auto", build, tf.distribute.get_strategy(), CNN_PLAN, examples)
     fitting = fitting_of(build, CNN_PLAN, examples, precision)
@@ -68,7 +70,7 @@ def bench_cnn(shards: Shards, split: Split, examples: Examples) -> Iterator[Meas
     limit = best_rate(lambda: [float(fitting._train(*batch)[0]) for _ in range(count // BATCH)], count)
     yield Measured(f"CNN epochs in {precision}", rate, "the same step on one batch in memory", limit)
     loop.set_precision("float32")
-    model = models.build_cnn(len(shards.classes), SIZE, 0.5)
+    model = models.build_cnn(len(shards.classes), SIZE, RECIPE.cnn_dropout)
     model.compile("adam", "sparse_categorical_crossentropy")
     pixels, labels = split.take(np.arange(count)), split.labels[:count]
     model.fit(pixels, labels, batch_size=BATCH, verbose=0)
