@@ -189,10 +189,11 @@ def run(arguments: Sequence[str]) -> int:
 def in_one_line(error: CycloptsError) -> str:
     """What was wrong with the arguments; pydantic's findings without their addresses."""
     if isinstance(error.__cause__, ValidationError):
-        first = {found["loc"][0]: found for found in reversed(error.__cause__.errors())}
+        first = {found["loc"][:1]: found for found in reversed(error.__cause__.errors())}
         return "; ".join(
-            f"--{str(name).replace('_', '-')}: {found['msg']}. Received: {found['input']!r}"
-            for name, found in first.items()
+            "".join(f"--{str(name).replace('_', '-')}: " for name in names)
+            + f"{found['msg']}. Received: {found['input']!r}"
+            for names, found in first.items()
         )
     return " ".join(str(error).split())
 

@@ -130,7 +130,7 @@ class Classification(BaseModel):
         0.0, ge=0, le=1, description="Rows less confident than this get the status `unsure`."
     )
     include: Globs = Field(
-        (), description="Only files whose path matches one of these, such as *.jpg or 2026/*."
+        (), description="Only files whose path matches one of these, such as `*.jpg,2026/*`."
     )
     exclude: Globs = Field((), description="No files whose path matches one of these.")
     copy_into: str | None = Field(

@@ -63,6 +63,10 @@ def test_a_store_that_cannot_be_written_is_refused(folder, prefect_api, tmp_path
         (["retrain", "--images", "x", "--models", "cnn,resnet"], "resnet"),
         (["retrain"], "--images"),
         (["classify", "--images", "x"], "--output"),
+        (
+            ["classify", "--images", "x", "--output", "y", "--copy-into", "a", "--symlink-into", "b"],
+            "not both",
+        ),
         (["fly"], "fly"),
         (["sample", "there", "--images-per-class", "1"], "images_per_class"),
     ],
