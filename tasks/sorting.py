@@ -1,6 +1,7 @@
 """Sorts classified files into a folder a class, as copies or links; the originals are not touched."""
 
 import shutil
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal
@@ -39,7 +40,7 @@ def open_sorting(job: Job) -> None:
         "output": job.output,
         "series": job.plan.series,
         "how": how,
-        "folders": [*job.model.classes, UNSURE],
+        "folders": class_folders(job),
     }
     if found == mine:
         remove_gone(job, folder)
@@ -58,8 +59,7 @@ def remove_gone(job: Job, folder: str) -> None:
             continue
         for path in read_part(storage.join(job.output, name), ["path"])["path"].to_pylist():
             if not (chosen(path) and Path(job.root, path).exists()):
-                for label in (*job.model.classes, UNSURE):
-                    Path(folder, label, path).unlink(missing_ok=True)
+                remove_from(folder, class_folders(job), path)
 
 
 def sort_files(part: Part) -> None:
@@ -70,12 +70,19 @@ def sort_files(part: Part) -> None:
     folder, how = target
     for row in read_part(part.url, ["path", "status", "label"]).to_pylist():
         name = {"ok": row["label"], "unsure": UNSURE}.get(row["status"])
-        for other in (*part.job.model.classes, UNSURE):
-            if other != name:
-                Path(folder, other, row["path"]).unlink(missing_ok=True)
+        remove_from(folder, [other for other in class_folders(part.job) if other != name], row["path"])
         if name:
             with suppress(FileNotFoundError):  # the file has gone since: the next run drops its row
                 put(Path(part.job.root, row["path"]), Path(folder, name, row["path"]), how)
+
+
+def class_folders(job: Job) -> list[str]:
+    return [*job.model.classes, UNSURE]
+
+
+def remove_from(folder: str, names: Sequence[str], path: str) -> None:
+    for name in names:
+        Path(folder, name, path).unlink(missing_ok=True)
 
 
 def put(source: Path, place: Path, how: How) -> None:
