@@ -144,8 +144,14 @@ class Fitting:
         return self._summed(replica_step, *values)
 
     def _judge_step(self, *values: Any) -> tuple[Any, Any]:
-        def replica_step(inputs: Any, labels: Any, *rest: Any) -> tuple[Any, Any]:
-            weights = rest[-2]
+        def replica_step(
+            inputs: Any,
+            labels: Any,
+            others: Any,  # noqa: ARG001
+            shares: Any,  # noqa: ARG001
+            weights: Any,
+            scale: Any,  # noqa: ARG001
+        ) -> tuple[Any, Any]:
             return judged(labels, self.model(inputs, training=False), weights)
 
         return self._summed(replica_step, *values)
