@@ -2,26 +2,27 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import chain, islice
 from typing import Self
 
 import cv2
 import numpy as np
+import pyarrow as pa
 import ray
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
 from tasks.batches import ahead
-from tasks.engines import BATCH, Classifier, load_classifier
+from tasks.engines import BATCH, load_classifier
 from tasks.errors import InputError
 from tasks.files import AHEAD_BYTES, FileEntry, in_order
 from tasks.images import UNREADABLE, ImageError, decode, looks, read_images
 from tasks.jobs import Part, Partition, parts_of
 from tasks.metrics import scale_temperature
 from tasks.registry import ModelVersion
-from tasks.rows import USABLE, Row, counts, keep_rows, write_rows
+from tasks.rows import USABLE, Row, as_stored, counts, standing_rows, write_rows
 from tasks.settings import Classification
 from tasks.sorting import sort_files
 
@@ -33,7 +34,7 @@ DECODED_AHEAD = 4 * BATCH
 class PartDone:
     """What a part's marker says: which files of which series its rows are of.
 
-    unreadable: how many of the bad ones could not be read, which another run tries again.
+    unreadable: how many of the bad ones could not be read; another run tries those again.
     """
 
     series: str
@@ -67,18 +68,22 @@ class PartitionDone:
 def classify_partition(partition: Partition) -> PartitionDone:
     """Classify the parts of a partition and commit each, but for those that are there already."""
     parts = parts_of(partition)
-    earlier = [committed(part) for part in parts]
-    done = [found for found in earlier if found]
-    fresh = [part for part, found in zip(parts, earlier, strict=True) if not found]
-    if fresh:
-        classifier = load_classifier(partition.job.model)
-        done += [commit(part, rows) for part, rows in predict_parts(fresh, classifier)]
+    done, todo = [], []
+    for part in parts:
+        complete, standing = earlier(part)
+        if complete:
+            done.append(complete)
+        else:
+            todo.append((part, standing, without(part, standing["path"])))
+    rest = [missing for _, _, missing in todo]
+    for (part, standing, _), rows in zip(todo, predict_parts(rest), strict=True):
+        done.append(commit(part, standing, rows))
     for part in parts:
         sort_files(part)
     return PartitionDone(
         images=sum(part.images for part in done),
         bad=sum(part.bad for part in done),
-        classified=sum(len(part.files) for part in fresh),
+        classified=sum(len(part.files) for part in rest),
     )
 
 
@@ -94,52 +99,60 @@ def check_room(options: Classification) -> None:
         )
 
 
-def committed(part: Part) -> PartDone | None:
-    """What an earlier run committed of this part, without the rows of files that have left it since.
+def earlier(part: Part) -> tuple[PartDone | None, pa.Table]:
+    """What an earlier run committed of this part: all that it has to be, or else the rows that still hold.
 
-    None where a file could not be read: what was in the way may have gone.
+    Files may have left the part since, and what was in the way of an unreadable one may have gone.
     """
+    none = as_stored([], part.job.options.format)
     if not (storage.exists(part.marker_url) and storage.exists(part.url)):
-        return None
+        return None, none
     marker = storage.read_json(part.marker_url)
-    if marker.get("series") != part.job.plan.series or marker.get("unreadable"):
-        return None
+    if marker["series"] != part.job.plan.series:
+        return None, none
     done = PartDone(**marker)
-    if done.key != part.key:
-        kept = keep_rows(part)
-        if kept is None:
-            return None
-        done = PartDone.of(part, counts(kept["status"]))
-        storage.write_json(part.marker_url, asdict(done))
-    return done
+    if done.key == part.key and not done.unreadable:
+        return done, none
+    return None, standing_rows(part)
 
 
-def commit(part: Part, rows: Sequence[Row]) -> PartDone:
+def without(part: Part, paths: pa.ChunkedArray) -> Part:
+    """The part with only those of its files whose path is not among `paths`."""
+    known = set(paths.to_pylist())
+    return replace(part, files=tuple(file for file in part.files if file.path not in known))
+
+
+def commit(part: Part, standing: pa.Table, rows: Sequence[Row]) -> PartDone:
+    """Commit new rows of a part beside those that stand."""
+    table = pa.concat_tables([standing, as_stored(rows, part.job.options.format)])
     storage.remove(part.marker_url)  # an older one must not stand beside newer rows
-    write_rows(part, rows)
-    done = PartDone.of(part, Counter(row["status"] for row in rows))
+    write_rows(part, table)
+    done = PartDone.of(part, counts(table["status"]))
     storage.write_json(part.marker_url, asdict(done))
     return done
 
 
-def predict_parts(parts: Sequence[Part], classifier: Classifier) -> Iterator[tuple[Part, list[Row]]]:
-    """Yield each part with one row a file, in order; a file that cannot be used has its status and error.
+def predict_parts(parts: Sequence[Part]) -> Iterator[list[Row]]:
+    """Yield the rows of each part, one a file, in order; a file that cannot be used has its status and error.
 
     Threads read ahead and decode while the model runs; nothing waits from one part to the next.
     """
+    if not parts:
+        return
     job = parts[0].job
     batches = ahead(lambda: decoded_batches(job.root, parts, job.model.size_px, job.options.cpus_per_task))
     for part in parts:
         rows: list[Row] = []
         while len(rows) < len(part.files):
             batch, images = next(batches)
+            classifier = load_classifier(job.model)
             probabilities = iter(scale_temperature(classifier.predict(images), job.model.temperature))
             for row in batch:
                 if row["status"] == "ok":
                     row |= labels_of(next(probabilities), job.model, job.options.min_confidence)
                     row["engine"] = classifier.engine
                 rows.append(row)
-        yield part, rows
+        yield rows
 
 
 def decoded_batches(

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from tasks import storage
+from tasks.images import UNREADABLE
 from tasks.jobs import Job, Part, part_numbers, part_url
 
 Row = dict[str, Any]
@@ -33,22 +34,30 @@ LISTS = ("top_labels", "top_confidences")
 FLAT = [name for name in SCHEMA.names if name not in LISTS]
 
 
-def write_rows(part: Part, rows: Sequence[Row]) -> None:
-    """Commit the rows of a part."""
-    write_table(part.url, pa.Table.from_pylist(list(rows), schema=SCHEMA))
+def as_stored(rows: Sequence[Row], kind: str) -> pa.Table:
+    """Rows as the table that parts of a kind hold, `parquet` or `csv`."""
+    table = pa.Table.from_pylist(list(rows), schema=SCHEMA)
+    for name in LISTS if kind == "csv" else ():
+        joined = pc.binary_join(pc.cast(table[name], pa.list_(pa.string())), ";")
+        table = table.set_column(table.schema.get_field_index(name), name, joined)
+    return table
 
 
-def keep_rows(part: Part) -> pa.Table | None:
-    """Commit again, of the rows that stand in a part's file, those of the files the part still has.
+def write_rows(part: Part, table: pa.Table) -> None:
+    """Commit the rows of a part, as stored, in the order of its files."""
+    table = table.take(pc.index_in(pa.array([file.path for file in part.files]), table["path"]))
+    if part.url.endswith(".parquet"):
+        storage.write_table(part.url, table)
+    else:
+        with storage.committing(part.url) as path:
+            pyarrow.csv.write_csv(table, path)
 
-    Returns them; None, and nothing is written, when a file of the part has no row there.
-    """
+
+def standing_rows(part: Part) -> pa.Table:
+    """The rows in a part's file, as stored, of those of its files that need no other try."""
     table = read_part(part.url)
-    kept = table.filter(pc.is_in(table["path"], pa.array([file.path for file in part.files])))
-    if len(kept) != len(part.files):
-        return None
-    write_table(part.url, kept)
-    return kept
+    kept = pc.is_in(table["path"], pa.array([file.path for file in part.files]))
+    return table.filter(pc.and_(kept, pc.not_equal(table["status"], UNREADABLE)))
 
 
 def counts(column: pa.ChunkedArray) -> Counter[str]:
@@ -68,17 +77,10 @@ def read_part(url: str, columns: list[str] | None = None) -> pa.Table:
     return pyarrow.csv.read_csv(
         pa.BufferReader(storage.read_bytes(url)),
         parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
-        convert_options=pyarrow.csv.ConvertOptions(column_types=types, include_columns=columns),
+        convert_options=pyarrow.csv.ConvertOptions(
+            column_types=types,
+            include_columns=columns,
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+        ),
     )
-
-
-def write_table(url: str, table: pa.Table) -> None:
-    if url.endswith(".parquet"):
-        storage.write_table(url, table)
-        return
-    for name in LISTS:
-        if not pa.types.is_string(table.schema.field(name).type):
-            joined = pc.binary_join(pc.cast(table[name], pa.list_(pa.string())), ";")
-            table = table.set_column(table.schema.get_field_index(name), name, joined)
-    with storage.committing(url) as path:
-        pyarrow.csv.write_csv(table, path)

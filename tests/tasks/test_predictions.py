@@ -115,18 +115,21 @@ def test_files_that_vanish_or_change_while_it_runs_are_put_right_by_the_next_run
     assert again.equals(untouched)
 
 
-def test_a_file_that_could_not_be_read_is_tried_again(sample, tmp_path):
+@pytest.mark.parametrize("format", ["parquet", "csv"])
+def test_a_file_that_could_not_be_read_is_tried_again_and_no_other(sample, tmp_path, format):
     images, output, model = tmp_path / "in", tmp_path / "out", version(tmp_path, 1)
     shutil.copytree(sample / "seg_pred/seg_pred", images)
-    file = sorted(images.iterdir())[0]
-    partition = only_partition(images, output, model)
+    file = sorted(images.iterdir())[1]
+    partition = only_partition(images, output, model, format=format)
     away = file.rename(tmp_path / "away.jpg")
     classify_partition.fn(partition)
     away.rename(file)
-    assert classify_partition.fn(only_partition(images, output, model)).classified == partition.job.plan.files
-    [rows] = read_rows(partition.job)
-    assert rows["status"].to_pylist()[0] == "ok"
-    assert classify_partition.fn(only_partition(images, output, model)).classified == 0
+    assert classify_partition.fn(only_partition(images, output, model, format=format)).classified == 1
+    assert classify_partition.fn(only_partition(images, output, model, format=format)).classified == 0
+    at_once = only_partition(images, tmp_path / "at-once", model, format=format)
+    classify_partition.fn(at_once)
+    [rows], [expected] = read_rows(partition.job), read_rows(at_once.job)
+    assert rows.equals(expected)
 
 
 def test_rows_the_model_is_not_sure_of_say_so(sample, tmp_path):
