@@ -99,26 +99,40 @@ def uniform(seed: int, epoch: int, indices: np.ndarray, draws: int) -> np.ndarra
 
 
 def augment(images: np.ndarray, draws: np.ndarray, augmentation: Augmentation) -> np.ndarray:
-    """Flip, shift and rotate each image by its draws (float [n, 4] in [0, 1)), edges mirrored.
+    """Rotate, shift and flip each image by its draws (float [n, 4] in [0, 1)), edges mirrored.
 
     images: uint8 [n, size, size, 3]; returns the same shape, or `images` itself when nothing is asked.
     """
     if not (augmentation.flip or augmentation.shift or augmentation.rotation):
         return images
     size = images.shape[1]
-    between = cv2.INTER_LINEAR if augmentation.rotation else cv2.INTER_NEAREST  # the same, four times faster
+    shifts = np.rint((2 * draws[:, 1:3] - 1) * augmentation.shift * size).astype(int).tolist()
+    turns = (2 * draws[:, 3] - 1) * augmentation.rotation
+    flips = augmentation.flip & (draws[:, 0] < 0.5)
     out = np.empty_like(images)
-    for place, (image, (flip, across, down, turn)) in enumerate(zip(images, draws, strict=True)):
-        matrix = cv2.getRotationMatrix2D(
-            ((size - 1) / 2, (size - 1) / 2), (2 * turn - 1) * augmentation.rotation, 1.0
-        )
-        matrix[:, 2] += np.rint((2 * np.array([across, down]) - 1) * augmentation.shift * size)
-        if augmentation.flip and flip < 0.5:
-            matrix = matrix @ np.array([[-1, 0, size - 1], [0, 1, 0], [0, 0, 1]], np.float64)
-        cv2.warpAffine(
-            image, matrix, (size, size), out[place], flags=between, borderMode=cv2.BORDER_REFLECT_101
-        )
+    for into, image, (across, down), degrees, flip in zip(out, images, shifts, turns, flips, strict=True):
+        if augmentation.rotation:
+            moved = turned(image, degrees, across, down)
+        else:  # the same as turning by nothing, in a quarter of the time
+            moved = shifted(image, across, down)
+        if flip:
+            cv2.flip(moved, 1, dst=into)
+        else:
+            into[...] = moved
     return out
+
+
+def turned(image: np.ndarray, degrees: float, across: int, down: int) -> np.ndarray:
+    size = len(image)
+    matrix = cv2.getRotationMatrix2D(((size - 1) / 2, (size - 1) / 2), degrees, 1.0)
+    matrix[:, 2] += across, down
+    return cv2.warpAffine(image, matrix, (size, size), borderMode=cv2.BORDER_REFLECT_101)
+
+
+def shifted(image: np.ndarray, across: int, down: int) -> np.ndarray:
+    size, top, left = len(image), max(-down, 0), max(-across, 0)
+    wider = cv2.copyMakeBorder(image, max(down, 0), top, max(across, 0), left, cv2.BORDER_REFLECT_101)
+    return wider[top : top + size, left : left + size]
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The one training loop, under whatever tf.distribute strategy is in force. Imported by workers only."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -99,12 +99,12 @@ class Fitting:
         step = self._train if training else self._judge
         plan = self.plan
         mixup = Mixup(plan.mixup, plan.training.seed) if training and plan.mixup else None
-        totals = [
-            step(*self._per_replica(batch))
-            for batch in ahead(
-                lambda: epoch_batches(examples, order, epoch, plan.batch_size, plan.shard, plan.shards, mixup)
-            )
-        ]
+
+        def batches() -> Iterator[tuple[Any, ...]]:
+            walked = epoch_batches(examples, order, epoch, plan.batch_size, plan.shard, plan.shards, mixup)
+            return map(self._per_replica, walked)
+
+        totals = [step(*values) for values in ahead(batches)]
         loss, right = np.sum([[float(value) for value in total] for total in totals], axis=0)
         return loss / rows, right / rows
 

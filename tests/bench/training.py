@@ -21,7 +21,6 @@ from tests.bench.measure import Measured, best_rate
 SIZE = 150
 BATCH = 128
 IMAGES = 10 * BATCH
-VIEWS = 2
 RECIPE = Training(models=("cnn",))
 
 
@@ -84,25 +83,25 @@ def bench_mobilenet(shards: Shards, split: Split, count: int, scratch: Path) -> 
     loop.set_precision("float32")
     whole = models.build_mobilenet_v2(len(shards.classes), SIZE, 0.2, "none")
     base = models.frozen_part(whole, activations=True)
-    rows, varied = np.arange(count), Augmentation(flip=True, rotation=10)
+    views, varied = RECIPE.mobilenet_views, RECIPE.mobilenet_augmentation
     urls = [str(scratch / "features.npy"), str(scratch / "activations.npy")]
     forward = tf.function(lambda images: base(images, training=False))
     batch = tf.constant(split.take(np.arange(features.BATCH)))
     forward(batch)
     limit = best_rate(lambda: [forward(batch) for _ in range(count // features.BATCH)], count)
     started = time.perf_counter()
-    features._compute(base, split, rows, VIEWS, varied, 0, urls)
-    cached = [CachedRows([np.load(url, mmap_mode="r")], np.array([0, count])) for url in urls]
-    head, tail = (CachedExamples(one, split.labels[:count], 0) for one in cached)
+    features._compute(base, split, np.arange(len(split)), views, varied, 0, urls)
+    cached = [CachedRows([np.load(url, mmap_mode="r")], np.array([0, len(split)])) for url in urls]
+    head, tail = (CachedExamples(one, split.labels, 0) for one in cached)
     fit_head(shards, head)
     seconds = time.perf_counter() - started
     yield Measured(
-        f"MobileNetV2 frozen: {VIEWS} views and 25 epochs of the head, as one pass",
-        count * VIEWS / seconds,
+        f"MobileNetV2 frozen: {views} views and {RECIPE.epochs} epochs of the head, as one pass",
+        len(split) * views / seconds,
         "one forward pass over images and views, from memory",
         limit,
     )
-    yield from bench_fine_tuning(whole, split, tail, varied)
+    yield from bench_fine_tuning(whole, split, First(tail, count), varied)
 
 
 def fit_head(shards: Shards, head: Examples) -> None:
