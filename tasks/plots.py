@@ -1,35 +1,20 @@
 """Draws what a run found: each function turns data into a Figure whose title says the finding."""
 
-import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from io import BytesIO
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.font_manager import fontManager
-from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
-# Okabe & Ito 2008, "Color Universal Design": told apart with any colour vision.
-PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#6E6259")
-BLUE, ORANGE, VERMILION = PALETTE[0], PALETTE[1], PALETTE[5]
-SPLITS = {"train": ("train", BLUE), "val": ("validation", ORANGE), "test": ("test", PALETTE[2])}
-INK, FAINT, RULE, REST = "#211C1A", "#6E6660", "#E4DED8", "#C9C1B9"
+from tasks import drawing
+from tasks.drawing import BLUE, FAINT, INK, ORANGE, PALETTE, REST, SPLITS, VERMILION
+
 GRID, BARS, CELLS_WITH_TEXT = 5, 24, 25
-FONTS = ("DejaVu Sans", "Noto Sans CJK SC", "PingFang SC", "Microsoft YaHei")
 
 Row = Mapping[str, float]
-Way = Literal["x", "y"]
-
-
-def png(figure: Figure, dpi: int = 110) -> bytes:
-    """Render a figure to PNG bytes; the same figure gives the same bytes."""
-    buffer = BytesIO()
-    figure.savefig(buffer, format="png", dpi=dpi, facecolor="white", metadata={"Software": None})
-    return buffer.getvalue()
 
 
 def class_pie(counts: Mapping[str, int]) -> Figure:
@@ -45,9 +30,9 @@ def class_pie(counts: Mapping[str, int]) -> Figure:
     for axes in (pie, key):
         axes.set_axis_off()
     squares = [key.scatter([], [], color=colour, s=90, marker="s") for colour in colours]
-    texts = [f"{_label(name)}:  {_count(images, total)}" for name, images in slices.items()]
+    texts = [f"{drawing.label(name)}:  {drawing.count(images, total)}" for name, images in slices.items()]
     key.legend(squares, texts, loc="center left", frameon=False, fontsize=11, labelspacing=0.8)
-    return _finish(figure, _balance_in_words(counts))
+    return drawing.finish(figure, _balance_in_words(counts))
 
 
 def split_bars(counts: Mapping[str, Mapping[str, int]]) -> Figure:
@@ -66,7 +51,7 @@ def split_bars(counts: Mapping[str, Mapping[str, int]]) -> Figure:
         totals.append(f"{sum(classes.values()):,} {label}")
     if counts:
         figure.legend(loc="outside lower right", ncols=3, frameon=False, fontsize=10)
-    return _finish(figure, f"{' · '.join(totals) or 'No'} images")
+    return drawing.finish(figure, f"{' · '.join(totals) or 'No'} images")
 
 
 def label_bars(counts: Mapping[str, int]) -> Figure:
@@ -75,11 +60,11 @@ def label_bars(counts: Mapping[str, int]) -> Figure:
     total = sum(counts.values())
     values = [counts[name] for name in names]
     bars = axes.barh(range(len(names)), values, 0.7, color=PALETTE if len(names) <= len(PALETTE) else BLUE)
-    texts = [_count(value, total) for value in values]
+    texts = [drawing.count(value, total) for value in values]
     axes.bar_label(bars, texts, padding=4, fontsize=9, color=FAINT)
     most = max(counts, key=counts.__getitem__, default="")
-    finding = f"Most frequent label: {_label(most)}, {_count(counts.get(most, 0), total)}"
-    return _finish(figure, finding if total else "No image was labelled")
+    finding = f"Most frequent label: {drawing.label(most)}, {drawing.count(counts.get(most, 0), total)}"
+    return drawing.finish(figure, finding if total else "No image was labelled")
 
 
 def sample_grid(images: np.ndarray, titles: Sequence[str]) -> Figure:
@@ -100,9 +85,9 @@ def sample_grid(images: np.ndarray, titles: Sequence[str]) -> Figure:
         axes = figure.add_axes((left / width, bottom / height, side / width, side / height))
         axes.imshow(image)
         axes.set_axis_off()
-        text = "\n".join(_label(line, 20) for line in title.split("\n"))
+        text = "\n".join(drawing.label(line, 20) for line in title.split("\n"))
         axes.set_title(text, fontsize=8.5, pad=3, loc="left", linespacing=1.15)
-    return _finish(figure)
+    return drawing.finish(figure)
 
 
 def learning_curves(history: Sequence[Row], kept: int, turned_at: int | None) -> Figure:
@@ -119,12 +104,12 @@ def learning_curves(history: Sequence[Row], kept: int, turned_at: int | None) ->
         _curves(axes, history, quantity, best)
         if turned_at is not None:
             axes.axvspan(turned_at - 0.5, history[-1]["epoch"] + 0.5, color=VERMILION, alpha=0.1, lw=0)
-    _bare(loss, "epoch", "loss (cross-entropy)", grid="y")
-    _bare(accuracy, "epoch", "accuracy", grid="y", percent="y")
+    drawing.bare(loss, "epoch", "loss (cross-entropy)", grid="y")
+    drawing.bare(accuracy, "epoch", "accuracy", grid="y", percent="y")
     loss.set_ylim(bottom=0)
     accuracy.legend(loc="lower right", frameon=False, fontsize=9)
     finding = f"The weights kept are those of epoch {kept} of {len(history)}"
-    return _finish(figure, finding + (f"; overfits from {turned_at} on (shaded)" if turned_at else ""))
+    return drawing.finish(figure, finding + (f"; overfits from {turned_at} on (shaded)" if turned_at else ""))
 
 
 def confusion_matrix(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
@@ -142,14 +127,14 @@ def confusion_matrix(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
     for (row, column), images in np.ndenumerate(matrix) if count <= CELLS_WITH_TEXT else ():
         colour = "white" if shares[row, column] > 0.55 else INK if images else REST
         axes.text(column, row, f"{images:,}", ha="center", va="center", fontsize=size, color=colour)
-    names = [_label(name, 16) for name in classes][::every]
+    names = [drawing.label(name, 16) for name in classes][::every]
     axes.set_xticks(range(0, count, every), names, rotation=45, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(0, count, every), names)
-    _bare(axes, "predicted class", "true class", size=size)
+    drawing.bare(axes, "predicted class", "true class", size=size)
     bar = figure.colorbar(picture, ax=axes, shrink=0.7)
-    _bare(bar.ax, "", "share of the true class", percent="y", size=8)
-    right = _percent(np.trace(matrix) / max(matrix.sum(), 1))
-    return _finish(figure, f"{right} of {matrix.sum():,} images right{_worst(matrix, classes)}")
+    drawing.bare(bar.ax, "", "share of the true class", percent="y", size=8)
+    right = drawing.percent(np.trace(matrix) / max(matrix.sum(), 1))
+    return drawing.finish(figure, f"{right} of {matrix.sum():,} images right{_worst(matrix, classes)}")
 
 
 def reliability_diagram(before: Mapping[str, Any], after: Mapping[str, Any]) -> Figure:
@@ -163,14 +148,14 @@ def reliability_diagram(before: Mapping[str, Any], after: Mapping[str, Any]) -> 
     for bins, name, colour, marker in ((before, "before", ORANGE, "s"), (after, "after", BLUE, "o")):
         curve.plot(bins["confidence"], bins["accuracy"], color=colour, marker=marker, label=name, lw=1.8)
         gaps = np.abs(np.subtract(bins["confidence"], bins["accuracy"]))
-        errors.append(_percent(np.average(gaps, weights=bins["images"])))
+        errors.append(drawing.percent(np.average(gaps, weights=bins["images"])))
     load.bar(after["confidence"], after["images"], width=0.03, color=BLUE)
-    _bare(curve, "", "share that was right", grid="y", percent="y")
-    _bare(load, "confidence of the model", "images", grid="y", percent="x")
+    drawing.bare(curve, "", "share that was right", grid="y", percent="y")
+    drawing.bare(load, "confidence of the model", "images", grid="y", percent="x")
     curve.set(xlim=(0, 1.02), ylim=(0, 1.02))
     curve.legend(loc="upper left", frameon=False, fontsize=10)
     finding = "Calibration error {} before scaling, {} after"
-    return _finish(figure, finding.format(*errors))
+    return drawing.finish(figure, finding.format(*errors))
 
 
 def model_comparison(results: Sequence[tuple[str, float, float, float]]) -> Figure:
@@ -180,12 +165,16 @@ def model_comparison(results: Sequence[tuple[str, float, float, float]]) -> Figu
     for row, (_, accuracy, low, high) in enumerate(results):
         axes.plot([low, high], [row, row], color=BLUE, linewidth=4, alpha=0.4, solid_capstyle="round")
         axes.plot(accuracy, row, marker="o", markersize=9, color=BLUE)
-        axes.annotate(_percent(accuracy), (accuracy, row), (0, 9), textcoords="offset points", ha="center")
-    _bare(axes, "accuracy on the test images, with 95 % interval", "", grid="x", percent="x")
-    axes.set_yticks(range(len(results)), [_label(name) for name, *_ in results], fontsize=11)
+        axes.annotate(
+            drawing.percent(accuracy), (accuracy, row), (0, 9), textcoords="offset points", ha="center"
+        )
+    drawing.bare(axes, "accuracy on the test images, with 95 % interval", "", grid="x", percent="x")
+    axes.set_yticks(range(len(results)), [drawing.label(name) for name, *_ in results], fontsize=11)
     axes.set_ylim(len(results) - 0.5, -0.7)
     best = max(results, key=lambda result: result[1])
-    return _finish(figure, f"{_label(best[0])} leads: right on {_percent(best[1])} of the test images")
+    return drawing.finish(
+        figure, f"{drawing.label(best[0])} leads: right on {drawing.percent(best[1])} of the test images"
+    )
 
 
 def confidence_histogram(counts: np.ndarray) -> Figure:
@@ -194,29 +183,15 @@ def confidence_histogram(counts: np.ndarray) -> Figure:
     axes = figure.subplots()
     edges = np.linspace(0, 1, len(counts) + 1)
     axes.stairs(counts, edges, fill=True, color=BLUE)
-    _bare(axes, "confidence in the label given", "images", grid="y", percent="x")
+    drawing.bare(axes, "confidence in the label given", "images", grid="y", percent="x")
     axes.set_xlim(0, 1)
     if not counts.sum():
-        return _finish(figure, "No image was labelled")
+        return drawing.finish(figure, "No image was labelled")
     shares = np.cumsum(counts) / counts.sum()
     middle, unsure = edges[np.searchsorted(shares, 0.5)], shares[len(counts) // 2 - 1]
     axes.axvline(middle, color=VERMILION, linewidth=1.4, linestyle=(0, (4, 3)))
-    finding = f"Half of the labels are at least {_percent(middle)} sure; {_percent(unsure)} are under 50 %"
-    return _finish(figure, finding)
-
-
-def _bare(axes: Axes, x: str, y: str, grid: Way | None = None, percent: str = "", size: int = 9) -> None:
-    """Label the axes and take away what carries no information."""
-    axes.set_xlabel(x, color=FAINT, fontsize=10)
-    axes.set_ylabel(y, color=FAINT, fontsize=10)
-    axes.spines[:].set_visible(False)
-    axes.tick_params(length=0, labelsize=size, labelcolor=INK, pad=6)
-    axes.set_axisbelow(True)
-    if grid:
-        axes.grid(axis=grid, color=RULE, linewidth=0.8)
-    if percent:
-        axis = axes.xaxis if percent == "x" else axes.yaxis
-        axis.set_major_formatter(lambda share, _: f"{100 * share:.4g} %")
+    finding = "Half of the labels are at least {} sure; {} are under 50 %"
+    return drawing.finish(figure, finding.format(drawing.percent(middle), drawing.percent(unsure)))
 
 
 def _bar_axes(counts: Mapping[str, int], inches_each: float) -> tuple[Figure, Axes, list[str]]:
@@ -225,8 +200,8 @@ def _bar_axes(counts: Mapping[str, int], inches_each: float) -> tuple[Figure, Ax
     figure = Figure(figsize=(7.3, 1.3 + inches_each * len(names)), layout="constrained")
     axes = figure.subplots()
     which = "class" if len(counts) <= BARS else f"{BARS} largest of {len(counts)} classes"
-    _bare(axes, "images", which, grid="x")
-    axes.set_yticks(range(len(names)), [_label(name) for name in names], fontsize=10)
+    drawing.bare(axes, "images", which, grid="x")
+    axes.set_yticks(range(len(names)), [drawing.label(name) for name in names], fontsize=10)
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
@@ -264,11 +239,8 @@ def _balance_in_words(counts: Mapping[str, int]) -> str:
     least, most = min(counts, key=counts.__getitem__), max(counts, key=counts.__getitem__)
     if counts[most] < 2 * counts[least]:
         return f"{len(counts)} classes of {counts[least]:,} to {counts[most]:,} images: well balanced"
-    return f"Unbalanced: {counts[most]:,} images of {_label(most)}, {counts[least]:,} of {_label(least)}"
-
-
-def _count(images: int, total: int) -> str:
-    return f"{images:,} ({_percent(images / max(total, 1))})"
+    larger, smaller = (f"{counts[name]:,} images of {drawing.label(name)}" for name in (most, least))
+    return f"Unbalanced: {larger}, {smaller}"
 
 
 def _worst(matrix: np.ndarray, classes: Sequence[str]) -> str:
@@ -276,26 +248,5 @@ def _worst(matrix: np.ndarray, classes: Sequence[str]) -> str:
     if not mistakes.any():
         return ""
     true, predicted = np.unravel_index(mistakes.argmax(), mistakes.shape)
-    return f"; {_label(classes[true])} taken for {_label(classes[predicted])} {mistakes.max():,} times"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
-
-
-def _label(name: str, width: int = 24) -> str:
-    """Shorten a name, and keep its dollar signs from being read as mathematics."""
-    return (name if len(name) <= width else name[: width - 1] + "…").replace("$", r"\$")
-
-
-def _finish(figure: Figure, finding: str = "") -> Figure:
-    """Head the figure with its finding, and give every text a font that knows its script."""
-    if finding:
-        width = int(figure.get_figwidth() * 10)
-        figure.suptitle(textwrap.fill(finding, width), x=0.01, ha="left", fontsize=12, fontweight="bold")
-    installed = {font.name for font in fontManager.ttflist}
-    fonts = [name for name in FONTS if name in installed]
-    for text in figure.findobj(Text):
-        text.set_fontfamily(fonts)
-        text.set_color(INK if text.get_color() == "black" else text.get_color())
-    return figure
+    names = f"{drawing.label(classes[true])} taken for {drawing.label(classes[predicted])}"
+    return f"; {names} {mistakes.max():,} times"

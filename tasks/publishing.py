@@ -12,7 +12,7 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
-from tasks import plots, storage
+from tasks import drawing, plots, storage
 from tasks.dataset import Shards, Split
 from tasks.evaluation import Evaluation, read_history, read_right
 from tasks.metrics import compare
@@ -175,7 +175,7 @@ def model_figures(
 
 def write_pictures(run: Run, figures: Figures) -> dict[str, bytes]:
     pictures = {
-        name: plots.png(figure, PHOTOS_DPI if name.endswith(PHOTOS) else REPORT_DPI)
+        name: drawing.png(figure, PHOTOS_DPI if name.endswith(PHOTOS) else REPORT_DPI)
         for name, figure in figures.items()
     }
     for name, data in pictures.items():
@@ -188,7 +188,9 @@ def publish_artifacts(
 ) -> None:
     """A Markdown page with the verdict and plots, and one table of classes a model."""
     small = {
-        name: plots.png(figure, ARTIFACT_DPI) for name, figure in figures.items() if not name.endswith(PHOTOS)
+        name: drawing.png(figure, ARTIFACT_DPI)
+        for name, figure in figures.items()
+        if not name.endswith(PHOTOS)
     }
     page = summary_markdown(summary, metrics, small) + f"\n\nReport: `{run.url('report.html')}`\n"
     create_markdown_artifact(page, key="retrain-summary", description=f"Verdict of {run.name}")

@@ -15,7 +15,7 @@ from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.events import emit_event
 
-from tasks import drift, plots, storage
+from tasks import drawing, drift, plots, storage
 from tasks.errors import JobError
 from tasks.images import UNREADABLE
 from tasks.jobs import Job
@@ -137,4 +137,4 @@ def pictures(tally: Tally) -> dict[str, bytes]:
         "labels.png": plots.label_bars(tally.labels),
         "confidence.png": plots.confidence_histogram(tally.looks["confidence"]),
     }
-    return {name: plots.png(figure, DPI) for name, figure in figures.items()}
+    return {name: drawing.png(figure, DPI) for name, figure in figures.items()}

@@ -7,7 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from tasks import plots
+from tasks import drawing, plots
 
 
 def texts(figure: Figure) -> list[str]:
@@ -25,7 +25,7 @@ def history(validation_loss: list[float]) -> list[Mapping[str, float]]:
 
 def test_the_same_figure_is_the_same_png():
     counts = {"forest": 3, "sea": 5}
-    first, second = plots.png(plots.class_pie(counts)), plots.png(plots.class_pie(counts))
+    first, second = drawing.png(plots.class_pie(counts)), drawing.png(plots.class_pie(counts))
     assert first == second
     assert first.startswith(b"\x89PNG")
 
@@ -47,7 +47,7 @@ def test_the_confusion_matrix_writes_counts_and_the_worst_pair():
     figure = plots.confusion_matrix(np.array([[90, 10], [0, 0]]), ["glacier", "mountain"])
     assert {"90", "10"} <= set(texts(figure))
     assert finding(figure) == "90.0 % of 100 images right; glacier taken for mountain 10 times"
-    plots.png(figure)
+    drawing.png(figure)
 
 
 def test_a_large_confusion_matrix_leaves_the_numbers_out():
@@ -100,5 +100,5 @@ def test_the_histogram_counts_every_image():
 @pytest.mark.parametrize("counts", [{}, {"sea": 0}, {r"$\broken{": 3, "<b>&": 1}])
 def test_empty_data_and_odd_names_are_drawn(counts):
     for figure in (plots.class_pie(counts), plots.label_bars(counts), plots.split_bars({"train": counts})):
-        assert plots.png(figure)
-    assert plots.png(plots.confidence_histogram(np.zeros(100, int)))
+        assert drawing.png(figure)
+    assert drawing.png(plots.confidence_histogram(np.zeros(100, int)))
