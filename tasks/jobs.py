@@ -6,7 +6,7 @@ import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any
 
 import pyarrow as pa
@@ -24,6 +24,7 @@ from tasks.settings import Classification
 
 SMALLEST_PART, LARGEST_PART = 512, 4096  # files: what a kill loses at most
 MAX_PARTITIONS = 256
+LONGEST_PARTITION = 8  # parts, where MAX_PARTITIONS allows: progress is told as partitions end
 PART_NAME = re.compile(r"part-(\d{5,})\.(parquet|csv|json)")
 PLAN = b"darkroom"
 
@@ -199,11 +200,11 @@ def read_groups(url: str, groups: Iterable[int]) -> Iterator[tuple[int, list[Fil
             yield rows[0]["part"], [FileEntry(row["path"], row["bytes"], row["mark"]) for row in rows]
 
 
-def partitions(job: Job) -> list[Partition]:
+def partitions(job: Job, at_once: int = 1) -> list[Partition]:
     """What is to be run: nothing when the job is committed already, else at most MAX_PARTITIONS ranges.
 
     Files that could not be read are tried again. Whatever an earlier job left that is not of this one is
-    removed.
+    removed. at_once: how many ranges the cluster classifies at a time.
     """
     success = storage.join(job.output, "_SUCCESS")
     if storage.exists(success):
@@ -212,9 +213,22 @@ def partitions(job: Job) -> list[Partition]:
             return []
         storage.remove(success)
     remove_others(job)
-    count = min(job.plan.parts, MAX_PARTITIONS)
-    bounds = [job.plan.parts * index // count for index in range(count + 1)]
-    return [Partition(job, index, bounds[index], bounds[index + 1]) for index in range(count)]
+    bounds = guided(job.plan.parts, at_once)
+    return [Partition(job, index, first, end) for index, (first, end) in enumerate(pairwise(bounds))]
+
+
+def guided(parts: int, at_once: int) -> list[int]:
+    """Where to cut `parts` into at most MAX_PARTITIONS ranges: long ones first, since every task run costs
+    a start, short ones at the end, so that none is waited for.
+
+    Source: Polychronopoulos and Kuck 1987, "Guided Self-Scheduling".
+    """
+    shortest = -(-parts // MAX_PARTITIONS)
+    bounds = [0]
+    while left := parts - bounds[-1]:
+        fair = min(-(-left // (2 * at_once)), LONGEST_PARTITION)
+        bounds.append(bounds[-1] + min(left, max(fair, shortest)))
+    return bounds
 
 
 def remove_others(job: Job) -> None:

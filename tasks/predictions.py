@@ -87,16 +87,19 @@ def classify_partition(partition: Partition) -> PartitionDone:
     )
 
 
-def check_room(options: Classification) -> None:
-    """Raise InputError when no node of the Ray cluster has what a task asks for."""
+def room_for(options: Classification) -> int:
+    """How many tasks the Ray cluster can run at once; InputError when no node has what one asks for."""
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     asked = {"CPU": options.cpus_per_task, "GPU": options.gpus_per_task}
-    if not any(all(node.get(name, 0) >= amount for name, amount in asked.items()) for node in nodes):
+    needed = {name: amount for name, amount in asked.items() if amount}
+    room = sum(min(int(node.get(name, 0) / amount) for name, amount in needed.items()) for node in nodes)
+    if not room:
         have = "; ".join(f"{node.get('CPU', 0):g} CPUs, {node.get('GPU', 0):g} GPUs" for node in nodes)
         raise InputError(
             "A node of the cluster must have `cpus_per_task` and `gpus_per_task`. "
             f"Received {asked['CPU']} CPUs and {asked['GPU']:g} GPUs for nodes of: {have}."
         )
+    return room
 
 
 def earlier(part: Part) -> tuple[PartDone | None, pa.Table]:

@@ -17,13 +17,15 @@ from prefect.events import emit_event
 
 from tasks import drawing, drift, plots, storage
 from tasks.errors import JobError
-from tasks.images import UNREADABLE
+from tasks.files import FileEntry
+from tasks.images import UNREADABLE, read_images
 from tasks.jobs import Job
-from tasks.predictions import PartitionDone
+from tasks.predictions import PartitionDone, decode_row
 from tasks.report import classify_report
 from tasks.rows import USABLE, counts, read_rows
 
 LISTED = 50
+SHOWN = 20
 DPI = 110
 DRIFT_EVENT = "darkroom.drift"
 
@@ -76,7 +78,7 @@ def commit_predictions(job: Job, done: Sequence[PartitionDone], seconds: float) 
             f"{job.output!r}: remove its parts and run again."
         )
     summary = summarise(job, tally, sum(part.classified for part in done), seconds)
-    page = classify_report(summary, tally.bad, tally.least_sure, pictures(tally))
+    page = classify_report(summary, tally.bad, tally.least_sure, pictures(job, tally))
     storage.write_bytes(storage.join(job.output, "report.html"), page.encode())
     storage.write_json(summary_url, summary)
     table = [{"label": label, "images": images} for label, images in summary["labels"].items()]
@@ -130,11 +132,26 @@ def tell_drift(job: Job, found: Iterable[dict[str, Any]]) -> None:
     )
 
 
-def pictures(tally: Tally) -> dict[str, bytes]:
+def pictures(job: Job, tally: Tally) -> dict[str, bytes]:
     if not tally.labels:
         return {}
     figures = {
         "labels.png": plots.label_bars(tally.labels),
         "confidence.png": plots.confidence_histogram(tally.looks["confidence"]),
     }
+    if shown := photos(job, tally.least_sure[:SHOWN]):
+        titles = [
+            f"{row['label']} {row['confidence']:.0%}\n{storage.name_of(row['path'])}" for row, _ in shown
+        ]
+        figures["unsure.png"] = plots.sample_grid(np.stack([pixels for _, pixels in shown]), titles)
     return {name: drawing.png(figure, DPI) for name, figure in figures.items()}
+
+
+def photos(job: Job, rows: Sequence[dict[str, Any]]) -> list[tuple[dict[str, Any], np.ndarray]]:
+    """Rows with their pictures as the model sees them, but for files that have gone since."""
+    files = [FileEntry(row["path"], 0, "") for row in rows]
+    contents = read_images(job.root, files)
+    decoded = [
+        decode_row(file, content, job.model.size_px) for file, content in zip(files, contents, strict=True)
+    ]
+    return [(row, pixels) for row, (_, pixels) in zip(rows, decoded, strict=True) if pixels is not None]

@@ -1,12 +1,13 @@
 """What a bulk classification does again, and what it keeps, when its folder has changed."""
 
 import os
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from tasks.errors import InputError
-from tasks.jobs import Job, chooser, locate, partitions, parts_of, plan_job
+from tasks.jobs import Job, chooser, guided, locate, partitions, parts_of, plan_job
 from tasks.registry import ModelVersion
 from tasks.settings import Classification
 
@@ -35,6 +36,16 @@ def test_files_are_cut_into_parts_in_path_order(tmp_path: Path):
     cut = contents(plan(folder(tmp_path / "in", names), tmp_path / "out"))
     assert [len(paths) for paths in cut.values()] == [512, 512, 79]
     assert [path for paths in cut.values() for path in paths] == sorted(names)
+
+
+@pytest.mark.parametrize(("parts", "at_once"), [(1, 64), (22, 2), (245, 2), (2442, 2), (2442, 1000)])
+def test_partitions_end_short_and_hold_every_part_once(parts: int, at_once: int):
+    bounds = guided(parts, at_once)
+    lengths = [end - first for first, end in pairwise(bounds)]
+    assert (bounds[0], bounds[-1]) == (0, parts)
+    assert len(lengths) <= 256
+    assert lengths[-1] == min(lengths) >= 1
+    assert max(lengths) <= max(8, parts / 256 + 1)
 
 
 def test_a_growing_folder_keeps_its_parts_and_new_files_form_others(tmp_path: Path):

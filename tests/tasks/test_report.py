@@ -120,7 +120,9 @@ def pages(summary, audit, metrics) -> list[str]:
     return [
         report.retrain_report(summary, audit, metrics, pictures(RETRAIN_PICTURES)),
         report.explore_report(audit, pictures(["classes.png", "splits.png", "samples.png"])),
-        report.classify_report(counted, bad, unsure, pictures(["labels.png", "confidence.png"])),
+        report.classify_report(
+            counted, bad, unsure, pictures(["labels.png", "confidence.png", "unsure.png"])
+        ),
     ]
 
 
