@@ -1,6 +1,7 @@
 """How far a training is, and how that survives a killed worker. Imported by workers only."""
 
 import json
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -16,8 +17,7 @@ class Progress:
     """How far a training is: all that a restarted worker goes on from.
 
     earlier: the history of the phases before; best: the best weights of those, with their epoch and
-    validation accuracy. Phases are held against each other by accuracy: a loss on smoothed labels and one
-    on plain ones do not compare.
+    validation loss.
     """
 
     phase: int = 0
@@ -25,7 +25,7 @@ class Progress:
     earlier: list[dict[str, float]] = field(default_factory=list)
     best: list[np.ndarray] = field(default_factory=list)
     best_epoch_before: int = 0
-    best_accuracy: float = -1.0
+    best_loss: float = math.inf
     state: FitState = field(default_factory=FitState)
 
     @property
@@ -37,7 +37,7 @@ class Progress:
     @property
     def improved(self) -> bool:
         """Whether this phase's best is no worse than that of the phases before."""
-        return bool(self.state.history) and self.state.best_accuracy >= self.best_accuracy
+        return bool(self.state.history) and self.state.best_loss <= self.best_loss
 
     @property
     def best_epoch(self) -> int:
@@ -52,7 +52,7 @@ class Progress:
             earlier=self.history,
             best=self.best_weights(),
             best_epoch_before=self.best_epoch,
-            best_accuracy=max(self.best_accuracy, self.state.best_accuracy),
+            best_loss=min(self.best_loss, self.state.best_loss),
         )
 
 
@@ -77,7 +77,7 @@ def read_progress(folder: Path) -> Progress:
         earlier=record["earlier"],
         best=lists["best"],
         best_epoch_before=record["best_epoch_before"],
-        best_accuracy=record["best_accuracy"],
+        best_loss=record["best_loss"],
         state=FitState(record["history"], lists["variables"], lists["optimizer"], lists["phase_best"]),
     )
 
@@ -97,7 +97,7 @@ def write_progress(folder: Path, progress: Progress) -> None:
         "precision": progress.precision,
         "earlier": progress.earlier,
         "best_epoch_before": progress.best_epoch_before,
-        "best_accuracy": progress.best_accuracy,
+        "best_loss": progress.best_loss,
         "history": state.history,
         "arrays": {name: len(values) for name, values in lists.items()},
     }

@@ -1,5 +1,6 @@
 """The one training loop, under whatever tf.distribute strategy is in force. Imported by workers only."""
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -30,7 +31,6 @@ class FitPlan:
     training: Training
     shard: int
     shards: int
-    label_smoothing: float = 0.0
     mixup: float = 0.0
 
 
@@ -48,9 +48,9 @@ class FitState:
         return int(min(self.history, key=lambda row: row["val_loss"])["epoch"]) if self.history else 0
 
     @property
-    def best_accuracy(self) -> float:
-        """Validation accuracy of the epoch whose weights are kept."""
-        return self.history[self.best_epoch - 1]["val_accuracy"] if self.history else -1.0
+    def best_loss(self) -> float:
+        """Validation loss of the epoch whose weights are kept."""
+        return self.history[self.best_epoch - 1]["val_loss"] if self.history else math.inf
 
     def finished(self, plan: FitPlan) -> bool:
         epoch = len(self.history)
@@ -134,8 +134,8 @@ class Fitting:
         ) -> tuple[Any, Any]:
             with tf.GradientTape() as tape:
                 logits = self.model(inputs, training=True)
-                loss = shares * cross_entropy(labels, logits, self.plan.label_smoothing)
-                loss += (1.0 - shares) * cross_entropy(others, logits, self.plan.label_smoothing)
+                loss = shares * cross_entropy(labels, logits)
+                loss += (1.0 - shares) * cross_entropy(others, logits)
                 scaled = self.optimizer.scale_loss(tf.reduce_sum(loss * weights) * scale)
             variables = [variable.value for variable in self.model.trainable_variables]
             self.optimizer.apply(tape.gradient(scaled, variables), self.model.trainable_variables)
@@ -232,18 +232,12 @@ def fit(
     return state
 
 
-def cross_entropy(labels: tf.Tensor, logits: tf.Tensor, smoothing: float = 0.0) -> tf.Tensor:
-    """Cross-entropy of each row, a share `smoothing` of the target spread evenly over all classes.
-
-    Source: Szegedy et al. 2016, "Rethinking the Inception Architecture for Computer Vision".
-    """
-    log_probabilities = tf.nn.log_softmax(tf.cast(logits, tf.float32))
-    chosen = tf.gather(log_probabilities, labels, batch_dims=1)
-    return -(1.0 - smoothing) * chosen - smoothing * tf.reduce_mean(log_probabilities, 1)
+def cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, tf.cast(logits, tf.float32))
 
 
 def judged(labels: tf.Tensor, logits: tf.Tensor, weights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Summed loss, without smoothing, and how many are right; padding rows count for nothing."""
+    """Summed loss and how many are right; padding rows count for nothing."""
     right = tf.cast(tf.argmax(logits, 1, tf.int32) == labels, tf.float32)
     return tf.reduce_sum(cross_entropy(labels, logits) * weights), tf.reduce_sum(right * weights)
 

@@ -84,8 +84,11 @@ class Training(BaseModel):
         description="Peak learning rate of MobileNetV2's head; of all of it where weights are none.",
     )
     mobilenet_dropout: float = Field(0.2, ge=0, lt=1, description="Dropout under MobileNetV2's head.")
-    mobilenet_label_smoothing: float = Field(
-        0.1, ge=0, lt=1, description="Share of the labels spread over all classes while fine-tuning."
+    mobilenet_mixup: float = Field(
+        0.2,
+        ge=0,
+        le=10,
+        description="How far MobileNetV2's activations are mixed while fine-tuning; 0 for not at all.",
     )
     mobilenet_augmentation: MobilenetAugmentation = Field(
         MobilenetAugmentation(), description="How MobileNetV2's views of an image differ."
@@ -103,7 +106,7 @@ class Training(BaseModel):
         description="Epochs of fine-tuning MobileNetV2's last blocks; 0 leaves them frozen.",
     )
     mobilenet_fine_tune_learning_rate: float = Field(
-        1e-4, gt=0, description="Peak learning rate of the fine-tuning."
+        2e-4, gt=0, description="Peak learning rate of the fine-tuning."
     )
 
     def epochs_of(self, kind: ModelKind) -> int:

@@ -39,7 +39,6 @@ class Phase:
     epochs: int
     optimizer: loop.OptimizerName
     learning_rate: float
-    label_smoothing: float = 0.0
     mixup: float = 0.0
     measure_precision: bool = True
 
@@ -63,7 +62,6 @@ def train(kind: ModelKind, shards: Shards, training: Training, run: Run) -> Fitt
             training=training,
             shard=rank,
             shards=workers,
-            label_smoothing=phase.label_smoothing,
             mixup=phase.mixup,
         )
         fitting = fit_phase(phase, plan, strategy, progress, lambda now: record_epoch(kind, run, now))
@@ -176,7 +174,7 @@ def pretrained_phases(
         epochs=training.mobilenet_fine_tune_epochs,
         optimizer="adam",
         learning_rate=training.mobilenet_fine_tune_learning_rate,
-        label_smoothing=training.mobilenet_label_smoothing,
+        mixup=training.mobilenet_mixup,
     )
     return whole, [head, tail]
 

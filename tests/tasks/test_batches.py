@@ -54,16 +54,21 @@ def test_a_flip_mirrors_and_no_augmentation_changes_nothing():
 
 def test_a_shift_moves_whole_pixels():
     images = np.random.default_rng(0).integers(0, 255, (1, 20, 20, 3), dtype=np.uint8)
-    moved = augment(images, np.array([[0.9, 1.0, 0.5, 0.5]]), Augmentation(shift=0.1))
-    assert np.array_equal(moved[0, :, 2:], images[0, :, :-2])
+    draws = np.array([[0.9, 1.0, 0.25, 0.5]])
+    moved = augment(images, draws, Augmentation(shift=0.1))
+    assert np.array_equal(moved[0, :-1, 2:], images[0, 1:, :-2])
+    assert np.array_equal(moved[0, :-1, :2], images[0, 1:, 2:0:-1])
+    turned = augment(images, draws, Augmentation(shift=0.1, rotation=1e-9))
+    assert np.array_equal(turned, moved)
 
 
-def test_images_are_mixed_with_others_by_the_share_of_their_label():
+@pytest.mark.parametrize(("dtype", "channels"), [(np.uint8, 3), (np.float16, 96)])
+def test_inputs_are_mixed_with_others_by_the_share_of_their_label(dtype: type, channels: int):
     class Greys:
         labels = np.arange(100)
 
         def gather(self, indices: np.ndarray, epoch: int) -> np.ndarray:
-            return np.tile(indices.astype(np.uint8)[:, None, None, None], (1, 4, 4, 3))
+            return np.tile(indices.astype(dtype)[:, None, None, None], (1, 4, 4, channels))
 
     order = shuffled(100, seed=0, epoch=1)
     mixup = Mixup(alpha=0.2, seed=0)

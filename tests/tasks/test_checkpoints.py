@@ -15,7 +15,7 @@ def test_a_restarted_training_knows_what_it_knew(tmp_path: Path):
 
     weights, moments = [np.arange(3.0), np.ones((2, 2))], [np.zeros(3)]
     state = FitState([row(1, 0.5), row(2, 0.6), row(3, 0.7)], weights, moments, best=[np.full(3, 7.0)])
-    before = Progress(1, "bfloat16", [row(1, 0.9), row(2, 0.4)], [np.full(3, 8.0)], 2, 0.6, state)
+    before = Progress(1, "bfloat16", [row(1, 0.9), row(2, 0.4)], [np.full(3, 8.0)], 2, 0.4, state)
     write_progress(tmp_path, before)
     after = read_progress(tmp_path)
 
@@ -25,7 +25,7 @@ def test_a_restarted_training_knows_what_it_knew(tmp_path: Path):
         assert np.array_equal(ours, theirs)
     assert np.array_equal(after.best_weights()[0], np.full(3, 8.0))
     assert after.best_epoch == after.next_phase().best_epoch == 2
-    after.best_accuracy = 0.4
+    after.best_loss = 0.6
     assert np.array_equal(after.best_weights()[0], np.full(3, 7.0))
     assert after.best_epoch == after.next_phase().best_epoch == 3
     for patience, stops in ((2, True), (3, False)):
