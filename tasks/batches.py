@@ -13,7 +13,7 @@ from scipy.special import betaincinv
 from tasks.dataset import Split
 from tasks.settings import Augmentation
 
-AHEAD = 3
+AHEAD = 3  # batches; while training they wait on the device
 T = TypeVar("T")
 
 
@@ -130,14 +130,15 @@ def turned(image: np.ndarray, degrees: float, across: int, down: int) -> np.ndar
 
 
 def shifted(image: np.ndarray, across: int, down: int) -> np.ndarray:
-    size, top, left = len(image), max(-down, 0), max(-across, 0)
-    wider = cv2.copyMakeBorder(image, max(down, 0), top, max(across, 0), left, cv2.BORDER_REFLECT_101)
-    return wider[top : top + size, left : left + size]
+    size, top, bottom = len(image), max(down, 0), max(-down, 0)
+    left, right = max(across, 0), max(-across, 0)
+    wider = cv2.copyMakeBorder(image, top, bottom, left, right, cv2.BORDER_REFLECT_101)
+    return wider[bottom : bottom + size, right : right + size]
 
 
 @dataclass(frozen=True)
 class Mixup:
-    """Every image is laid over another one, each by its share, which Beta(alpha, alpha) draws.
+    """Every input is laid over another one, each by its share, which Beta(alpha, alpha) draws.
 
     Source: Zhang et al. 2018, "mixup: Beyond Empirical Risk Minimization".
     """
@@ -146,7 +147,7 @@ class Mixup:
     seed: int
 
     def draw(self, indices: np.ndarray, epoch: int, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """For each image another one of its global batch, and its own share, at least a half, float32."""
+        """For each input another one of its global batch, and its own share, at least a half, float32."""
         draws = uniform(self.seed + 1, epoch, indices, 2)
         share = betaincinv(self.alpha, self.alpha, draws[:, 1])
         partners = batch[(draws[:, 0] * len(batch)).astype(np.int64)]
@@ -155,15 +156,15 @@ class Mixup:
     def gather(
         self, examples: Examples, indices: np.ndarray, epoch: int, batch: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The mixed images, uint8, the labels of those mixed in, and the shares; each image is drawn once."""
+        """The mixed inputs, the labels of those mixed in, and the shares; each input is drawn once."""
         partners, shares = self.draw(indices, epoch, batch)
         drawn, places = np.unique(np.concatenate([indices, partners]), return_inverse=True)
-        images, count = examples.gather(drawn, epoch), len(indices)
-        mixed = np.empty((count, *images.shape[1:]), images.dtype)
+        inputs, count = examples.gather(drawn, epoch), len(indices)
+        mixed = np.empty((count, *inputs.shape[1:]), inputs.dtype)
         for out, own, other, share in zip(
             mixed, places[:count], places[count:], shares.tolist(), strict=True
         ):
-            cv2.addWeighted(images[own], share, images[other], 1.0 - share, 0.0, dst=out)
+            cv2.addWeighted(inputs[own], share, inputs[other], 1.0 - share, 0.0, dst=out)
         return mixed, examples.labels[partners], shares
 
 

@@ -30,9 +30,11 @@ class Progress:
 
     @property
     def history(self) -> list[dict[str, float]]:
-        """All epochs, numbered through."""
-        before = len(self.earlier)
-        return self.earlier + [row | {"epoch": row["epoch"] + before} for row in self.state.history]
+        """All epochs, numbered through, each with its phase, from 1."""
+        before, phase = len(self.earlier), self.phase + 1
+        return self.earlier + [
+            row | {"epoch": row["epoch"] + before, "phase": phase} for row in self.state.history
+        ]
 
     @property
     def improved(self) -> bool:

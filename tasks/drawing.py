@@ -16,6 +16,8 @@ SPLITS = {"train": ("train", BLUE), "val": ("validation", ORANGE), "test": ("tes
 INK, FAINT, RULE, REST = "#211C1A", "#6E6660", "#E4DED8", "#C9C1B9"
 FONTS = ("DejaVu Sans", "Noto Sans CJK SC", "PingFang SC", "Microsoft YaHei")
 
+PHOTOS_DPI = 80  # photos are most of a report's bytes
+
 Way = Literal["x", "y"]
 
 
@@ -26,8 +28,10 @@ def png(figure: Figure, dpi: int = 110) -> bytes:
     return buffer.getvalue()
 
 
-def bare(axes: Axes, x: str, y: str, grid: Way | None = None, percent: str = "", size: int = 9) -> None:
-    """Label the axes and take away what carries no information."""
+def bare(
+    axes: Axes, x: str, y: str, grid: Way | None = None, shares: Way | None = None, size: int = 9
+) -> None:
+    """Label the axes and take away what carries no information. shares: the axis that is in percent."""
     axes.set_xlabel(x, color=FAINT, fontsize=10)
     axes.set_ylabel(y, color=FAINT, fontsize=10)
     axes.spines[:].set_visible(False)
@@ -35,8 +39,8 @@ def bare(axes: Axes, x: str, y: str, grid: Way | None = None, percent: str = "",
     axes.set_axisbelow(True)
     if grid:
         axes.grid(axis=grid, color=RULE, linewidth=0.8)
-    if percent:
-        axis = axes.xaxis if percent == "x" else axes.yaxis
+    if shares:
+        axis = axes.xaxis if shares == "x" else axes.yaxis
         axis.set_major_formatter(lambda share, _: f"{100 * share:.4g} %")
 
 

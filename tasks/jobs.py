@@ -219,15 +219,15 @@ def partitions(job: Job, at_once: int = 1) -> list[Partition]:
 
 def guided(parts: int, at_once: int) -> list[int]:
     """Where to cut `parts` into at most MAX_PARTITIONS ranges: long ones first, since every task run costs
-    a start, short ones at the end, so that none is waited for.
+    a start, then ever shorter ones, so that none is waited for.
 
     Source: Polychronopoulos and Kuck 1987, "Guided Self-Scheduling".
     """
-    shortest = -(-parts // MAX_PARTITIONS)
+    longest = max(LONGEST_PARTITION, -(-2 * parts // MAX_PARTITIONS))
     bounds = [0]
     while left := parts - bounds[-1]:
-        fair = min(-(-left // (2 * at_once)), LONGEST_PARTITION)
-        bounds.append(bounds[-1] + min(left, max(fair, shortest)))
+        fair = min(-(-left // (2 * at_once)), longest)
+        bounds.append(bounds[-1] + max(fair, -(-left // (MAX_PARTITIONS - len(bounds) + 1))))
     return bounds
 
 

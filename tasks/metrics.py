@@ -158,9 +158,13 @@ def scale_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarr
 
 
 def learning(history: Sequence[Mapping[str, float]], number: int) -> dict[str, Any]:
-    """Whether validation loss turned after epoch `number`, the kept one, and the gap to training accuracy."""
+    """Whether validation loss turned after epoch `number`, the kept one, and the gap to training accuracy.
+
+    Training losses are held against each other within a phase only, since phases differ in their mixup.
+    """
     best, last = history[number - 1], history[-1]
-    turned = last["val_loss"] > RISE * best["val_loss"] and last["loss"] < best["loss"]
+    since = next(row for row in history[number - 1 :] if row["phase"] == last["phase"])
+    turned = last["val_loss"] > RISE * best["val_loss"] and last["loss"] < since["loss"]
     gap = last["accuracy"] - last["val_accuracy"]
     if turned:
         verdict = (

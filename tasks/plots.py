@@ -105,7 +105,7 @@ def learning_curves(history: Sequence[Row], kept: int, turned_at: int | None) ->
         if turned_at is not None:
             axes.axvspan(turned_at - 0.5, history[-1]["epoch"] + 0.5, color=VERMILION, alpha=0.1, lw=0)
     drawing.bare(loss, "epoch", "loss (cross-entropy)", grid="y")
-    drawing.bare(accuracy, "epoch", "accuracy", grid="y", percent="y")
+    drawing.bare(accuracy, "epoch", "accuracy", grid="y", shares="y")
     loss.set_ylim(bottom=0)
     accuracy.legend(loc="lower right", frameon=False, fontsize=9)
     finding = f"The weights kept are those of epoch {kept} of {len(history)}"
@@ -132,7 +132,7 @@ def confusion_matrix(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
     axes.set_yticks(range(0, count, every), names)
     drawing.bare(axes, "predicted class", "true class", size=size)
     bar = figure.colorbar(picture, ax=axes, shrink=0.7)
-    drawing.bare(bar.ax, "", "share of the true class", percent="y", size=8)
+    drawing.bare(bar.ax, "", "share of the true class", shares="y", size=8)
     right = drawing.percent(np.trace(matrix) / max(matrix.sum(), 1))
     return drawing.finish(figure, f"{right} of {matrix.sum():,} images right{_worst(matrix, classes)}")
 
@@ -150,8 +150,8 @@ def reliability_diagram(before: Mapping[str, Any], after: Mapping[str, Any]) -> 
         gaps = np.abs(np.subtract(bins["confidence"], bins["accuracy"]))
         errors.append(drawing.percent(np.average(gaps, weights=bins["images"])))
     load.bar(after["confidence"], after["images"], width=0.03, color=BLUE)
-    drawing.bare(curve, "", "share that was right", grid="y", percent="y")
-    drawing.bare(load, "confidence of the model", "images", grid="y", percent="x")
+    drawing.bare(curve, "", "share that was right", grid="y", shares="y")
+    drawing.bare(load, "confidence of the model", "images", grid="y", shares="x")
     curve.set(xlim=(0, 1.02), ylim=(0, 1.02))
     curve.legend(loc="upper left", frameon=False, fontsize=10)
     finding = "Calibration error {} before scaling, {} after"
@@ -168,7 +168,7 @@ def model_comparison(results: Sequence[tuple[str, float, float, float]]) -> Figu
         axes.annotate(
             drawing.percent(accuracy), (accuracy, row), (0, 9), textcoords="offset points", ha="center"
         )
-    drawing.bare(axes, "accuracy on the test images, with 95 % interval", "", grid="x", percent="x")
+    drawing.bare(axes, "accuracy on the test images, with 95 % interval", "", grid="x", shares="x")
     axes.set_yticks(range(len(results)), [drawing.label(name) for name, *_ in results], fontsize=11)
     axes.set_ylim(len(results) - 0.5, -0.7)
     best = max(results, key=lambda result: result[1])
@@ -183,7 +183,7 @@ def confidence_histogram(counts: np.ndarray) -> Figure:
     axes = figure.subplots()
     edges = np.linspace(0, 1, len(counts) + 1)
     axes.stairs(counts, edges, fill=True, color=BLUE)
-    drawing.bare(axes, "confidence in the label given", "images", grid="y", percent="x")
+    drawing.bare(axes, "confidence in the label given", "images", grid="y", shares="x")
     axes.set_xlim(0, 1)
     if not counts.sum():
         return drawing.finish(figure, "No image was labelled")

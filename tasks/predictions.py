@@ -19,7 +19,7 @@ from tasks.engines import BATCH, load_classifier
 from tasks.errors import InputError
 from tasks.files import AHEAD_BYTES, FileEntry, in_order
 from tasks.images import UNREADABLE, ImageError, decode, looks, read_images
-from tasks.jobs import Part, Partition, parts_of
+from tasks.jobs import Job, Part, Partition, parts_of
 from tasks.metrics import scale_temperature
 from tasks.registry import ModelVersion
 from tasks.rows import USABLE, Row, as_stored, counts, standing_rows, write_rows
@@ -70,14 +70,14 @@ def classify_partition(partition: Partition) -> PartitionDone:
     parts = parts_of(partition)
     done, todo = [], []
     for part in parts:
-        complete, standing = earlier(part)
-        if complete:
-            done.append(complete)
+        found = earlier(part)
+        if found and found.key == part.key and not found.unreadable:
+            done.append(found)
         else:
-            todo.append((part, standing, without(part, standing["path"])))
-    rest = [missing for _, _, missing in todo]
-    for (part, standing, _), rows in zip(todo, predict_parts(rest), strict=True):
-        done.append(commit(part, standing, rows))
+            todo.append((part, missing(part) if found else part))
+    rest = [files for _, files in todo]
+    for (part, files), rows in zip(todo, predict_parts(rest), strict=True):
+        done.append(commit(part, rows, standing=len(files.files) < len(part.files)))
     for part in parts:
         sort_files(part)
     return PartitionDone(
@@ -102,32 +102,25 @@ def room_for(options: Classification) -> int:
     return room
 
 
-def earlier(part: Part) -> tuple[PartDone | None, pa.Table]:
-    """What an earlier run committed of this part: all that it has to be, or else the rows that still hold.
-
-    Files may have left the part since, and what was in the way of an unreadable one may have gone.
-    """
-    none = as_stored([], part.job.options.format)
+def earlier(part: Part) -> PartDone | None:
+    """What an earlier run of the series committed of this part; files may have left it since."""
     if not (storage.exists(part.marker_url) and storage.exists(part.url)):
-        return None, none
+        return None
     marker = storage.read_json(part.marker_url)
-    if marker["series"] != part.job.plan.series:
-        return None, none
-    done = PartDone(**marker)
-    if done.key == part.key and not done.unreadable:
-        return done, none
-    return None, standing_rows(part)
+    return PartDone(**marker) if marker["series"] == part.job.plan.series else None
 
 
-def without(part: Part, paths: pa.ChunkedArray) -> Part:
-    """The part with only those of its files whose path is not among `paths`."""
-    known = set(paths.to_pylist())
+def missing(part: Part) -> Part:
+    """The part with only those of its files that no row stands for; an unreadable one is tried again."""
+    known = set(standing_rows(part, ["path", "status"])["path"].to_pylist())
     return replace(part, files=tuple(file for file in part.files if file.path not in known))
 
 
-def commit(part: Part, standing: pa.Table, rows: Sequence[Row]) -> PartDone:
-    """Commit new rows of a part beside those that stand."""
-    table = pa.concat_tables([standing, as_stored(rows, part.job.options.format)])
+def commit(part: Part, rows: Sequence[Row], standing: bool) -> PartDone:
+    """Commit new rows of a part, beside those that stand in its file if `standing`."""
+    table = as_stored(rows, part.job.options.format)
+    if standing:
+        table = pa.concat_tables([standing_rows(part), table])
     storage.remove(part.marker_url)  # an older one must not stand beside newer rows
     write_rows(part, table)
     done = PartDone.of(part, counts(table["status"]))
@@ -148,13 +141,9 @@ def predict_parts(parts: Sequence[Part]) -> Iterator[list[Row]]:
         rows: list[Row] = []
         while len(rows) < len(part.files):
             batch, images = next(batches)
-            classifier = load_classifier(job.model)
-            probabilities = iter(scale_temperature(classifier.predict(images), job.model.temperature))
-            for row in batch:
-                if row["status"] == "ok":
-                    row |= labels_of(next(probabilities), job.model, job.options.min_confidence)
-                    row["engine"] = classifier.engine
-                rows.append(row)
+            if len(images):
+                label_rows(batch, images, job)
+            rows += batch
         yield rows
 
 
@@ -191,6 +180,16 @@ def decode_row(file: FileEntry, content: bytes | ImageError, size_px: int) -> tu
         return {"path": file.path, "status": error.status, "error": error.reason}, None
     grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
     return {"path": file.path, "status": "ok", **looks(grey)}, pixels
+
+
+def label_rows(batch: Sequence[Row], images: np.ndarray, job: Job) -> None:
+    """Classify the images of the usable rows of a batch, and write into those what they show."""
+    classifier = load_classifier(job.model)
+    probabilities = iter(scale_temperature(classifier.predict(images), job.model.temperature))
+    for row in batch:
+        if row["status"] == "ok":
+            row |= labels_of(next(probabilities), job.model, job.options.min_confidence)
+            row["engine"] = classifier.engine
 
 
 def labels_of(probabilities: np.ndarray, model: ModelVersion, min_confidence: float) -> Row:

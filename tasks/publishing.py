@@ -22,8 +22,8 @@ from tasks.settings import Training
 from tasks.training import Run, TrainedModel
 
 SAMPLES = 25
-REPORT_DPI, PHOTOS_DPI, ARTIFACT_DPI = 110, 80, 80
-PHOTOS = ("samples.png", "mistakes.png")  # most of a report's bytes, and too much for an artifact
+ARTIFACT_DPI = 80
+PHOTOS = ("samples.png", "mistakes.png")  # too many bytes for an artifact
 
 Figures = dict[str, Figure]
 
@@ -175,7 +175,7 @@ def model_figures(
 
 def write_pictures(run: Run, figures: Figures) -> dict[str, bytes]:
     pictures = {
-        name: drawing.png(figure, PHOTOS_DPI if name.endswith(PHOTOS) else REPORT_DPI)
+        name: drawing.png(figure, drawing.PHOTOS_DPI) if name.endswith(PHOTOS) else drawing.png(figure)
         for name, figure in figures.items()
     }
     for name, data in pictures.items():

@@ -18,7 +18,7 @@ from prefect.events import emit_event
 from tasks import drawing, drift, plots, storage
 from tasks.errors import JobError
 from tasks.files import FileEntry
-from tasks.images import UNREADABLE, read_images
+from tasks.images import MAX_BYTES, UNREADABLE, read_images
 from tasks.jobs import Job
 from tasks.predictions import PartitionDone, decode_row
 from tasks.report import classify_report
@@ -26,7 +26,6 @@ from tasks.rows import USABLE, counts, read_rows
 
 LISTED = 50
 SHOWN = 20
-DPI = 110
 DRIFT_EVENT = "darkroom.drift"
 
 log = logging.getLogger("darkroom")
@@ -135,21 +134,22 @@ def tell_drift(job: Job, found: Iterable[dict[str, Any]]) -> None:
 def pictures(job: Job, tally: Tally) -> dict[str, bytes]:
     if not tally.labels:
         return {}
-    figures = {
-        "labels.png": plots.label_bars(tally.labels),
-        "confidence.png": plots.confidence_histogram(tally.looks["confidence"]),
+    drawn = {
+        "labels.png": drawing.png(plots.label_bars(tally.labels)),
+        "confidence.png": drawing.png(plots.confidence_histogram(tally.looks["confidence"])),
     }
     if shown := photos(job, tally.least_sure[:SHOWN]):
         titles = [
             f"{row['label']} {row['confidence']:.0%}\n{storage.name_of(row['path'])}" for row, _ in shown
         ]
-        figures["unsure.png"] = plots.sample_grid(np.stack([pixels for _, pixels in shown]), titles)
-    return {name: drawing.png(figure, DPI) for name, figure in figures.items()}
+        grid = plots.sample_grid(np.stack([pixels for _, pixels in shown]), titles)
+        drawn["unsure.png"] = drawing.png(grid, drawing.PHOTOS_DPI)
+    return drawn
 
 
 def photos(job: Job, rows: Sequence[dict[str, Any]]) -> list[tuple[dict[str, Any], np.ndarray]]:
-    """Rows with their pictures as the model sees them, but for files that have gone since."""
-    files = [FileEntry(row["path"], 0, "") for row in rows]
+    """Rows with their pictures as the model sees them now, but for files that have gone since."""
+    files = [FileEntry(row["path"], MAX_BYTES, "") for row in rows]  # as if large: read one by one
     contents = read_images(job.root, files)
     decoded = [
         decode_row(file, content, job.model.size_px) for file, content in zip(files, contents, strict=True)

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from tasks import storage
+from tasks.errors import JobError
 from tasks.images import UNREADABLE
 from tasks.jobs import Job, Part, part_numbers, part_url
 
@@ -44,8 +45,14 @@ def as_stored(rows: Sequence[Row], kind: str) -> pa.Table:
 
 
 def write_rows(part: Part, table: pa.Table) -> None:
-    """Commit the rows of a part, as stored, in the order of its files."""
-    table = table.take(pc.index_in(pa.array([file.path for file in part.files]), table["path"]))
+    """Commit the rows of a part, as stored, in the order of its files; JobError unless it is one a file."""
+    places = pc.index_in(pa.array([file.path for file in part.files]), table["path"])
+    if places.null_count or len(table) != len(part.files):
+        raise JobError(
+            f"Part {part.number} must have one row a file: {len(part.files):,}. Received {len(table):,}, "
+            f"{places.null_count:,} files without one: remove {part.url!r} and run again."
+        )
+    table = table.take(places)
     if part.url.endswith(".parquet"):
         storage.write_table(part.url, table)
     else:
@@ -53,9 +60,9 @@ def write_rows(part: Part, table: pa.Table) -> None:
             pyarrow.csv.write_csv(table, path)
 
 
-def standing_rows(part: Part) -> pa.Table:
+def standing_rows(part: Part, columns: list[str] | None = None) -> pa.Table:
     """The rows in a part's file, as stored, of those of its files that need no other try."""
-    table = read_part(part.url)
+    table = read_part(part.url, columns)
     kept = pc.is_in(table["path"], pa.array([file.path for file in part.files]))
     return table.filter(pc.and_(kept, pc.not_equal(table["status"], UNREADABLE)))
 

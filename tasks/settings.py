@@ -68,9 +68,9 @@ class Training(BaseModel):
         "auto", description="Arithmetic of the training; auto measures which is fastest here."
     )
     cnn_learning_rate: float = Field(1e-2, gt=0, description="Peak learning rate of the CNN, under LAMB.")
-    cnn_dropout: float = Field(0.4, ge=0, lt=1, description="Dropout of the CNN.")
+    cnn_dropout: float = Field(0.3, ge=0, lt=1, description="Dropout of the CNN.")
     cnn_mixup: float = Field(
-        0.2,
+        0.1,
         ge=0,
         le=10,
         description="How far the CNN's training images are mixed in pairs (alpha of Beta); 0 for not at all.",

@@ -45,8 +45,18 @@ def bench(images: Path, scratch: Path) -> Iterator[Measured]:
 CNN_PLAN = FitPlan(
     "lamb", RECIPE.epochs, BATCH, RECIPE.cnn_learning_rate, RECIPE, 0, 1, mixup=RECIPE.cnn_mixup
 )
-TAIL_PLAN = FitPlan("adam", RECIPE.epochs, BATCH, 1e-3, RECIPE, shard=0, shards=1)
-HEAD_PLAN = replace(TAIL_PLAN, training=Training(patience=RECIPE.epochs))
+TAIL_PLAN = replace(
+    CNN_PLAN,
+    optimizer="adam",
+    learning_rate=RECIPE.mobilenet_fine_tune_learning_rate,
+    mixup=RECIPE.mobilenet_mixup,
+)
+HEAD_PLAN = replace(
+    TAIL_PLAN,
+    learning_rate=RECIPE.mobilenet_learning_rate,
+    training=Training(patience=RECIPE.epochs),
+    mixup=0.0,
+)
 
 
 def fitting_of(

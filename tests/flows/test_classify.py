@@ -37,6 +37,10 @@ def test_every_file_has_exactly_one_row(classified: str, sample: Path):
     good = [row for row in rows if row["status"] == "ok"]
     assert all(row["label"] == row["top_labels"][0] for row in good)
     assert all(0 < row["confidence"] <= 1 for row in good)
+    assert (
+        'alt="The images the model was least sure of'
+        in storage.read_bytes(f"{classified}/report.html").decode()
+    )
     summary = storage.read_json(f"{classified}/summary.json")
     assert (summary["images"], summary["bad"]) == (len(files), len(files) - len(good))
     assert sum(summary["labels"].values()) == summary["ok"] == len(good)

@@ -38,14 +38,17 @@ def test_files_are_cut_into_parts_in_path_order(tmp_path: Path):
     assert [path for paths in cut.values() for path in paths] == sorted(names)
 
 
-@pytest.mark.parametrize(("parts", "at_once"), [(1, 64), (22, 2), (245, 2), (2442, 2), (2442, 1000)])
-def test_partitions_end_short_and_hold_every_part_once(parts: int, at_once: int):
+@pytest.mark.parametrize(
+    ("parts", "at_once", "first", "last"),
+    [(1, 64, 1, 1), (22, 2, 6, 1), (245, 2, 8, 1), (260, 128, 2, 1), (2442, 2, 20, 1), (2442, 999, 10, 9)],
+)
+def test_partitions_hold_every_part_once_and_become_shorter(parts: int, at_once: int, first: int, last: int):
     bounds = guided(parts, at_once)
-    lengths = [end - first for first, end in pairwise(bounds)]
+    lengths = [end - start for start, end in pairwise(bounds)]
     assert (bounds[0], bounds[-1]) == (0, parts)
     assert len(lengths) <= 256
-    assert lengths[-1] == min(lengths) >= 1
-    assert max(lengths) <= max(8, parts / 256 + 1)
+    assert lengths == sorted(lengths, reverse=True)
+    assert (lengths[0], lengths[-1]) == (first, last)
 
 
 def test_a_growing_folder_keeps_its_parts_and_new_files_form_others(tmp_path: Path):

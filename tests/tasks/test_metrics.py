@@ -82,9 +82,16 @@ def test_confused_pairs_and_mistakes_name_the_worst_first():
     assert [row["path"] for row in wrong] == ["y", "x"]
 
 
-def history(*losses: tuple[float, float]) -> list[dict[str, float]]:
+def history(*losses: tuple[float, float], tuned_from: int = 99) -> list[dict[str, float]]:
     return [
-        {"epoch": epoch, "loss": loss, "val_loss": val, "accuracy": 0.9, "val_accuracy": 0.8}
+        {
+            "epoch": epoch,
+            "phase": 1 + (epoch >= tuned_from),
+            "loss": loss,
+            "val_loss": val,
+            "accuracy": 0.9,
+            "val_accuracy": 0.8,
+        }
         for epoch, (loss, val) in enumerate(losses, 1)
     ]
 
@@ -94,6 +101,8 @@ def test_overfitting_is_named_where_validation_turned():
     assert (found["best_epoch"], found["turned_at"]) == (2, 3)
     assert "from epoch 3" in found["verdict"]
     assert learning(history((1.0, 1.0), (0.6, 0.7), (0.5, 0.7)), 2)["turned_at"] is None
+    mixed_later = history((1.0, 1.0), (0.6, 0.7), (0.9, 0.8), (0.7, 1.2), tuned_from=3)
+    assert learning(mixed_later, 2)["turned_at"] == 3
 
 
 def test_judging_copes_with_a_class_that_test_lacks():

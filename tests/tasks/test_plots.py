@@ -23,13 +23,6 @@ def history(validation_loss: list[float]) -> list[Mapping[str, float]]:
     return [{"epoch": e, "loss": 1 / e, "accuracy": 0.5, "val_loss": v, "val_accuracy": 0.4} for e, v in rows]
 
 
-def test_the_same_figure_is_the_same_png():
-    counts = {"forest": 3, "sea": 5}
-    first, second = drawing.png(plots.class_pie(counts)), drawing.png(plots.class_pie(counts))
-    assert first == second
-    assert first.startswith(b"\x89PNG")
-
-
 def test_the_pie_names_every_class_until_there_are_too_many():
     few = texts(plots.class_pie({"forest": 30, "sea": 10}))
     assert "forest:  30 (75.0 %)" in few
