@@ -12,7 +12,7 @@ from tasks import loop, models, training, worker
 from tasks.batches import ImageExamples
 from tasks.dataset import Shards, Split
 from tasks.loop import FitPlan, Fitting
-from tasks.settings import Augmentation, CnnAugmentation, ModelKind, Training
+from tasks.settings import Augmentation, CnnAugmentation, Training
 from tasks.training import Run, TrainedModel, train_model
 
 MEETING_SECONDS = 120
@@ -77,15 +77,15 @@ def train_and_keep_weights(config: dict[str, Any]) -> None:
     np.savez(f"{config['run'].store}/weights-{rank}.npz", *fitting.model.get_weights())
 
 
-def train_beside_another(kind: ModelKind, shards: Shards, recipe: Training, run: Run) -> TrainedModel:
-    """Train a model whose worker begins once another one's has begun too."""
+def train_beside_another(shards: Shards, run: Run) -> TrainedModel:
+    """Train a CNN whose worker begins once that of another run of the same store has begun too."""
     training.train_worker = meet_and_train
-    return train_model.fn(kind, shards, recipe, run)
+    return train_model.fn("cnn", shards, RECIPE, run)
 
 
 def meet_and_train(config: dict[str, Any]) -> None:
     folder = Path(config["run"].store)
-    (folder / f"begun-{config['kind']}").touch()
+    (folder / f"begun-{config['run'].name}").touch()
     deadline = time.monotonic() + MEETING_SECONDS
     while len(list(folder.glob("begun-*"))) < 2:
         if time.monotonic() > deadline:
