@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, CycloptsError, Parameter
+from cyclopts.validators import Number
 from prefect.exceptions import ParameterTypeError
 from prefect.logging.configuration import setup_logging
 from prefect.logging.handlers import APILogHandler, PrefectConsoleHandler
@@ -15,12 +16,15 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
+from deployments.settings import Settings
+from deployments.stack import up as start_stack
 from flows.classify import classify as classify_flow
 from flows.explore import explore as explore_flow
 from flows.retrain import retrain as retrain_flow
 from flows.runtime import prefect_api
 from tasks import registry, storage
 from tasks.errors import InputError, JobError
+from tasks.retention import outdated
 from tasks.sample import draw_sample
 from tasks.settings import Classification, Gate, Training
 
@@ -110,6 +114,42 @@ def classify(
         summary = classify_flow(images, store, output, model, options)
     tell("Report", storage.join(summary["output"], "report.html"))
     tell(f"{summary['images']:,} rows, {summary['bad']:,} of them bad files", summary["output"])
+
+
+@app.command
+def up() -> None:
+    """Start Prefect server, Ray and worker on this machine, deploy everything, and run until Ctrl-C.
+
+    What it works on and where it listens stands in DARKROOM_* variables; the README lists them.
+    """
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        raise InputError("; ".join(found["msg"] for found in error.errors())) from error
+    start_stack(settings)
+
+
+@app.command
+def clean(
+    *,
+    store: str = "store",
+    keep_runs: Annotated[int, Parameter(validator=Number(gte=1))] = 30,
+    keep_versions: Annotated[int, Parameter(validator=Number(gte=1))] = 10,
+    dry_run: bool = True,
+) -> None:
+    """Remove old runs and versions, and datasets that nothing left was made from.
+
+    The champion and all that rollbacks lead to always stay.
+
+    :param store: Folder or URL to clean.
+    :param keep_runs: How many of the newest runs stay.
+    :param keep_versions: How many of the newest versions stay.
+    :param dry_run: Only tell what would be removed.
+    """
+    for url in list(outdated(store, keep_runs, keep_versions)):
+        tell("Would remove" if dry_run else "Removing", url)
+        if not dry_run:
+            storage.remove(url)
 
 
 @models.command(name="list")
