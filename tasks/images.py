@@ -81,7 +81,7 @@ def decode(data: bytes, size_px: int) -> Decoded:
     width, height = header.width, header.height
     if header.orientation >= 5:
         width, height = height, width
-    return Decoded(cv2.cvtColor(turned, cv2.COLOR_BGR2RGB), width, height)
+    return Decoded(turned, width, height)
 
 
 def looks(grey: np.ndarray) -> dict[str, float]:
@@ -131,12 +131,12 @@ def _has_exif(image: Image.Image) -> bool:
 
 
 def _pixels(data: bytes, header: Header, size_px: int) -> np.ndarray:
-    """Decode to BGR (BGRA with alpha) uint8 [height, width, channels], unturned."""
+    """Decode to RGB (RGBA with alpha) uint8 [height, width, channels], unturned."""
     _check_complete(data, header)
     if header.alpha:
         flags = cv2.IMREAD_UNCHANGED
     else:
-        flags = _jpeg_scale(header, size_px) | cv2.IMREAD_IGNORE_ORIENTATION
+        flags = _jpeg_scale(header, size_px) | cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:
@@ -144,10 +144,12 @@ def _pixels(data: bytes, header: Header, size_px: int) -> np.ndarray:
     if pixels is None:
         raise ImageError("corrupt", "does not decode")
     pixels = _eight_bits(pixels)
-    if header.alpha and pixels.shape[2] != 4:  # OpenCV drops a transparent grey level or colour of PNG
+    if not header.alpha:
+        return pixels
+    if pixels.shape[2] != 4:  # OpenCV drops a transparent grey level or colour of PNG
         with Image.open(io.BytesIO(data)) as image:
-            pixels = cv2.cvtColor(np.asarray(image.convert("RGBA")), cv2.COLOR_RGBA2BGRA)
-    return pixels
+            return np.asarray(image.convert("RGBA"))
+    return cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGBA)
 
 
 def _check_complete(data: bytes, header: Header) -> None:
@@ -167,7 +169,7 @@ def _check_complete(data: bytes, header: Header) -> None:
 
 
 def _jpeg_scale(header: Header, size_px: int) -> int:
-    """The strongest scaling inside the JPEG decoder that still leaves `size_px` on both sides."""
+    """The strongest scaling inside the JPEG decoder that still leaves `size_px` on both sides, 0 for none."""
     if header.format in {"JPEG", "MPO"}:
         shorter = min(header.width, header.height)
         for factor, flag in (
@@ -176,8 +178,8 @@ def _jpeg_scale(header: Header, size_px: int) -> int:
             (2, cv2.IMREAD_REDUCED_COLOR_2),
         ):
             if shorter >= factor * size_px:
-                return flag
-    return cv2.IMREAD_COLOR
+                return flag & ~cv2.IMREAD_COLOR  # which would ask for BGR
+    return 0
 
 
 def _eight_bits(pixels: np.ndarray) -> np.ndarray:
@@ -186,7 +188,7 @@ def _eight_bits(pixels: np.ndarray) -> np.ndarray:
     elif pixels.dtype != np.uint8:
         pixels = np.clip(pixels * 255.0, 0, 255).astype(np.uint8)
     if pixels.ndim == 2:
-        pixels = cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR)
+        pixels = cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB)
     return pixels
 
 
