@@ -31,7 +31,7 @@ demo: setup
 	$(BIN)/darkroom classify --images demo/images/seg_pred --store demo/store --output demo/predictions
 
 test: setup
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadgroup
 
 lint: setup
 	$(BIN)/ruff check .

@@ -15,6 +15,13 @@ from prefect.testing.utilities import prefect_test_harness
 from tasks.sample import draw_sample
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Side by side go whole files, and all flow tests that share one retraining as one."""
+    for item in items:
+        shares = "retrained" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("retrained" if shares else item.path.name))
+
+
 @pytest.fixture(scope="session")
 def prefect_api() -> Iterator[None]:
     with prefect_test_harness(server_startup_timeout=120):
