@@ -6,6 +6,11 @@ from typing import Self
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from tasks import storage
+from tasks.links import SERVED
+
+HEARTBEAT_SECONDS = 30  # the least Prefect allows
+UNSPECIFIED = {"0.0.0.0", "::", ""}
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
@@ -18,10 +23,10 @@ class Settings(BaseSettings):
         Path("darkroom"), description="Folder of the stack: database, logs, and what is not set below."
     )
     images: str | None = Field(
-        None, description="Labelled images that the deployments train on; without it the run form asks."
+        None, description="Labelled images that the deployments train on; by default `images` in the home."
     )
     inbox: str | None = Field(
-        None, description="Images that the deployments classify; without it the run form asks."
+        None, description="Images that the deployments classify; by default `inbox` in the home."
     )
     store: str | None = Field(None, description="Datasets, runs and models; by default `store` in the home.")
     predictions: str | None = Field(None, description="Predictions; by default `predictions` in the home.")
@@ -29,15 +34,23 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address that the UI and Ray listen on.")
     port: int = Field(4200, ge=1, le=65_535, description="Port of the Prefect server and its UI.")
     ray_port: int = Field(6379, ge=1, le=65_535, description="Port of the Ray head.")
+    files_port: int = Field(4201, ge=1, le=65_535, description="Port on which reports are served.")
     password: SecretStr | None = Field(
         None, description="Password of the UI (user `admin`) and token of Ray; needed beyond loopback."
     )
     database: SecretStr | None = Field(
         None, description="Such as postgresql+asyncpg://user:password@host/prefect; by default SQLite."
     )
+    notify: SecretStr | None = Field(
+        None, description="Webhook (Slack, Mattermost and the like) that is told of runs that fail or crash."
+    )
 
     @model_validator(mode="after")
     def _guarded_beyond_loopback(self) -> Self:
+        if self.host in UNSPECIFIED:
+            raise ValueError(
+                "DARKROOM_HOST must be the address that browsers and nodes reach this machine by"
+            )
         if self.host not in LOOPBACK and not self.password:
             raise ValueError("DARKROOM_PASSWORD is needed where DARKROOM_HOST is not loopback")
         return self
@@ -51,20 +64,35 @@ class Settings(BaseSettings):
         return f"http://{self.host}:{self.port}"
 
     @property
+    def places(self) -> dict[str, str]:
+        """Where images, inbox, store and predictions lie."""
+        asked = {
+            "images": self.images,
+            "inbox": self.inbox,
+            "store": self.store,
+            "predictions": self.predictions,
+        }
+        return {name: storage.absolute(url or str(self.folder / name)) for name, url in asked.items()}
+
+    @property
+    def served(self) -> dict[str, str]:
+        """Those of the places that have reports and lie on this machine."""
+        return {name: self.places[name] for name in SERVED if storage.is_local(self.places[name])}
+
+    @property
     def environment(self) -> dict[str, str]:
-        """What Prefect, Ray and `prefect deploy` are told, but for what they start with already."""
+        """What Prefect, Ray and `prefect deploy` are told."""
         found = {
             "PREFECT_HOME": str(self.folder / "prefect"),
             "PREFECT_API_URL": f"{self.url}/api",
             "PREFECT_SERVER_UI_API_URL": f"{self.url}/api",
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS),
             "RAY_ADDRESS": f"{self.host}:{self.ray_port}",
-            "DARKROOM_IMAGES": self.images,
-            "DARKROOM_INBOX": self.inbox,
-            "DARKROOM_STORE": self.store or str(self.folder / "store"),
-            "DARKROOM_PREDICTIONS": self.predictions or str(self.folder / "predictions"),
             "DARKROOM_WEIGHTS": self.weights,
+            "DARKROOM_FILES_URL": f"http://{self.host}:{self.files_port}",
         }
+        found |= {f"DARKROOM_{name.upper()}": url for name, url in self.places.items()}
         if self.database:
             found["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = self.database.get_secret_value()
         if self.password:
@@ -73,4 +101,4 @@ class Settings(BaseSettings):
                 ("PREFECT_API_AUTH_STRING", "PREFECT_SERVER_API_AUTH_STRING"), f"admin:{word}"
             )
             found |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": word}
-        return {name: value for name, value in found.items() if value is not None}
+        return found

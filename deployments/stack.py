@@ -45,7 +45,8 @@ def up(settings: Settings) -> None:
         running = {
             service.name: stack.enter_context(started(service, settings)) for service in services(settings)
         }
-        prefect(settings, "deploy", "--prefect-file", str(FILE), "--all")
+        carry_out(settings, f"{BIN}/prefect", "--no-prompt", "deploy", "--prefect-file", str(FILE), "--all")
+        carry_out(settings, sys.executable, "-m", "deployments.automations")
         for line in told(settings):
             print(line, flush=True)
         while True:
@@ -56,16 +57,18 @@ def up(settings: Settings) -> None:
 
 def services(settings: Settings) -> list[Service]:
     """What runs, in the order in which one needs the other."""
-    check_free(settings.host, settings.port, "DARKROOM_PORT")
-    check_free(settings.host, settings.ray_port, "DARKROOM_RAY_PORT")
+    for variable in ("port", "ray_port", "files_port"):
+        check_free(settings.host, getattr(settings, variable), f"DARKROOM_{variable.upper()}")
     host, port, ray_port = settings.host, str(settings.port), settings.ray_port
     server = [f"{BIN}/prefect", "server", "start", "--host", host, "--port", port]
     ray = [f"{BIN}/ray", "start", "--head", "--block", "--node-ip-address", host, "--port", str(ray_port)]
     ray += ["--dashboard-host", host, "--disable-usage-stats"]
+    files = [sys.executable, "-m", "deployments.files"]
     worker = [f"{BIN}/prefect", "worker", "start", "--pool", POOL, "--type", "process"]
     return [
         Service("server", server, lambda: found(settings, "health")),
         Service("ray", ray, lambda: answers(host, ray_port)),
+        Service("files", files, lambda: answers(host, settings.files_port)),
         Service("worker", worker, lambda: found(settings, f"work_pools/{POOL}")),
     ]
 
@@ -121,9 +124,8 @@ def environment(settings: Settings) -> dict[str, str]:
     return {**os.environ, **settings.environment, MARK: str(settings.folder)}
 
 
-def prefect(settings: Settings, *arguments: str) -> None:
-    """Run a command of Prefect's against the stack's server; JobError with what it said if it fails."""
-    command = [f"{BIN}/prefect", "--no-prompt", *arguments]
+def carry_out(settings: Settings, *command: str) -> None:
+    """Run a command against the stack's server; JobError with what it said if it fails."""
     done = subprocess.run(command, env=environment(settings), capture_output=True, text=True)
     if done.returncode:
         raise JobError(f"`{' '.join(command)}` failed: {(done.stderr or done.stdout).strip()}")
@@ -182,8 +184,7 @@ def end(processes: Sequence[psutil.Process]) -> None:
 def told(settings: Settings) -> Iterator[str]:
     """Where everything is."""
     yield f"UI: {settings.url}"
-    for name in ("images", "inbox", "store", "predictions"):
-        place = settings.environment.get(f"DARKROOM_{name.upper()}", "asked by the run form")
+    for name, place in settings.places.items():
         yield f"{name.capitalize()}: {place}"
     yield f"Logs: {settings.folder / 'logs'}"
     yield "Ctrl-C stops all of it."

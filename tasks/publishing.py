@@ -12,12 +12,13 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
-from tasks import drawing, plots, storage
+from tasks import drawing, links, plots, storage
 from tasks.dataset import Shards, Split
 from tasks.evaluation import Evaluation, read_history, read_right
+from tasks.markdown import explore_markdown, retrain_markdown, way_to
 from tasks.metrics import compare
 from tasks.registry import Verdict, versions
-from tasks.report import explore_report, retrain_report, summary_markdown
+from tasks.report import explore_report, retrain_report
 from tasks.settings import Training
 from tasks.training import Run, TrainedModel
 
@@ -32,8 +33,11 @@ Figures = dict[str, Figure]
 def publish_exploration(shards: Shards, audit_url: str, run: Run) -> str:
     """Write the report of a dataset and its plots. Returns the report's URL."""
     audit = storage.read_json(audit_url)
-    pictures = write_pictures(run, dataset_figures(shards, audit))
+    figures = dataset_figures(shards, audit)
+    pictures = write_pictures(run, figures)
     storage.write_bytes(run.url("report.html"), explore_report(audit, pictures).encode())
+    page = explore_markdown(audit, small(figures), way(run))
+    create_markdown_artifact(page, key="explore-summary", description=f"What lies in {shards.root}")
     return run.url("report.html")
 
 
@@ -187,12 +191,7 @@ def publish_artifacts(
     run: Run, summary: Mapping[str, Any], metrics: Mapping[str, Mapping[str, Any]], figures: Figures
 ) -> None:
     """A Markdown page with the verdict and plots, and one table of classes a model."""
-    small = {
-        name: drawing.png(figure, ARTIFACT_DPI)
-        for name, figure in figures.items()
-        if not name.endswith(PHOTOS)
-    }
-    page = summary_markdown(summary, metrics, small) + f"\n\nReport: `{run.url('report.html')}`\n"
+    page = retrain_markdown(summary, metrics, small(figures), way(run))
     create_markdown_artifact(page, key="retrain-summary", description=f"Verdict of {run.name}")
     for kind, found in metrics.items():
         rows = [
@@ -201,3 +200,17 @@ def publish_artifacts(
         ]
         key = f"{kind.replace('_', '-')}-classes"
         create_table_artifact(rows, key=key, description=f"{kind} on the test images, class by class")
+
+
+def small(figures: Figures) -> dict[str, bytes]:
+    """Figures as an artifact can hold them."""
+    return {
+        name: drawing.png(figure, ARTIFACT_DPI)
+        for name, figure in figures.items()
+        if not name.endswith(PHOTOS)
+    }
+
+
+def way(run: Run) -> str:
+    report = run.url("report.html")
+    return way_to(report, links.address_of(report))

@@ -1,9 +1,8 @@
-"""Turns the records and pictures of a run into one self-contained page, or into Markdown."""
+"""Turns the records and pictures of a run into one self-contained page."""
 
 import math
-import re
 from base64 import b64encode
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -16,19 +15,12 @@ Pictures = Mapping[str, bytes]
 
 UNKNOWN = "\N{EN DASH}"
 ROWS_SHOWN = 50
-SPECIAL = re.compile(r"[^\w\s.,;:%()/+'-]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|:(?=/)")
-MODEL_PLOTS = {
-    "learning_curves": "Learning curves",
-    "confusion": "Confusion matrix",
-    "reliability": "Reliability diagram",
-    "mistakes": "Most confident mistakes",
-}
 
 
 def retrain_report(summary: Record, audit: Record, metrics: Mapping[str, Record], pictures: Pictures) -> str:
     """Tell one training run on one page: verdict, models, mistakes, data, and how it was made."""
     page = {"summary": summary, "audit": audit, "metrics": metrics, "pictures": pictures}
-    return _environment().get_template("retrain.html.j2").render(page, verdict=_verdict(summary))
+    return _environment().get_template("retrain.html.j2").render(page, verdict=verdict_of(summary))
 
 
 def explore_report(audit: Record, pictures: Pictures) -> str:
@@ -44,18 +36,7 @@ def classify_report(
     return _environment().get_template("classify.html.j2").render(page)
 
 
-def summary_markdown(summary: Record, metrics: Mapping[str, Record], pictures: Pictures) -> str:
-    """Tell a training run in Markdown: the verdict, a table of the models, the plots."""
-    models = summary.get("models") or {}
-    parts = [
-        *_verdict_markdown(_verdict(summary)),
-        _models_markdown(models, metrics),
-        *_pictures_markdown(models, pictures),
-    ]
-    return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def _verdict(summary: Record) -> dict[str, Any]:
+def verdict_of(summary: Record) -> dict[str, Any]:
     champion = summary.get("champion") or {}
     name, promoted = champion.get("model"), champion.get("promoted", False)
     if not name:
@@ -66,53 +47,6 @@ def _verdict(summary: Record) -> dict[str, Any]:
         title = f"{name} was not promoted"
     test = (summary.get("models") or {}).get(name, {}).get("test") or {}
     return {**champion, "title": title, "promoted": promoted, "test": test}
-
-
-def _verdict_markdown(verdict: Record) -> Iterator[str]:
-    yield f"## {plain(verdict['title'])}"
-    if test := verdict["test"]:
-        interval = f"{percent(test.get('low'))} to {percent(test.get('high'))}"
-        yield f"Right on **{percent(test.get('accuracy'))}** of the test images (95 % interval {interval})."
-    yield plain(verdict.get("reason") or "")
-    if previous := verdict.get("previous"):
-        yield f"{'Before it' if verdict['promoted'] else 'The champion stays'}: {plain(previous)}."
-
-
-def _models_markdown(models: Mapping[str, Record], metrics: Mapping[str, Record]) -> str:
-    if not models:
-        return ""
-    rows = [
-        "| model | test accuracy | 95 % interval | macro F1 | calibration error | parameters | trained in |",
-        "|:--|--:|:-:|--:|--:|--:|--:|",
-    ]
-    for name, model in models.items():
-        test = model.get("test") or {}
-        judged = metrics.get(name, {}).get("test") or {}
-        cells = (
-            plain(name),
-            percent(test.get("accuracy")),
-            f"{percent(test.get('low'))} to {percent(test.get('high'))}",
-            number(judged.get("macro_f1"), 3),
-            percent(test.get("ece")),
-            number(model.get("parameters")),
-            duration(model.get("seconds")),
-        )
-        rows.append(f"| {' | '.join(cells)} |")
-    return "\n".join(rows)
-
-
-def _pictures_markdown(models: Mapping[str, Record], pictures: Pictures) -> Iterator[str]:
-    titles = {"comparison.png": "Models compared"}
-    for name in models:
-        titles |= {f"{name}/{key}.png": f"{title} of {name}" for key, title in MODEL_PLOTS.items()}
-    titles |= {
-        "classes.png": "Images a class",
-        "splits.png": "Images a split",
-        "samples.png": "Sample images",
-    }
-    for key, title in titles.items():
-        if key in pictures:
-            yield f"### {plain(title)}\n\n![{plain(title)}]({data_uri(pictures[key])})"
 
 
 @cache
@@ -173,11 +107,6 @@ def setting(value: object) -> str:
 
 def data_uri(picture: bytes) -> str:
     return f"data:image/png;base64,{b64encode(picture).decode()}"
-
-
-def plain(text: object) -> str:
-    """Make text mean itself in Markdown and in HTML: no markup, no table bars, no line breaks."""
-    return SPECIAL.sub(lambda found: f"&#{ord(found[0])};", " ".join(str(text).split()))
 
 
 def _is_number(value: object) -> TypeGuard[float]:

@@ -1,7 +1,6 @@
 """What a bulk classification came to: summary, report and drift, in one pass over its rows."""
 
 import heapq
-import json
 import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -11,15 +10,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from prefect import task
-from prefect.artifacts import create_table_artifact
+from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.events import emit_event
 
-from tasks import drawing, drift, plots, storage
+from tasks import drawing, drift, links, plots, storage
 from tasks.errors import JobError
 from tasks.files import FileEntry
 from tasks.images import MAX_BYTES, UNREADABLE, read_images
 from tasks.jobs import Job
+from tasks.markdown import classify_markdown, way_to
 from tasks.predictions import PartitionDone, decode_row
 from tasks.report import classify_report
 from tasks.rows import USABLE, counts, read_rows
@@ -77,11 +77,12 @@ def commit_predictions(job: Job, done: Sequence[PartitionDone], seconds: float) 
             f"{job.output!r}: remove its parts and run again."
         )
     summary = summarise(job, tally, sum(part.classified for part in done), seconds)
-    page = classify_report(summary, tally.bad, tally.least_sure, pictures(job, tally))
-    storage.write_bytes(storage.join(job.output, "report.html"), page.encode())
+    drawn, report = pictures(job, tally), storage.join(job.output, "report.html")
+    page = classify_report(summary, tally.bad, tally.least_sure, drawn)
+    storage.write_bytes(report, page.encode())
     storage.write_json(summary_url, summary)
-    table = [{"label": label, "images": images} for label, images in summary["labels"].items()]
-    create_table_artifact(table, key="classify-labels", description=json.dumps(summary["output"]))
+    told = classify_markdown(summary, drawn, way_to(report, links.address_of(report)))
+    create_markdown_artifact(told, key="classify-summary", description=f"What was found in {job.root}")
     tell_drift(job, summary["drift"])
     storage.write_json(success, {"key": job.key, "unreadable": tally.statuses[UNREADABLE]})
     return summary

@@ -232,6 +232,15 @@ def local_copy(url: str) -> str:
     return cached
 
 
+def signed(url: str, seconds: int) -> str | None:
+    """A web address that reads an object without further rights; None where the driver cannot make one."""
+    fs, path = filesystem(url)
+    try:
+        return fs.sign(path, expiration=seconds)
+    except Exception:  # drivers raise their own where credentials cannot sign
+        return None
+
+
 def sweep(url: str) -> None:
     """Remove what killed writers left half-written in a local folder."""
     if is_local(url):

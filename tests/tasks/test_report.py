@@ -187,23 +187,6 @@ def test_every_page_stands_without_its_pieces():
     ):
         assert page.rstrip().endswith("</html>")
         assert "Undefined" not in page
-    assert "No model was judged" in report.summary_markdown({}, {}, {})
-
-
-def test_the_markdown_has_the_verdict_the_table_and_the_plots(summary, metrics):
-    given = pictures(RETRAIN_PICTURES)
-    text = report.summary_markdown(summary, metrics, given)
-    assert text.startswith("## cnn is the new champion\n")
-    assert "| cnn | 84.5 % | 82.6 % to 86.2 % | 0.841 | 5.0 % | 10,637,126 | 8 min 20 s |" in text
-    assert all(f"]({uri(picture)})" in text for picture in given.values())
-    assert EVIL not in text
-
-
-@pytest.mark.parametrize("name", ["a|b", "<b>", "`x`", "*x*", "__x__", "[x](y)", "# x", "a\nb", "http://x"])
-def test_names_mean_themselves_in_markdown(name):
-    escaped = report.plain(name)
-    assert not re.search(r"[|<>`*\[\]\n]|(?<!&)#|://|^_|_$", escaped)
-    assert report.plain("mobilenet_v2") == "mobilenet_v2"
 
 
 @pytest.mark.parametrize(

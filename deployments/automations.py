@@ -1,0 +1,87 @@
+"""What the Prefect server does by itself with runs that end badly: `python -m deployments.automations`.
+
+The drift event's automation stands with the deployment it runs, in prefect.yaml.
+"""
+
+from datetime import timedelta
+
+from prefect.automations import AutomationCore, ChangeFlowRunState, EventTrigger, Posture, SendNotification
+from prefect.blocks.notifications import CustomWebhookNotificationBlock
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import StateType
+
+from deployments.settings import HEARTBEAT_SECONDS, Settings
+
+NOTIFY = "darkroom-notify"  # the block's name
+FAILURES = "darkroom: tell of runs that fail or crash"
+ZOMBIES = "darkroom: runs without a sign of life have crashed"
+HEARTBEAT = "prefect.flow-run.heartbeat"
+SILENT_SECONDS = 3 * HEARTBEAT_SECONDS
+FLOW_RUNS = {"prefect.resource.id": "prefect.flow-run.*"}
+MESSAGE = """{{ flow_run.name }} ended as {{ flow_run.state.name }}: {{ flow_run.state.message }}
+{{ flow_run | ui_url }}"""
+
+
+def automations(settings: Settings) -> list[AutomationCore]:
+    """Those of a stack, with the block that the notification needs saved before."""
+    found = [end_zombies()]
+    if settings.notify:
+        block = CustomWebhookNotificationBlock(
+            name=NOTIFY,
+            url=settings.notify.get_secret_value(),
+            json_data={"text": "{{subject}}\n{{body}}"},
+        )
+        found.append(
+            tell_of_failures(
+                SendNotification(
+                    block_document_id=block.save(NOTIFY, overwrite=True),
+                    subject="Darkroom: {{ flow_run.name }}",
+                    body=MESSAGE,
+                )
+            )
+        )
+    return found
+
+
+def tell_of_failures(action: SendNotification) -> AutomationCore:
+    return AutomationCore(
+        name=FAILURES,
+        trigger=EventTrigger(
+            expect={"prefect.flow-run.Failed", "prefect.flow-run.Crashed"},
+            match=FLOW_RUNS,
+            posture=Posture.Reactive,
+            threshold=1,
+            within=timedelta(0),
+        ),
+        actions=[action],
+    )
+
+
+def end_zombies() -> AutomationCore:
+    """Mark a run as crashed whose process was killed: nothing else would ever end it."""
+    return AutomationCore(
+        name=ZOMBIES,
+        trigger=EventTrigger(
+            after={HEARTBEAT},
+            expect={"prefect.flow-run.*"},
+            match=FLOW_RUNS,
+            for_each={"prefect.resource.id"},
+            posture=Posture.Proactive,
+            threshold=1,
+            within=timedelta(seconds=SILENT_SECONDS),
+        ),
+        actions=[
+            ChangeFlowRunState(
+                state=StateType.CRASHED, message=f"No sign of life for {SILENT_SECONDS} seconds."
+            )
+        ],
+    )
+
+
+if __name__ == "__main__":
+    with get_client(sync_client=True) as client:
+        for name in (FAILURES, ZOMBIES):
+            for earlier in client.read_automations_by_name(name):
+                client.delete_automation(earlier.id)
+        for automation in automations(Settings()):
+            client.create_automation(automation)

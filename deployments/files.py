@@ -1,0 +1,48 @@
+"""Serves reports to the browser of whoever reads them in the Prefect UI: `python -m deployments.files`."""
+
+import base64
+import secrets
+from pathlib import Path
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.datastructures import Headers
+from starlette.responses import PlainTextResponse
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from deployments.settings import Settings
+
+USER = "admin"  # as Prefect's documentation has it
+
+
+def files_app(settings: Settings) -> ASGIApp:
+    """The stack's local store and predictions, to be read only; behind the password if there is one."""
+    mounts = []
+    for name, place in settings.served.items():
+        Path(place).mkdir(parents=True, exist_ok=True)
+        mounts.append(Mount(f"/{name}", StaticFiles(directory=place, html=True)))
+    app = Starlette(routes=mounts)
+    return Guarded(app, settings.password.get_secret_value()) if settings.password else app
+
+
+class Guarded:
+    """An application behind HTTP basic authentication."""
+
+    def __init__(self, app: ASGIApp, password: str):
+        self._app = app
+        self._expected = f"Basic {base64.b64encode(f'{USER}:{password}'.encode()).decode()}"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        given = Headers(scope=scope).get("authorization", "") if scope["type"] == "http" else self._expected
+        if secrets.compare_digest(given.encode(), self._expected.encode()):
+            await self._app(scope, receive, send)
+        else:
+            ask = {"WWW-Authenticate": 'Basic realm="Darkroom"'}
+            await PlainTextResponse("The password of the stack is needed.", 401, ask)(scope, receive, send)
+
+
+if __name__ == "__main__":
+    settings = Settings()
+    uvicorn.run(files_app(settings), host=settings.host, port=settings.files_port, log_level="warning")

@@ -1,0 +1,64 @@
+"""What the Prefect UI shows: the short of a run, safe to render."""
+
+import re
+
+import pytest
+
+from tasks import links, markdown
+from tasks.report import data_uri
+
+EVIL = "<img src=x onerror=alert(1)>.jpg"
+PICTURES = {name: name.encode() for name in ("comparison.png", "cnn/confusion.png", "classes.png")}
+
+
+def test_a_training_is_told_with_its_verdict_table_plots_and_the_way_to_the_report():
+    test = {"accuracy": 0.845, "low": 0.826, "high": 0.862, "ece": 0.05}
+    summary = {
+        "models": {"cnn": {"parameters": 10637126, "seconds": 500.1, "test": test}},
+        "champion": {"model": "cnn", "promoted": True, "reason": f"Better on {EVIL}.", "previous": None},
+    }
+    way = markdown.way_to("/store/report.html", "http://there/report.html")
+    text = markdown.retrain_markdown(summary, {"cnn": {"test": {"macro_f1": 0.841}}}, PICTURES, way)
+    assert text.startswith("## cnn is the new champion\n")
+    assert "| cnn | 84.5 % | 82.6 % to 86.2 % | 0.841 | 5.0 % | 10,637,126 | 8 min 20 s |" in text
+    assert "[Open the report](http://there/report.html)" in text
+    assert all(f"]({data_uri(picture)})" in text for picture in PICTURES.values())
+    assert EVIL not in text
+    assert "No model was judged" in markdown.retrain_markdown({}, {}, {})
+
+
+def test_a_classification_is_told_with_its_labels_most_first_and_its_drift():
+    summary = {
+        "images": 1200,
+        "bad": 2,
+        "unsure": 3,
+        "classified": 200,
+        "images_per_second": 611.2,
+        "model": "v1",
+        "labels": {"sea": 100, EVIL: 1098},
+        "drift": [{"feature": "brightness", "drifted": True}, {"feature": "labels", "drifted": False}],
+    }
+    text = markdown.classify_markdown(summary, {}, markdown.way_to("/out/report.html", None))
+    assert "## 1,200 files classified, 2 of them bad" in text
+    assert "200 in this run, 611 a second, by v1. Unsure: 3." in text
+    assert "**Drift since the model was trained:** brightness." in text
+    assert "Report: `/out/report.html`" in text
+    assert text.index("1,098") < text.index("| sea | 100 |")
+    assert EVIL not in text
+
+
+@pytest.mark.parametrize("name", ["a|b", "<b>", "`x`", "*x*", "__x__", "[x](y)", "# x", "a\nb", "http://x"])
+def test_names_mean_themselves_in_markdown(name):
+    escaped = markdown.plain(name)
+    assert not re.search(r"[|<>`*\[\]\n]|(?<!&)#|://|^_|_$", escaped)
+    assert markdown.plain("mobilenet_v2") == "mobilenet_v2"
+
+
+def test_a_report_has_an_address_where_something_serves_it(monkeypatch, bucket):
+    monkeypatch.setenv("DARKROOM_STORE", "/data/store")
+    assert links.address_of("/data/store/runs/x/report.html") is None
+    monkeypatch.setenv("DARKROOM_FILES_URL", "http://127.0.0.1:4201")
+    address = links.address_of("/data/store/runs/a b/report.html")
+    assert address == "http://127.0.0.1:4201/store/runs/a%20b/report.html"
+    assert links.address_of("/data/elsewhere/report.html") is None
+    assert "Signature=" in links.address_of(f"{bucket}/store/report.html")
