@@ -3,12 +3,13 @@
 import logging
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
 from cyclopts import App, CycloptsError, Parameter
 from cyclopts.validators import Number
+from prefect import Flow
 from prefect.exceptions import ParameterTypeError
 from prefect.logging.configuration import setup_logging
 from prefect.logging.handlers import APILogHandler, PrefectConsoleHandler
@@ -31,6 +32,9 @@ from tasks.settings import Classification, Gate, Training
 DONE, FAILED, BAD_ARGUMENTS = 0, 1, 2
 WIDE = 160  # columns for a table that goes to a file or a pipe
 
+Store = Annotated[str, Parameter(env_var="DARKROOM_STORE")]
+Command = TypeVar("Command", bound=Callable[..., Any])
+
 app = App(
     name="darkroom",
     help="Keep an image classifier fresh and classify folders of images in bulk.",
@@ -39,6 +43,16 @@ app = App(
 )
 models = App(name="models", help="Look at the store's model versions and choose the champion.")
 app.command(models)
+
+
+def told_as(flow: Flow) -> Callable[[Command], Command]:
+    """Give a command the words of the flow it runs."""
+
+    def told(command: Command) -> Command:
+        command.__doc__ = flow.fn.__doc__
+        return command
+
+    return told
 
 
 @app.command
@@ -54,34 +68,24 @@ def sample(folder: Path, *, images_per_class: int = 120, seed: int = 0) -> None:
 
 
 @app.command
-def explore(*, images: str, store: str = "store") -> None:
-    """Audit and plot a folder of labelled images.
-
-    :param images: Folder of images, local or a URL such as s3://bucket/folder.
-    :param store: Folder or URL for datasets, runs and models.
-    """
+@told_as(explore_flow)
+def explore(*, images: str, store: Store = "store") -> None:
     with prefect_api():
         report = explore_flow(images, store)
     tell("Report", report)
 
 
 @app.command
+@told_as(retrain_flow)
 def retrain(
     *,
     images: str,
-    store: str = "store",
+    store: Store = "store",
     training: Annotated[Training, Parameter(name="*")] = Training(),
     gate: Annotated[Gate, Parameter(name="*")] = Gate(),
     max_bad_share: float = 0.05,
     resume: str | None = None,
 ) -> None:
-    """Train, judge and perhaps promote the models on a folder of labelled images.
-
-    :param images: Folder of images sorted by class, with a test split; local or a URL.
-    :param store: Folder or URL for datasets, runs and models.
-    :param max_bad_share: Share of unusable files that fails the run.
-    :param resume: Name of an interrupted run of the store to go on with.
-    """
     with prefect_api():
         run = retrain_flow(images, store, training, gate, max_bad_share, resume)
     summary = storage.read_json(run.url("summary.json"))
@@ -95,21 +99,15 @@ def retrain(
 
 
 @app.command
+@told_as(classify_flow)
 def classify(
     *,
     images: str,
-    store: str = "store",
+    store: Store = "store",
     output: str,
     model: str = "champion",
     options: Annotated[Classification, Parameter(name="*")] = Classification(),
 ) -> None:
-    """Classify every file below a folder, one row a file.
-
-    :param images: Folder of images of any depth, local or a URL.
-    :param store: Folder or URL that holds the model.
-    :param output: Folder or URL for the predictions; run again, it goes on where it stopped.
-    :param model: Version to classify with; champion is the store's present one.
-    """
     with prefect_api():
         summary = classify_flow(images, store, output, model, options)
     tell("Report", storage.join(summary["output"], "report.html"))
@@ -132,7 +130,7 @@ def up() -> None:
 @app.command
 def clean(
     *,
-    store: str = "store",
+    store: Store = "store",
     keep_runs: Annotated[int, Parameter(validator=Number(gte=1))] = 30,
     keep_versions: Annotated[int, Parameter(validator=Number(gte=1))] = 10,
     dry_run: bool = True,
@@ -153,7 +151,7 @@ def clean(
 
 
 @models.command(name="list")
-def list_models(*, store: str = "store") -> None:
+def list_models(*, store: Store = "store") -> None:
     """List every version; the champion is marked."""
     champion = registry.champion(store)
     table = Table("", "version", "created", "test accuracy", "95 %", "dataset", box=None)
@@ -171,7 +169,7 @@ def list_models(*, store: str = "store") -> None:
 
 
 @models.command
-def show(version: str, *, store: str = "store") -> None:
+def show(version: str, *, store: Store = "store") -> None:
     """Print all that is known of a version.
 
     :param version: A version of the store, or `champion`.
@@ -181,13 +179,13 @@ def show(version: str, *, store: str = "store") -> None:
 
 
 @models.command
-def promote(version: str, *, store: str = "store") -> None:
+def promote(version: str, *, store: Store = "store") -> None:
     """Make a version the champion, past the gate."""
     tell("Champion", registry.models_url(store, registry.promote_by_hand(store, version)))
 
 
 @models.command
-def rollback(*, store: str = "store") -> None:
+def rollback(*, store: Store = "store") -> None:
     """Make the champion before the present one champion again."""
     tell("Champion", registry.models_url(store, registry.rollback(store)))
 

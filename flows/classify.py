@@ -13,19 +13,27 @@ from tasks.locks import locked
 from tasks.predictions import classify_partition, room_for
 from tasks.registry import read_version
 from tasks.results import commit_predictions
-from tasks.settings import Classification, Images, Model, Output, Store
+from tasks.settings import Classification, Word
 from tasks.sorting import open_sorting
 
 
 @flow(name="classify", task_runner=ray_runner(), flow_run_name=run_title)
 def classify(
-    images: Images,
-    store: Store = "store",
-    output: Output = "predictions",
-    model: Model = "champion",
+    images: Word,
+    store: Word = "store",
+    output: Word = "predictions",
+    model: Word = "champion",
     options: Classification = Classification(),
 ) -> dict[str, Any]:
-    """Classify every file below a folder with a model of the store, resumably."""
+    """Classify every file below a folder, one row a file.
+
+    Args:
+        images: Folder of images of any depth, local or a URL such as s3://bucket/folder.
+        store: Folder or URL that holds the model.
+        output: Folder or URL for the predictions; run again, it goes on where it stopped.
+        model: Version to classify with; champion is the store's present one.
+        options: How the folder is classified.
+    """
     stages = Stages()
     version = read_version(store, model)
     images, output, options = locate(images, output, options)

@@ -9,13 +9,19 @@ from tasks.audit import audit_shards
 from tasks.dataset import commit_shards
 from tasks.manifest import list_images
 from tasks.publishing import publish_exploration
-from tasks.settings import Images, MaxBadShare, Store, Training
+from tasks.settings import MaxBadShare, Training, Word
 from tasks.shards import decode_part, plan_parts
 
 
 @flow(name="explore", task_runner=ray_runner(), flow_run_name=run_title)
-def explore(images: Images, store: Store = "store", max_bad_share: MaxBadShare = 1.0) -> str:
-    """Decode, audit and plot one folder of labelled images. Returns the report's URL."""
+def explore(images: Word, store: Word = "store", max_bad_share: MaxBadShare = 1.0) -> str:
+    """Audit and plot a folder of labelled images, training nothing. Returns the report's URL.
+
+    Args:
+        images: Folder of images sorted by class, local or a URL such as s3://bucket/folder.
+        store: Folder or URL for datasets, runs and models.
+        max_bad_share: Share of unusable files that fails the run.
+    """
     stages, run, usual = Stages(), run_of(store), Training()
     with stages.stage("list"):
         manifest = list_images(images, store, usual.image_size, usual.val_share)

@@ -12,21 +12,30 @@ from tasks.evaluation import evaluate_model
 from tasks.manifest import check_trainable, list_images
 from tasks.publishing import publish_report
 from tasks.registry import promote, register
-from tasks.settings import Gate, Images, MaxBadShare, Resume, Store, Training
+from tasks.settings import Gate, MaxBadShare, Training, Word
 from tasks.shards import decode_part, plan_parts
 from tasks.training import Run, fetch_weights, locate_weights, open_run, train_model
 
 
 @flow(name="retrain", task_runner=ray_runner(), flow_run_name=run_title)
 def retrain(
-    images: Images,
-    store: Store = "store",
+    images: Word,
+    store: Word = "store",
     training: Training = Training(),
     gate: Gate = Gate(),
     max_bad_share: MaxBadShare = 0.05,
-    resume: Resume = None,
+    resume: Word | None = None,
 ) -> Run:
-    """Train, judge and perhaps promote the models on one folder of labelled images."""
+    """Train, judge and perhaps promote the models on a folder of labelled images.
+
+    Args:
+        images: Folder of images sorted by class, with a test split; local or a URL such as s3://bucket/folder.
+        store: Folder or URL for datasets, runs and models.
+        training: How the models are trained.
+        gate: What a model must reach before it may become the champion.
+        max_bad_share: Share of unusable files that fails the run.
+        resume: Name of an interrupted run of the store to go on with.
+    """
     stages, run = Stages(), run_of(store, resume)
     training = locate_weights(training)
     with stages.stage("list"):

@@ -1,5 +1,6 @@
 """What a user may choose: drawn as the form in the Prefect UI and as flags on the command line."""
 
+import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
@@ -17,13 +18,24 @@ def _split_commas(names: Any) -> Any:
     return names
 
 
+def _title(name: str, _: object) -> str:
+    """The form's words for a parameter."""
+    for short, word in {"gpus": "GPUs", "cpus": "CPUs", "cnn": "CNN", "mobilenet": "MobileNetV2"}.items():
+        name = re.sub(rf"\b{short}\b", word, name.replace("_", " "))
+    return name[0].upper() + name[1:]
+
+
+FORM = ConfigDict(frozen=True, extra="forbid", field_title_generator=_title)
+
+Word = Annotated[str, StringConstraints(min_length=1)]
+MaxBadShare = Annotated[float, Field(ge=0, le=1)]
 Globs = Annotated[tuple[str, ...], BeforeValidator(_split_commas)]
 
 
 class Augmentation(BaseModel):
     """How training images are varied, each epoch anew."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = FORM
 
     flip: bool = Field(False, description="Mirror half of the images, left to right.")
     shift: float = Field(0.0, ge=0, le=0.5, description="Largest shift, as a share of the side.")
@@ -44,13 +56,13 @@ class MobilenetAugmentation(Augmentation):
 class Training(BaseModel):
     """How the models are trained."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = FORM
 
     models: Annotated[tuple[ModelKind, ...], BeforeValidator(_split_commas)] = Field(
         ("cnn", "mobilenet_v2"), min_length=1, description="The models to train: cnn, mobilenet_v2 or both."
     )
     epochs: int = Field(35, ge=1, le=10_000, description="Epochs at most; early stopping may end sooner.")
-    weights: Annotated[str, StringConstraints(min_length=1)] = Field(
+    weights: Word = Field(
         "imagenet", description="What MobileNetV2 starts from: imagenet, none, or the path of a weights file."
     )
     image_size: int = Field(150, ge=32, le=1024, description="Side of the square images, in pixels.")
@@ -118,7 +130,7 @@ class Training(BaseModel):
 class Gate(BaseModel):
     """What a model must reach before it may become the champion."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = FORM
 
     min_accuracy: float = Field(0.5, ge=0, le=1, description="Lowest test accuracy a champion may have.")
 
@@ -126,7 +138,7 @@ class Gate(BaseModel):
 class Classification(BaseModel):
     """How a folder is classified."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = FORM
 
     format: Literal["parquet", "csv"] = Field("parquet", description="How the rows are written.")
     min_confidence: float = Field(
@@ -159,11 +171,3 @@ class Classification(BaseModel):
     @property
     def chooses(self) -> bool:
         return bool(self.include or self.exclude)
-
-
-Images = Annotated[str, Field(description="Folder of images, local or a URL such as s3://bucket/folder.")]
-Store = Annotated[str, Field(description="Folder or URL for datasets, runs and models.")]
-Output = Annotated[str, Field(description="Folder or URL for the predictions.")]
-MaxBadShare = Annotated[float, Field(ge=0, le=1, description="Share of unusable files that fails the run.")]
-Resume = Annotated[str | None, Field(description="Name of an interrupted run of the store to go on with.")]
-Model = Annotated[str, Field(description="Version to classify with; champion is the store's present one.")]

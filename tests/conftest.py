@@ -15,6 +15,7 @@ from prefect.testing.utilities import prefect_test_harness
 from tasks.sample import draw_sample
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the markers
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Side by side go whole files, and all flow tests that share one retraining as one."""
     for item in items:
