@@ -8,7 +8,7 @@ UV := $(shell sed -n 's/^uv==\([0-9.]*\).*/\1/p' $(LOCK))
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
-.PHONY: setup demo test lint bench bench-gpu lock clean
+.PHONY: setup demo up test lint bench bench-gpu lock clean
 
 setup: $(DONE)
 
@@ -29,6 +29,9 @@ demo: setup
 		|| { weights=none; echo "Pretrained weights cannot be downloaded here: MobileNetV2 starts from random weights."; }; \
 	$(BIN)/darkroom retrain --images demo/images --store demo/store --weights $$weights --epochs 8 --batch-size 32
 	$(BIN)/darkroom classify --images demo/images/seg_pred --store demo/store --output demo/predictions
+
+up: setup
+	$(BIN)/darkroom up
 
 test: setup
 	$(BIN)/pytest --numprocesses 2 --dist loadgroup

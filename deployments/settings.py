@@ -1,5 +1,7 @@
 """What a machine's stack is told by its environment, as DARKROOM_* variables."""
 
+import secrets
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -10,6 +12,7 @@ from tasks import storage
 from tasks.links import SERVED
 
 HEARTBEAT_SECONDS = 30  # the least Prefect allows
+RAY_ONE_MACHINE = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # "0" keeps all of Ray on loopback, on Linux too
 UNSPECIFIED = {"0.0.0.0", "::", ""}
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
@@ -79,6 +82,10 @@ class Settings(BaseSettings):
         """Those of the places that have reports and lie on this machine."""
         return {name: self.places[name] for name in SERVED if storage.is_local(self.places[name])}
 
+    @cached_property
+    def ray_token(self) -> str:
+        return self.password.get_secret_value() if self.password else secrets.token_hex(32)
+
     @property
     def environment(self) -> dict[str, str]:
         """What Prefect, Ray and `prefect deploy` are told."""
@@ -89,6 +96,8 @@ class Settings(BaseSettings):
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS),
             "RAY_ADDRESS": f"{self.host}:{self.ray_port}",
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN": self.ray_token,
             "DARKROOM_WEIGHTS": self.weights,
             "DARKROOM_FILES_URL": f"http://{self.host}:{self.files_port}",
         }
@@ -96,9 +105,8 @@ class Settings(BaseSettings):
         if self.database:
             found["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = self.database.get_secret_value()
         if self.password:
-            word = self.password.get_secret_value()
-            found |= dict.fromkeys(
-                ("PREFECT_API_AUTH_STRING", "PREFECT_SERVER_API_AUTH_STRING"), f"admin:{word}"
-            )
-            found |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": word}
+            login = f"admin:{self.password.get_secret_value()}"
+            found |= dict.fromkeys(("PREFECT_API_AUTH_STRING", "PREFECT_SERVER_API_AUTH_STRING"), login)
+        if self.host in LOOPBACK:
+            found[RAY_ONE_MACHINE] = "0"
         return found

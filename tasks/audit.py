@@ -17,7 +17,7 @@ Row = Mapping[str, Any]
 SIZES_SHOWN = 20
 
 
-@task(cache_policy=NO_CACHE)
+@task(cache_policy=NO_CACHE, task_run_name="audit")
 def audit_shards(shards: Shards) -> str:
     """Write audit.json beside the dataset. Returns its URL."""
     url = storage.join(shards.dataset, "audit.json")

@@ -39,7 +39,7 @@ class Shards:
     reused: int
 
 
-@task(cache_policy=NO_CACHE)
+@task(cache_policy=NO_CACHE, task_run_name="commit dataset")
 def commit_shards(manifest: Manifest, done: Sequence[PartDone], max_bad_share: float) -> Shards:
     """Settle the splits by content and commit the dataset; refuse one with too many bad files."""
     if storage.exists(success_url(manifest.dataset)):

@@ -106,7 +106,7 @@ def locate(root: str, output: str, options: Classification) -> tuple[str, str, C
     return root, output, options.model_copy(update=located)
 
 
-@task(cache_policy=NO_CACHE)
+@task(cache_policy=NO_CACHE, task_run_name="list")
 def plan_job(root: str, output: str, model: ModelVersion, options: Classification) -> Job:
     """List a folder and commit the manifest of its parts to the output.
 

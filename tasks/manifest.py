@@ -62,7 +62,7 @@ class Manifest:
     val_share: float
 
 
-@task(cache_policy=NO_CACHE)
+@task(cache_policy=NO_CACHE, task_run_name="list")
 def list_images(root: str, store: str, size_px: int, val_share: float) -> Manifest:
     """List a folder of labelled images and commit its manifest to the store."""
     root, store = storage.absolute(root), storage.absolute(store)

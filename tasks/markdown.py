@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from tasks.report import Pictures, Record, data_uri, duration, number, percent, verdict_of
 
-SPECIAL = re.compile(r"[^\w\s.,;:%()/+'-]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|:(?=/)")
+SPECIAL = re.compile(r"[!\"#$&*<>?@\[\\\]^`{|}~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|(?<=:)/")
 MODEL_PLOTS = {
     "learning_curves": "Learning curves",
     "confusion": "Confusion matrix",
@@ -118,4 +118,4 @@ def _plots(titles: Mapping[str, str], pictures: Pictures) -> Iterator[str]:
 
 def plain(text: object) -> str:
     """Make text mean itself in Markdown and in HTML: no markup, no table bars, no line breaks."""
-    return SPECIAL.sub(lambda found: f"&#{ord(found[0])};", " ".join(str(text).split()))
+    return SPECIAL.sub(r"\\\g<0>", " ".join(str(text).split()))

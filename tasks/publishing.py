@@ -29,7 +29,7 @@ PHOTOS = ("samples.png", "mistakes.png")  # too many bytes for an artifact
 Figures = dict[str, Figure]
 
 
-@task(cache_policy=NO_CACHE)
+@task(cache_policy=NO_CACHE, task_run_name="publish report")
 def publish_exploration(shards: Shards, audit_url: str, run: Run) -> str:
     """Write the report of a dataset and its plots. Returns the report's URL."""
     audit = storage.read_json(audit_url)
@@ -41,7 +41,7 @@ def publish_exploration(shards: Shards, audit_url: str, run: Run) -> str:
     return run.url("report.html")
 
 
-@task(cache_policy=NO_CACHE)
+@task(cache_policy=NO_CACHE, task_run_name="publish report")
 def publish_report(
     run: Run,
     shards: Shards,

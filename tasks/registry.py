@@ -52,7 +52,7 @@ class Verdict:
         return f"{self.version}: {'yes' if self.promoted else 'no'}, {self.reason}"
 
 
-@task(cache_policy=NO_CACHE)
+@task(cache_policy=NO_CACHE, task_run_name="register {model.kind}")
 def register(model: TrainedModel, evaluation: Evaluation, shards: Shards) -> ModelVersion:
     """Complete a trained model to a version: from now on it can be promoted and classify."""
     url, onnx = (storage.beside(model.uri, name) for name in ("model.json", "model.onnx"))
@@ -197,7 +197,7 @@ def rollback(store: str) -> str:
     return stack[-2]
 
 
-@task(cache_policy=NO_CACHE)
+@task(cache_policy=NO_CACHE, task_run_name="promote")
 def promote(judged: Sequence[Evaluation], shards: Shards, run: Run, gate: Gate) -> Verdict:
     """Make the run's best model (by validation) champion, if it passes the gate and no race is lost."""
     challenger = max(judged, key=lambda evaluation: evaluation.val_accuracy)

@@ -60,7 +60,7 @@ class Tally:
         )
 
 
-@task(cache_policy=NO_CACHE)
+@task(cache_policy=NO_CACHE, task_run_name="commit predictions")
 def commit_predictions(job: Job, done: Sequence[PartitionDone], seconds: float) -> dict[str, Any]:
     """Write summary, report and, last, _SUCCESS. Returns the summary, an earlier run's if complete."""
     summary_url, success = storage.join(job.output, "summary.json"), storage.join(job.output, "_SUCCESS")

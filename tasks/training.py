@@ -96,7 +96,7 @@ def locate_weights(training: Training) -> Training:
     return training.model_copy(update={"weights": weights})
 
 
-@task(cache_policy=NO_CACHE)
+@task(cache_policy=NO_CACHE, task_run_name="open run")
 def open_run(run: Run, shards: Shards, training: Training) -> None:
     """Write what a run trains on and how; raise InputError where it is resumed with anything else."""
     record: dict[str, Any] = {
@@ -120,7 +120,7 @@ def open_run(run: Run, shards: Shards, training: Training) -> None:
         )
 
 
-@task(cache_policy=NO_CACHE)
+@task(cache_policy=NO_CACHE, task_run_name="fetch weights")
 def fetch_weights(training: Training) -> None:
     """Load MobileNetV2's weights once, so that missing ones fail the run before anything is trained."""
     from tasks import models

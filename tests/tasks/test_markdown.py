@@ -50,8 +50,9 @@ def test_a_classification_is_told_with_its_labels_most_first_and_its_drift():
 @pytest.mark.parametrize("name", ["a|b", "<b>", "`x`", "*x*", "__x__", "[x](y)", "# x", "a\nb", "http://x"])
 def test_names_mean_themselves_in_markdown(name):
     escaped = markdown.plain(name)
-    assert not re.search(r"[|<>`*\[\]\n]|(?<!&)#|://|^_|_$", escaped)
-    assert markdown.plain("mobilenet_v2") == "mobilenet_v2"
+    assert not re.search(r"(?<!\\)[|<>`*\[\]#]|\n|://|^_|(?<!\\)_$", escaped)
+    assert escaped.replace("\\", "") == " ".join(name.split())
+    assert markdown.plain("mobilenet_v2, p = 0.5 \N{EN DASH}") == "mobilenet_v2, p = 0.5 \N{EN DASH}"
 
 
 def test_a_report_has_an_address_where_something_serves_it(monkeypatch, bucket):

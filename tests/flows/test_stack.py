@@ -1,0 +1,202 @@
+"""`darkroom up`, used as a person would: by its forms and buttons, in Chromium, against the real server."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+from playwright.sync_api import Locator, Page, expect, sync_playwright
+
+from deployments.settings import Settings
+from deployments.stack import marked
+from tasks import storage
+from tasks.evaluation import read_history
+from tests.faults.processes import command_of
+from tests.stores import untrained_store
+
+CHROMIUM = shutil.which("chromium")
+EPOCHS = 40
+ARGUMENTS = ["--no-sandbox", "--disable-background-networking"]
+
+
+@pytest.fixture(scope="module")
+def settings(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    with socket.socket() as one, socket.socket() as two, socket.socket() as three:
+        for taken in (one, two, three):
+            taken.bind(("127.0.0.1", 0))
+        ports = [taken.getsockname()[1] for taken in (one, two, three)]
+    folder = tmp_path_factory.mktemp("stack")
+    return Settings(
+        home=folder / "home",
+        images=str(sample),
+        inbox=str(sample / "seg_pred"),
+        store=untrained_store(folder / "store", "cnn", size_px=48),
+        weights="none",
+        port=ports[0],
+        ray_port=ports[1],
+        files_port=ports[2],
+    )
+
+
+def up(settings: Settings) -> subprocess.Popen:
+    told = {f"DARKROOM_{name.upper()}": str(value) for name, value in settings.model_dump().items() if value}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "RAY_"))}
+    return subprocess.Popen(
+        [sys.executable, "-m", "flows", "up"],
+        env=kept | told,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def stack(settings: Settings) -> Iterator[Settings]:
+    """A running stack; interrupted in the end, it must leave nothing running."""
+    process = up(settings)
+    try:
+        assert any("Ctrl-C" in line for line in process.stdout), process.stderr.read()
+        yield settings
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+        assert not marked(settings)
+    finally:
+        process.kill()
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    if not CHROMIUM:
+        pytest.skip("needs Chromium: install Debian's package `chromium`")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser.new_page(viewport={"width": 1400, "height": 1000})
+        browser.close()
+
+
+def ask(stack: Settings, what: str, **filters: Any) -> list[dict[str, Any]]:
+    return httpx.post(f"{stack.url}/api/{what}/filter", json=filters).raise_for_status().json()
+
+
+def open_form(page: Page, stack: Settings, flow: str, deployment: str) -> str:
+    """Open a deployment's run form. Returns the deployment's id."""
+    [found] = [
+        one
+        for one in ask(stack, "deployments", flows={"name": {"any_": [flow]}})
+        if one["name"] == deployment
+    ]
+    page.goto(f"{stack.url}/deployments/deployment/{found['id']}/run")
+    return found["id"]
+
+
+def field(page: Page, title: str) -> Locator:
+    return page.get_by_text(title, exact=True).first.locator(
+        "xpath=following::*[self::input or self::textarea][1]"
+    )
+
+
+def submit(page: Page) -> None:
+    page.get_by_role("button", name="Submit").click()
+
+
+def runs_of(stack: Settings, deployment: str) -> list[dict[str, Any]]:
+    return ask(stack, "flow_runs", deployments={"id": {"any_": [deployment]}})
+
+
+def state_of(stack: Settings, deployment: str) -> str:
+    [run] = runs_of(stack, deployment)
+    return run["state"]["type"]
+
+
+def training(stack: Settings) -> list[psutil.Process]:
+    return [process for process in marked(stack) if "RayTrainWorker" in command_of(process)]
+
+
+def until(condition: Callable[[], object], seconds: float = 90) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.2)
+
+
+def test_all_is_deployed_and_a_second_stack_is_refused(stack: Settings):
+    flows = {flow["id"]: flow["name"] for flow in ask(stack, "flows")}
+    deployed = {f"{flows[one['flow_id']]}/{one['name']}" for one in ask(stack, "deployments")}
+    names = "retrain/nightly retrain/on-demand classify/nightly classify/folder explore/folder"
+    assert deployed == set(names.split())
+    until(
+        lambda: len({run["deployment_id"] for run in ask(stack, "flow_runs")}) == 2
+    )  # scheduled: the nightly
+    second = up(stack)
+    _, complaint = second.communicate(timeout=60)
+    assert second.returncode == 2
+    assert "runs in" in complaint
+    assert complaint.count("\n") == 1
+
+
+def test_a_folder_is_classified_from_its_form_and_the_report_opens(stack: Settings, page: Page):
+    deployment = open_form(page, stack, "classify", "folder")
+    submit(page)
+    until(lambda: runs_of(stack, deployment))
+    until(lambda: state_of(stack, deployment) == "COMPLETED")
+    [run] = runs_of(stack, deployment)
+    assert re.fullmatch(r"classify-seg_pred-\d{4}-\d\d-\d\d", run["name"])
+    lines = [log["message"] for log in ask(stack, "logs", logs={"flow_run_id": {"any_": [run["id"]]}})]
+    assert any(line.startswith("Listed ") for line in lines)
+    [summary] = ask(stack, "artifacts", artifacts={"key": {"any_": ["classify-summary"]}})
+    page.goto(f"{stack.url}/artifacts/artifact/{summary['id']}")
+    pictures = page.locator("img[src^='data:image/png']")
+    expect(pictures).to_have_count(2)
+    assert pictures.first.evaluate("picture => picture.naturalWidth") > 100
+    page.goto(page.get_by_role("link", name="Open the report").get_attribute("href"))
+    assert "classified" in page.title()
+
+
+def test_a_bad_value_is_refused_in_the_form(stack: Settings, page: Page):
+    deployment = open_form(page, stack, "retrain", "on-demand")
+    field(page, "Epochs (Optional)").fill("0")
+    submit(page)
+    expect(page.get_by_text("0 is less than the minimum of 1").first).to_be_visible()
+    assert not runs_of(stack, deployment)
+
+
+def test_a_retraining_is_cancelled_and_goes_on_where_it_was_when_retried(stack: Settings, page: Page):
+    deployment = open_form(page, stack, "retrain", "on-demand")
+    page.get_by_text("mobilenet_v2", exact=True).first.get_by_role("button").click()
+    values = {"Epochs": EPOCHS, "Patience": EPOCHS, "Image size": 48, "Batch size": 16, "Min accuracy": 0}
+    for title, value in values.items():
+        field(page, f"{title} (Optional)").fill(str(value))
+    submit(page)
+    runs = Path(stack.store, "runs")
+    until(lambda: list(runs.glob("*/cnn/history.csv")))
+    [history] = runs.glob("*/cnn/history.csv")
+    [run] = runs_of(stack, deployment)
+    page.goto(f"{stack.url}/runs/flow-run/{run['id']}")
+    page.get_by_role("button", name="Cancel").first.click()
+    page.get_by_role("dialog").get_by_role("button", name="Confirm").click()
+    assert training(stack)
+    until(lambda: not training(stack), seconds=30)
+    until(lambda: state_of(stack, deployment) == "CANCELLED")
+    before = read_history(str(history))
+    assert len(before) < EPOCHS
+
+    page.reload()
+    page.get_by_role("button", name="Retry").click()
+    page.get_by_role("dialog").get_by_role("button", name="Retry").click()
+    until(lambda: state_of(stack, deployment) == "COMPLETED", seconds=240)
+    assert len(read_history(str(history))) == EPOCHS
+    assert (
+        read_history(str(history))[: len(before) - 1] == before[:-1]
+    )  # the last one's checkpoint may be lost
+    [folder] = runs.iterdir()
+    assert storage.exists(f"{folder}/summary.json")

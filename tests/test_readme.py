@@ -1,0 +1,23 @@
+"""The README's tables are those of the code."""
+
+from pathlib import Path
+
+from deployments.settings import Settings
+from flows.__main__ import app
+
+README = Path(__file__).parent.parent / "README.md"
+
+
+def test_every_variable_stands_in_the_readme_as_the_code_has_it():
+    text = README.read_text()
+    for name, field in Settings.model_fields.items():
+        default = "" if field.default is None else f"`{field.default}`"
+        assert f"| `DARKROOM_{name.upper()}` | {default} | {field.description} |" in text
+
+
+def test_every_command_stands_in_the_readme():
+    text = README.read_text()
+    commands = [name for name in app if not name.startswith("-")]
+    assert "up" in commands
+    for name in commands:
+        assert f"| `darkroom {name}" in text
