@@ -14,6 +14,7 @@ from tasks.publishing import publish_report
 from tasks.registry import promote, register
 from tasks.settings import Gate, MaxBadShare, Training, Word
 from tasks.shards import decode_part, plan_parts
+from tasks.tracking import track
 from tasks.training import Run, fetch_weights, locate_weights, open_run, train_model
 
 
@@ -60,4 +61,5 @@ def retrain(
         register(model, evaluation, shards)
     [verdict] = stages.results("promote", [promote.submit(judged, shards, run, gate)])
     publish_report(run, shards, audit, training, trained, judged, verdict, stages.started, stages.seconds)
+    track(run, trained, judged)
     return run

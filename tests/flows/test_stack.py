@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ from deployments.stack import marked
 from tasks import storage
 from tasks.evaluation import read_history
 from tests.faults.processes import command_of
+from tests.ports import free_ports
 from tests.stores import untrained_store
 
 CHROMIUM = shutil.which("chromium")
@@ -31,10 +31,7 @@ ARGUMENTS = ["--no-sandbox", "--disable-background-networking"]
 
 @pytest.fixture(scope="module")
 def settings(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    with socket.socket() as one, socket.socket() as two, socket.socket() as three:
-        for taken in (one, two, three):
-            taken.bind(("127.0.0.1", 0))
-        ports = [taken.getsockname()[1] for taken in (one, two, three)]
+    port, ray_port, files_port = free_ports(3)
     folder = tmp_path_factory.mktemp("stack")
     return Settings(
         home=folder / "home",
@@ -42,9 +39,9 @@ def settings(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings
         inbox=str(sample / "seg_pred"),
         store=untrained_store(folder / "store", "cnn", size_px=48),
         weights="none",
-        port=ports[0],
-        ray_port=ports[1],
-        files_port=ports[2],
+        port=port,
+        ray_port=ray_port,
+        files_port=files_port,
     )
 
 

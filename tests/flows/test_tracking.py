@@ -1,0 +1,83 @@
+"""A retraining in a real MLflow server."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from mlflow import MlflowClient
+
+from tasks import storage
+from tasks.evaluation import Evaluation, read_evaluation, read_history
+from tasks.tracking import track
+from tasks.training import Run, TrainedModel
+from tests.ports import free_ports
+
+
+@pytest.fixture
+def tracking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MlflowClient]:
+    address = f"http://127.0.0.1:{free_ports(1)[0]}"
+    places = [
+        "--backend-store-uri",
+        f"sqlite:///{tmp_path}/mlflow.db",
+        "--artifacts-destination",
+        str(tmp_path),
+    ]
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "server",
+        "--port",
+        address.rpartition(":")[2],
+        "--workers",
+        "1",
+    ]
+    server = subprocess.Popen([*command, *places], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 60
+        while not answers(f"{address}/health"):
+            assert server.poll() is None and time.monotonic() < deadline, "MLflow did not start"
+            time.sleep(0.2)
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+        yield MlflowClient()
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(url).is_success
+    except httpx.HTTPError:
+        return False
+
+
+def records(run: Run, kind: str) -> tuple[TrainedModel, Evaluation]:
+    model = TrainedModel(**storage.read_json(run.url(kind, "training.json")))
+    return model, read_evaluation(model, run.url(kind))
+
+
+def test_every_version_is_tracked_once_with_its_epochs_and_files(retrained: Run, tracking: MlflowClient):
+    models, evaluations = zip(*(records(retrained, kind) for kind in ("cnn", "mobilenet_v2")), strict=True)
+    experiment = tracking.create_experiment("darkroom")
+    tracking.create_run(experiment, tags={"darkroom.version": models[0].version})  # of a run that died
+    for _ in range(2):
+        track.fn(retrained, models, evaluations)
+    runs = {run.info.run_name: run for run in tracking.search_runs([experiment])}
+    assert set(runs) == {model.version for model in models}
+    for kind, model, evaluation in zip(("cnn", "mobilenet_v2"), models, evaluations, strict=True):
+        run = runs[model.version]
+        assert run.data.metrics["test_accuracy"] == evaluation.accuracy
+        assert run.data.params["cnn_augmentation.flip"] == "True"
+        epochs = tracking.get_metric_history(run.info.run_id, "val_loss")
+        history = read_history(retrained.url(kind, "history.csv"))
+        assert [(one.step, one.value) for one in epochs] == [
+            (row["epoch"], row["val_loss"]) for row in history
+        ]
+        files = {one.path for one in tracking.list_artifacts(run.info.run_id)}
+        assert {"confusion.png", "report.html", "model"} <= files
+        assert "model/model.keras" in {one.path for one in tracking.list_artifacts(run.info.run_id, "model")}
