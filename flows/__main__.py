@@ -155,7 +155,13 @@ def list_models(*, store: Store = "store") -> None:
     """List every version; the champion is marked."""
     champion = registry.champion(store)
     table = Table("", "version", "created", "test accuracy", "95 %", "dataset", box=None)
-    for record in registry.list_versions(store):
+    records = registry.list_versions(store)
+    if not records:
+        raise InputError(
+            "The store must hold model versions: run `darkroom retrain` first. "
+            f"Received one without: {store!r}."
+        )
+    for record in records:
         test = record["metrics"]
         table.add_row(
             "*" if record["version"] == champion else "",

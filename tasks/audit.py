@@ -26,7 +26,7 @@ def audit_shards(shards: Shards) -> str:
     storage.write_json(url, found)
     counts = found["counts"]
     log.info(
-        "Audit: %s files, %s bad, %s sets of exact duplicates, %s training files left out as leaked",
+        "Audit: %s files, bad: %s, sets of exact duplicates: %s, left out of training as leaked: %s",
         *(f"{counts[name]:,}" for name in ("files", "bad", "duplicates", "leaked")),
     )
     return url

@@ -125,7 +125,7 @@ def plan_job(root: str, output: str, model: ModelVersion, options: Classificatio
                 + (", or none that `include` and `exclude` let pass." if options.chooses else ".")
             )
         plan = write_plan(manifest_url(output), listing, found, made_by)
-    log.info("Listed %s files in %s, in %s parts", f"{plan.files:,}", root, f"{plan.parts:,}")
+    log.info("Listed %s files in %s, parts: %s", f"{plan.files:,}", root, f"{plan.parts:,}")
     return Job(root, output, model, options, plan)
 
 

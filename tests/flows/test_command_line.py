@@ -68,6 +68,7 @@ def test_a_store_that_cannot_be_written_is_refused(folder, prefect_api, tmp_path
             "not both",
         ),
         (["fly"], "fly"),
+        (["models", "list", "--store", "nowhere"], "must hold model versions"),
         (["sample", "there", "--images-per-class", "1"], "images_per_class"),
     ],
 )
