@@ -7,17 +7,18 @@ from datetime import timedelta
 
 from prefect.automations import AutomationCore, ChangeFlowRunState, EventTrigger, Posture, SendNotification
 from prefect.blocks.notifications import CustomWebhookNotificationBlock
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import StateType
 
-from deployments.settings import HEARTBEAT_SECONDS, Settings
+from deployments.settings import POOL, Settings
 
 NOTIFY = "darkroom-notify"  # the block's name
 FAILURES = "darkroom: tell of runs that fail or crash"
 ZOMBIES = "darkroom: runs without a sign of life have crashed"
 HEARTBEAT = "prefect.flow-run.heartbeat"
-SILENT_SECONDS = 3 * HEARTBEAT_SECONDS
+SILENT_SECONDS = 90  # three of the heartbeats that prefect.yaml asks for
 FLOW_RUNS = {"prefect.resource.id": "prefect.flow-run.*"}
+OURS = {"prefect.resource.role": "work-pool", "prefect.resource.name": POOL}
 MESSAGE = """{{ flow_run.name }} ended as {{ flow_run.state.name }}: {{ flow_run.state.message }}
 {{ flow_run | ui_url }}"""
 
@@ -49,6 +50,7 @@ def tell_of_failures(action: SendNotification) -> AutomationCore:
         trigger=EventTrigger(
             expect={"prefect.flow-run.Failed", "prefect.flow-run.Crashed"},
             match=FLOW_RUNS,
+            match_related=OURS,
             posture=Posture.Reactive,
             threshold=1,
             within=timedelta(0),
@@ -65,6 +67,7 @@ def end_zombies() -> AutomationCore:
             after={HEARTBEAT},
             expect={"prefect.flow-run.*"},
             match=FLOW_RUNS,
+            match_related=OURS,
             for_each={"prefect.resource.id"},
             posture=Posture.Proactive,
             threshold=1,
@@ -78,10 +81,19 @@ def end_zombies() -> AutomationCore:
     )
 
 
+def bring_up_to_date(client: SyncPrefectClient, wanted: list[AutomationCore]) -> None:
+    """Create or change the automations; what one has seen of runs so far stays known to it."""
+    names = {automation.name for automation in wanted}
+    for name in {FAILURES, ZOMBIES} - names:
+        for unwanted in client.read_automations_by_name(name):
+            client.delete_automation(unwanted.id)
+    for automation in wanted:
+        if there := client.read_automations_by_name(automation.name):
+            client.update_automation(there[0].id, automation)
+        else:
+            client.create_automation(automation)
+
+
 if __name__ == "__main__":
     with get_client(sync_client=True) as client:
-        for name in (FAILURES, ZOMBIES):
-            for earlier in client.read_automations_by_name(name):
-                client.delete_automation(earlier.id)
-        for automation in automations(Settings()):
-            client.create_automation(automation)
+        bring_up_to_date(client, automations(Settings()))

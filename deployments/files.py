@@ -1,12 +1,15 @@
 """Serves reports to the browser of whoever reads them in the Prefect UI: `python -m deployments.files`."""
 
 import base64
+import os
 import secrets
 from pathlib import Path
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
@@ -14,25 +17,33 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from deployments.settings import Settings
 
-USER = "admin"  # as Prefect's documentation has it
+REPORT = "report.html"
 
 
 def files_app(settings: Settings) -> ASGIApp:
-    """The stack's local store and predictions, to be read only; behind the password if there is one."""
+    """The reports of the stack's local store and predictions; behind the password if there is one."""
     mounts = []
     for name, place in settings.served.items():
         Path(place).mkdir(parents=True, exist_ok=True)
-        mounts.append(Mount(f"/{name}", StaticFiles(directory=place, html=True)))
-    app = Starlette(routes=mounts)
-    return Guarded(app, settings.password.get_secret_value()) if settings.password else app
+        mounts.append(Mount(f"/{name}", Reports(directory=place)))
+    hosts = Middleware(TrustedHostMiddleware, allowed_hosts=[settings.host, "localhost"])
+    app = Starlette(routes=mounts, middleware=[hosts])
+    return Guarded(app, settings.login) if settings.login else app
+
+
+class Reports(StaticFiles):
+    """Reports, and nothing else that lies beside them."""
+
+    def lookup_path(self, path: str) -> tuple[str, os.stat_result | None]:
+        return super().lookup_path(path) if Path(path).name == REPORT else ("", None)
 
 
 class Guarded:
     """An application behind HTTP basic authentication."""
 
-    def __init__(self, app: ASGIApp, password: str):
+    def __init__(self, app: ASGIApp, login: tuple[str, str]):
         self._app = app
-        self._expected = f"Basic {base64.b64encode(f'{USER}:{password}'.encode()).decode()}"
+        self._expected = f"Basic {base64.b64encode(':'.join(login).encode()).decode()}"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         given = Headers(scope=scope).get("authorization", "") if scope["type"] == "http" else self._expected

@@ -11,10 +11,11 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from tasks import storage
 from tasks.links import SERVED
 
-HEARTBEAT_SECONDS = 30  # the least Prefect allows
+POOL = "darkroom"
+USER = "admin"
 RAY_ONE_MACHINE = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # "0" keeps all of Ray on loopback, on Linux too
-UNSPECIFIED = {"0.0.0.0", "::", ""}
-LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+LEASES = "prefect.server.concurrency.lease_storage.filesystem"  # in memory, a restarted server forgets them
+LOOPBACK = {"127.0.0.1", "localhost"}
 
 
 class Settings(BaseSettings):
@@ -34,7 +35,7 @@ class Settings(BaseSettings):
     store: str | None = Field(None, description="Datasets, runs and models; by default `store` in the home.")
     predictions: str | None = Field(None, description="Predictions; by default `predictions` in the home.")
     weights: str = Field("imagenet", description="What MobileNetV2 starts from in the deployments.")
-    host: str = Field("127.0.0.1", description="Address that the UI and Ray listen on.")
+    host: str = Field("127.0.0.1", description="Address that the UI, the reports and Ray listen on.")
     port: int = Field(4200, ge=1, le=65_535, description="Port of the Prefect server and its UI.")
     ray_port: int = Field(6379, ge=1, le=65_535, description="Port of the Ray head.")
     files_port: int = Field(4201, ge=1, le=65_535, description="Port on which reports are served.")
@@ -50,9 +51,11 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _guarded_beyond_loopback(self) -> Self:
-        if self.host in UNSPECIFIED:
+        if self.host in ("", "0.0.0.0") or ":" in self.host:
             raise ValueError(
-                "DARKROOM_HOST must be the address that browsers and nodes reach this machine by"
+                "DARKROOM_HOST must be the name or IPv4 address that browsers and nodes reach this "
+                "machine by. "
+                f"Received: {self.host!r}"
             )
         if self.host not in LOOPBACK and not self.password:
             raise ValueError("DARKROOM_PASSWORD is needed where DARKROOM_HOST is not loopback")
@@ -78,9 +81,19 @@ class Settings(BaseSettings):
         return {name: storage.absolute(url or str(self.folder / name)) for name, url in asked.items()}
 
     @property
+    def located_weights(self) -> str:
+        """Flows run in folders of their own."""
+        return self.weights if self.weights in ("imagenet", "none") else storage.absolute(self.weights)
+
+    @property
     def served(self) -> dict[str, str]:
         """Those of the places that have reports and lie on this machine."""
         return {name: self.places[name] for name in SERVED if storage.is_local(self.places[name])}
+
+    @property
+    def login(self) -> tuple[str, str] | None:
+        """User and password of the UI and the reports."""
+        return (USER, self.password.get_secret_value()) if self.password else None
 
     @cached_property
     def ray_token(self) -> str:
@@ -94,18 +107,18 @@ class Settings(BaseSettings):
             "PREFECT_API_URL": f"{self.url}/api",
             "PREFECT_SERVER_UI_API_URL": f"{self.url}/api",
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-            "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS),
+            "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": LEASES,
             "RAY_ADDRESS": f"{self.host}:{self.ray_port}",
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN": self.ray_token,
-            "DARKROOM_WEIGHTS": self.weights,
+            "DARKROOM_WEIGHTS": self.located_weights,
             "DARKROOM_FILES_URL": f"http://{self.host}:{self.files_port}",
         }
         found |= {f"DARKROOM_{name.upper()}": url for name, url in self.places.items()}
         if self.database:
             found["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = self.database.get_secret_value()
-        if self.password:
-            login = f"admin:{self.password.get_secret_value()}"
+        if self.login:
+            login = ":".join(self.login)
             found |= dict.fromkeys(("PREFECT_API_AUTH_STRING", "PREFECT_SERVER_API_AUTH_STRING"), login)
         if self.host in LOOPBACK:
             found[RAY_ONE_MACHINE] = "0"

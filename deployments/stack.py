@@ -15,12 +15,11 @@ from pathlib import Path
 import httpx
 import psutil
 
-from deployments.settings import Settings
+from deployments.settings import POOL, Settings
 from tasks.errors import InputError, JobError
 
 BIN = Path(sys.executable).parent
 FILE = Path(__file__).with_name("prefect.yaml")
-POOL = "darkroom"
 MARK = "DARKROOM_STACK"  # stands in the environment of all that a stack started, to find what a dead one left
 START_SECONDS, STOP_SECONDS, POLL_SECONDS = 120.0, 20.0, 0.5
 
@@ -40,7 +39,8 @@ def up(settings: Settings) -> None:
     Raises InputError when a stack of this home runs already or a port is taken, JobError when a part of it
     does not start or ends by itself.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     with suppress(KeyboardInterrupt), only_one(settings), ExitStack() as stack:
         running = {
             service.name: stack.enter_context(started(service, settings)) for service in services(settings)
@@ -83,7 +83,7 @@ def only_one(settings: Settings) -> Iterator[None]:
         except BlockingIOError:
             raise InputError(
                 f"A stack runs in {str(settings.folder)!r} already: stop it, or set DARKROOM_HOME, "
-                "DARKROOM_PORT and DARKROOM_RAY_PORT to others."
+                "DARKROOM_PORT, DARKROOM_RAY_PORT and DARKROOM_FILES_PORT to others."
             ) from None
         if left := marked(settings):
             print(f"Ending {len(left)} processes of a stack that died")
@@ -133,9 +133,8 @@ def carry_out(settings: Settings, *command: str) -> None:
 
 def found(settings: Settings, path: str) -> bool:
     """Whether the server answers a question about `path` with yes."""
-    auth = ("admin", settings.password.get_secret_value()) if settings.password else None
     with suppress(httpx.HTTPError):
-        return httpx.get(f"{settings.url}/api/{path}", auth=auth).is_success
+        return httpx.get(f"{settings.url}/api/{path}", auth=settings.login).is_success
     return False
 
 
@@ -179,6 +178,7 @@ def end(processes: Sequence[psutil.Process]) -> None:
     for process in stubborn:
         with suppress(psutil.Error):
             process.kill()
+    psutil.wait_procs(stubborn, STOP_SECONDS)
 
 
 def told(settings: Settings) -> Iterator[str]:

@@ -14,6 +14,7 @@ from prefect.exceptions import ParameterTypeError
 from prefect.logging.configuration import setup_logging
 from prefect.logging.handlers import APILogHandler, PrefectConsoleHandler
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 from rich.console import Console
 from rich.table import Table
 
@@ -69,9 +70,9 @@ def sample(folder: Path, *, images_per_class: int = 120, seed: int = 0) -> None:
 
 @app.command
 @told_as(explore_flow)
-def explore(*, images: str, store: Store = "store") -> None:
+def explore(*, images: str, store: Store = "store", max_bad_share: float = 1.0) -> None:
     with prefect_api():
-        report = explore_flow(images, store)
+        report = explore_flow(images, store, max_bad_share)
     tell("Report", report)
 
 
@@ -123,8 +124,13 @@ def up() -> None:
     try:
         settings = Settings()
     except ValidationError as error:
-        raise InputError("; ".join(found["msg"] for found in error.errors())) from error
+        raise InputError("; ".join(map(wrong_variable, error.errors()))) from error
     start_stack(settings)
+
+
+def wrong_variable(found: ErrorDetails) -> str:
+    names = "".join(f"DARKROOM_{str(name).upper()}: " for name in found["loc"])
+    return names + found["msg"] + (f". Received: {found['input']!r}" if names else "")
 
 
 @app.command

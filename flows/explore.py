@@ -15,7 +15,7 @@ from tasks.shards import decode_part, plan_parts
 
 @flow(name="explore", task_runner=ray_runner(), flow_run_name=run_title)
 def explore(images: Word, store: Word = "store", max_bad_share: MaxBadShare = 1.0) -> str:
-    """Audit and plot a folder of labelled images, training nothing. Returns the report's URL.
+    """Audit and plot a folder of labelled images, training nothing.
 
     Args:
         images: Folder of images sorted by class, local or a URL such as s3://bucket/folder.

@@ -34,7 +34,7 @@ def run_of(store: str, resume: str | None = None) -> Run:
     context = FlowRunContext.get()
     if context is None or context.flow_run is None:
         raise RuntimeError("run_of must be called in a flow run.")
-    created = context.flow_run.created or datetime.now(UTC)
-    run = Run(f"{created:%Y-%m-%dT%H-%M-%S}-{context.flow_run.id.hex[:4]}", store)
+    began = context.flow_run.expected_start_time or datetime.now(UTC)  # stays, when the run is retried
+    run = Run(f"{began:%Y-%m-%dT%H-%M-%S}-{context.flow_run.id.hex[-4:]}", store)
     log.info("Run %s", run.name)
     return run

@@ -14,7 +14,7 @@ from tasks.publishing import publish_report
 from tasks.registry import promote, register
 from tasks.settings import Gate, MaxBadShare, Training, Word
 from tasks.shards import decode_part, plan_parts
-from tasks.tracking import track
+from tasks.tracking import check_tracking, track
 from tasks.training import Run, fetch_weights, locate_weights, open_run, train_model
 
 
@@ -39,6 +39,7 @@ def retrain(
     """
     stages, run = Stages(), run_of(store, resume)
     training = locate_weights(training)
+    check_tracking()
     with stages.stage("list"):
         manifest = list_images(images, store, training.image_size, training.val_share)
         check_trainable(manifest)

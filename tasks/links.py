@@ -18,7 +18,8 @@ def address_of(url: str) -> str | None:
         return storage.signed(url, SIGNED_SECONDS)
     server = os.environ.get("DARKROOM_FILES_URL")
     for name, variable in SERVED.items():
-        root = os.environ.get(variable, "").rstrip("/")
+        root = os.environ.get(variable)
+        root = root and storage.absolute(root)
         if server and root and url.startswith(f"{root}/"):
             return f"{server}/{name}/{quote(url.removeprefix(f'{root}/'))}"
     return None

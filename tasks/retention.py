@@ -1,10 +1,12 @@
 """What of a store has had its time: old runs and versions, and datasets that nothing left was made from."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import get_args
 
 from tasks import storage
 from tasks.registry import champion_stack, list_versions, models_url, promotions
+from tasks.settings import ModelKind
 from tasks.shards import success_url
 from tasks.training import BEGUN, Run
 
@@ -19,13 +21,15 @@ def outdated(store: str, keep_runs: int, keep_versions: int) -> Iterator[str]:
     lead to, unfinished runs younger than RESUMABLE, and every dataset that one of those was made from.
     """
     store = storage.absolute(store)
-    versions = list_versions(store)
-    kept_versions = {record["version"] for record in versions[-keep_versions:]}
-    kept_versions |= set(champion_stack(promotions(store)))
-    runs = [Run(name, store) for name in storage.names(storage.join(store, "runs"))]
-    kept_runs = [run for run in runs if run in runs[-keep_runs:] or resumable(run)]
+    runs = [Run(name, store) for name in storage.names(storage.join(store, "runs")) if began(name)]
+    unfinished = [run for run in runs if resumable(run)]
+    kept_runs = [run for run in runs if run in runs[-keep_runs:] or run in unfinished]
     yield from (run.url() for run in runs if run not in kept_runs)
-    yield from unneeded_versions(store, {record["version"] for record in versions}, kept_versions, kept_runs)
+    versions = list_versions(store)
+    names = [record["version"] for record in versions]
+    kept_versions = {*names[-keep_versions:], *champion_stack(promotions(store))}
+    kept_versions |= {name for name in names if made_by(name, unfinished)}
+    yield from unneeded_versions(store, set(names), kept_versions, kept_runs)
     used = {record["dataset"] for record in versions if record["version"] in kept_versions}
     used |= {storage.read_json(run.url(BEGUN))["dataset"] for run in kept_runs if run.begun()}
     for name in storage.names(storage.join(store, "datasets")):
@@ -35,19 +39,32 @@ def outdated(store: str, keep_runs: int, keep_versions: int) -> Iterator[str]:
 
 
 def unneeded_versions(
-    store: str, registered: set[str], kept: set[str], kept_runs: list[Run]
+    store: str, registered: set[str], kept: set[str], kept_runs: Sequence[Run]
 ) -> Iterator[str]:
     """Versions that are not kept, and what failed runs left that never became one."""
     for name in storage.names(models_url(store)):
-        of_kept_run = any(name.startswith(f"{run.name}-") for run in kept_runs)
         unregistered = storage.exists(models_url(store, name, "model.keras")) and name not in registered
-        if name in registered - kept or (unregistered and not of_kept_run):
+        if name in registered - kept or (unregistered and not made_by(name, kept_runs)):
             yield models_url(store, name)
 
 
+def made_by(version: str, runs: Sequence[Run]) -> bool:
+    return any(version == run.version(kind) for run in runs for kind in get_args(ModelKind))
+
+
+def began(name: str) -> datetime | None:
+    """When the run of that name began; None for a folder that is no run."""
+    try:
+        return datetime.strptime(name[:19], "%Y-%m-%dT%H-%M-%S").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
 def resumable(run: Run) -> bool:
-    began = datetime.strptime(run.name[:19], "%Y-%m-%dT%H-%M-%S").replace(tzinfo=UTC)
-    return not storage.exists(run.url("summary.json")) and datetime.now(UTC) - began < RESUMABLE
+    start = began(run.name)
+    return not storage.exists(run.url("summary.json")) and bool(
+        start and datetime.now(UTC) - start < RESUMABLE
+    )
 
 
 def fresh(dataset: str) -> bool:

@@ -3,7 +3,9 @@
 import logging
 import os
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,7 @@ from tasks.training import BEGUN, Run, TrainedModel
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+SERVER = "MLFLOW_TRACKING_URI"
 EXPERIMENT = "darkroom"  # unless MLFLOW_EXPERIMENT_NAME names another
 VERSION = "darkroom.version"
 MODEL_FILES = ("model.keras", "model.onnx", "model.json")
@@ -26,33 +29,37 @@ MOST_METRICS = 1_000  # that MLflow takes in one request
 log = logging.getLogger("darkroom")
 
 
-@task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=[2, 10], task_run_name="track in MLflow")
+def check_tracking() -> None:
+    """Raise InputError when a tracking server is named but MLflow is not installed."""
+    if (server := os.environ.get(SERVER)) and not find_spec("mlflow"):
+        raise InputError(
+            f"{SERVER} needs MLflow on the machine of the flow: pip install 'darkroom[mlflow]'. "
+            f"Received: {server!r}."
+        )
+
+
+@task(cache_policy=NO_CACHE, task_run_name="track in MLflow")
 def track(run: Run, trained: Sequence[TrainedModel], judged: Sequence[Evaluation]) -> None:
     """Log each model's parameters, metrics of every epoch and of the test, plots and files; once a version.
 
-    Raises InputError when a tracking server is named but MLflow is not installed.
+    The run is done by now: a tracking server that does not answer is a warning.
     """
-    if not os.environ.get("MLFLOW_TRACKING_URI"):
+    if not os.environ.get(SERVER):
         return
-    client = mlflow_client()
-    name = os.environ.get("MLFLOW_EXPERIMENT_NAME", EXPERIMENT)
-    found = client.get_experiment_by_name(name)
-    experiment = found.experiment_id if found else client.create_experiment(name)
-    for model, evaluation in zip(trained, judged, strict=True):
-        if not tracked(client, experiment, model.version):
-            track_model(client, experiment, run, model, evaluation)
-    log.info("Tracked in MLflow at %s, experiment %s", client.tracking_uri, name)
+    from mlflow import MlflowClient  # an extra
+    from mlflow.exceptions import MlflowException
 
-
-def mlflow_client() -> "MlflowClient":
+    client, name = MlflowClient(), os.environ.get("MLFLOW_EXPERIMENT_NAME", EXPERIMENT)
     try:
-        from mlflow import MlflowClient  # an extra, and 2 s of import
-    except ImportError:
-        raise InputError(
-            "MLFLOW_TRACKING_URI needs MLflow on the machine of the flow: pip install 'darkroom[mlflow]'. "
-            f"Received: {os.environ['MLFLOW_TRACKING_URI']!r}."
-        ) from None
-    return MlflowClient()
+        found = client.get_experiment_by_name(name)
+        experiment = found.experiment_id if found else client.create_experiment(name)
+        for model, evaluation in zip(trained, judged, strict=True):
+            if not tracked(client, experiment, model.version):
+                track_model(client, experiment, run, model, evaluation)
+    except MlflowException as error:
+        log.warning("Not tracked in MLflow at %s: %s", client.tracking_uri, error)
+    else:
+        log.info("Tracked in MLflow at %s, experiment %s", client.tracking_uri, name)
 
 
 def tracked(client: "MlflowClient", experiment: str, version: str) -> bool:
@@ -67,12 +74,14 @@ def tracked(client: "MlflowClient", experiment: str, version: str) -> bool:
 def track_model(
     client: "MlflowClient", experiment: str, run: Run, model: TrainedModel, evaluation: Evaluation
 ) -> None:
+    from mlflow.entities import Param
+
     begun = storage.read_json(run.url(BEGUN))
     tags = {VERSION: model.version, "darkroom.run": run.name, "darkroom.dataset": begun["dataset"]}
     made = client.create_run(experiment, run_name=model.version, tags=tags).info.run_id
     parameters = {"model": model.kind, "parameters": model.parameters, "trained_in": model.precision}
-    for name, value in (parameters | dict(flat(begun["training"]))).items():
-        client.log_param(made, name, value)
+    told = parameters | dict(flat(begun["training"]))
+    client.log_batch(made, params=[Param(name, str(value)) for name, value in told.items()])
     log_metrics(client, made, model, evaluation)
     with tempfile.TemporaryDirectory(prefix="darkroom-") as folder:
         for name in storage.names(run.url(model.kind)):
@@ -98,10 +107,11 @@ def log_metrics(client: "MlflowClient", made: str, model: TrainedModel, evaluati
         "test_ece": evaluation.ece,
         "seconds_in_all": model.seconds,
     }
-    metrics = [Metric(name, value, 0, 0) for name, value in last.items()]
+    now = int(time.time() * 1000)
+    metrics = [Metric(name, value, now, 0) for name, value in last.items()]
     for row in read_history(storage.join(evaluation.uri, "history.csv")):
         step = int(row.pop("epoch"))
-        metrics += [Metric(name, value, 0, step) for name, value in row.items()]
+        metrics += [Metric(name, value, now, step) for name, value in row.items()]
     for start in range(0, len(metrics), MOST_METRICS):
         client.log_batch(made, metrics=metrics[start : start + MOST_METRICS])
 

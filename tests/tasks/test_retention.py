@@ -11,7 +11,9 @@ from tasks.retention import outdated
 NIGHTS = 6
 
 
-def night(store: str, number: int, finished: bool = True, days_ago: int = 100) -> str:
+def night(
+    store: str, number: int, finished: bool = True, days_ago: int = 100, registered: bool | None = None
+) -> str:
     """What the retraining of one night leaves in a store. Returns its run's name."""
     began = datetime.now(UTC) - timedelta(days=days_ago - number)
     run, dataset = f"{began:%Y-%m-%dT%H-%M-%S}-{number:04x}", f"data{number}"
@@ -21,6 +23,7 @@ def night(store: str, number: int, finished: bool = True, days_ago: int = 100) -
     storage.write_bytes(storage.join(store, "models", f"{run}-cnn", "model.keras"), b"model")
     if finished:
         storage.write_json(storage.join(store, "runs", run, "summary.json"), {})
+    if finished if registered is None else registered:
         record = {"version": f"{run}-cnn", "created": began.isoformat(), "dataset": dataset}
         storage.write_json(storage.join(store, "models", f"{run}-cnn", "model.json"), record)
     return run
@@ -45,9 +48,13 @@ def test_champions_newest_and_what_they_were_made_from_stay(store: str, runs: li
 
 def test_nothing_that_may_be_at_work_or_resumed_goes(store: str, runs: list[str]):
     dead, alive = night(store, 7, finished=False), night(store, 0, finished=False, days_ago=1)
+    killed_late = night(store, 1, finished=False, days_ago=2, registered=True)
     night(store, 8), night(store, 1, days_ago=1)
+    storage.write_json(storage.join(store, "runs", "not-a-run", "notes.json"), {})
     gone = " ".join(outdated(store, keep_runs=1, keep_versions=1))
     assert dead in gone
     assert f"models/{dead}-cnn" in gone
     assert alive not in gone
+    assert killed_late not in gone
+    assert "not-a-run" not in gone
     assert "data0" not in gone
