@@ -4,11 +4,12 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any, Protocol, cast
 from uuid import UUID
 
+import httpx
 import ray
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect_ray.task_runners import PrefectRayFuture
@@ -135,4 +136,6 @@ def shown(name: str, total: int, unit: str) -> Iterator[Callable[[int, str], Non
 
 
 def _tell(artifact: UUID, share: float, words: str) -> None:
-    update_progress_artifact(artifact, progress=100.0 * min(share, 1.0), description=words)
+    """Progress is not worth failing for: a server that is away is told the next time."""
+    with suppress(httpx.HTTPError):
+        update_progress_artifact(artifact, progress=100.0 * min(share, 1.0), description=words)
