@@ -21,7 +21,7 @@ from tasks.errors import InputError, JobError
 BIN = Path(sys.executable).parent
 FILE = Path(__file__).with_name("prefect.yaml")
 MARK = "DARKROOM_STACK"  # stands in the environment of all that a stack started, to find what a dead one left
-START_SECONDS, STOP_SECONDS, POLL_SECONDS = 120.0, 20.0, 0.5
+START_SECONDS, STOP_SECONDS, POLL_SECONDS = 120.0, 10.0, 0.5
 
 
 @dataclass(frozen=True)

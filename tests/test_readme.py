@@ -1,5 +1,6 @@
 """The README's tables are those of the code."""
 
+import re
 from pathlib import Path
 
 from deployments.settings import Settings
@@ -13,6 +14,11 @@ def test_every_variable_stands_in_the_readme_as_the_code_has_it():
     for name, field in Settings.model_fields.items():
         default = "" if field.default is None else f"`{field.default}`"
         assert f"| `DARKROOM_{name.upper()}` | {default} | {field.description} |" in text
+
+
+def test_every_picture_and_page_it_leads_to_is_there():
+    for place in re.findall(r"\]\(([^)#:]+)\)", README.read_text()):
+        assert (README.parent / place).exists(), place
 
 
 def test_every_command_stands_in_the_readme():

@@ -17,7 +17,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect, sync_playwright
 
 from deployments.settings import Settings
-from deployments.stack import marked
+from deployments.stack import end, marked
 from tasks import storage
 from tasks.evaluation import read_history
 from tests.faults.processes import command_of
@@ -25,7 +25,7 @@ from tests.ports import free_ports
 from tests.stores import untrained_store
 
 CHROMIUM = shutil.which("chromium")
-EPOCHS = 40
+EPOCHS = 60
 ARGUMENTS = ["--no-sandbox", "--disable-background-networking"]
 
 
@@ -47,7 +47,11 @@ def settings(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings
 
 def up(settings: Settings) -> subprocess.Popen:
     told = {f"DARKROOM_{name.upper()}": str(value) for name, value in settings.model_dump().items() if value}
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "RAY_"))}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PREFECT_", "RAY_", "DARKROOM_"))
+    }
     return subprocess.Popen(
         [sys.executable, "-m", "flows", "up"],
         env=kept | told,
@@ -69,6 +73,7 @@ def stack(settings: Settings) -> Iterator[Settings]:
         assert not marked(settings)
     finally:
         process.kill()
+        end(marked(settings))
 
 
 @pytest.fixture
