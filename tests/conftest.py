@@ -15,9 +15,13 @@ from prefect.testing.utilities import prefect_test_harness
 from tasks.sample import draw_sample
 
 
+LONGEST = ("test_stack.py", "test_distribution.py")
+
+
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the markers
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Side by side go whole files, and all flow tests that share one retraining as one."""
+    """Side by side go whole files, the longest first, and all flow tests that share one retraining as one."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)
     for item in items:
         shares = "retrained" in getattr(item, "fixturenames", ())
         item.add_marker(pytest.mark.xdist_group("retrained" if shares else item.path.name))
