@@ -14,7 +14,6 @@ from prefect.testing.utilities import prefect_test_harness
 
 from tasks.sample import draw_sample
 
-
 LONGEST = ("test_stack.py", "test_distribution.py")
 
 

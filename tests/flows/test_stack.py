@@ -184,10 +184,11 @@ def test_a_retraining_is_cancelled_and_goes_on_where_it_was_when_retried(stack: 
     [history] = runs.glob("*/cnn/history.csv")
     [run] = runs_of(stack, deployment)
     page.goto(f"{stack.url}/runs/flow-run/{run['id']}")
+    assert training(stack)
     page.get_by_role("button", name="Cancel").first.click()
     page.get_by_role("dialog").get_by_role("button", name="Confirm").click()
+    until(lambda: state_of(stack, deployment) != "RUNNING")
     page.goto("about:blank")  # the run's page draws all the time
-    assert training(stack)
     until(lambda: not training(stack), seconds=30)
     until(lambda: state_of(stack, deployment) == "CANCELLED")
     before = read_history(str(history))
