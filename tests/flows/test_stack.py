@@ -200,9 +200,8 @@ def test_a_retraining_is_cancelled_and_goes_on_where_it_was_when_retried(stack: 
     until(lambda: state_of(stack, deployment) != "CANCELLED")
     page.goto("about:blank")
     until(lambda: state_of(stack, deployment) == "COMPLETED", seconds=240)
-    assert len(read_history(str(history))) == EPOCHS
-    assert (
-        read_history(str(history))[: len(before) - 1] == before[:-1]
-    )  # the last one's checkpoint may be lost
+    after = read_history(str(history))
+    assert len(after) == EPOCHS
+    assert after[: len(before) - 1] == before[:-1]  # the last one's checkpoint may be lost
     [folder] = runs.iterdir()
     assert storage.exists(f"{folder}/summary.json")
