@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
+from tasks.links import address_of
 from tasks.report import Pictures, Record, data_uri, duration, number, percent, verdict_of
 
 SPECIAL = re.compile(r"[!\"#$&*<>?@\[\\\]^`{|}~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|(?<=:)/")
@@ -60,6 +61,11 @@ def classify_markdown(summary: Record, pictures: Pictures, way: str = "") -> str
         _table(("label", "images"), [(name, number(images)) for name, images in labels]),
         *_plots(LABEL_PLOTS, pictures),
     )
+
+
+def way_from_here(report: str) -> str:
+    """The way to a report from the machine that wrote it."""
+    return way_to(report, address_of(report))
 
 
 def way_to(report: str, address: str | None) -> str:

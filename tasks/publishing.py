@@ -12,10 +12,10 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
-from tasks import drawing, links, plots, storage
+from tasks import drawing, plots, storage
 from tasks.dataset import Shards, Split
 from tasks.evaluation import Evaluation, read_history, read_right
-from tasks.markdown import explore_markdown, retrain_markdown, way_to
+from tasks.markdown import explore_markdown, retrain_markdown, way_from_here
 from tasks.metrics import compare
 from tasks.registry import Verdict, versions
 from tasks.report import explore_report, retrain_report
@@ -36,7 +36,7 @@ def publish_exploration(shards: Shards, audit_url: str, run: Run) -> str:
     figures = dataset_figures(shards, audit)
     pictures = write_pictures(run, figures)
     storage.write_bytes(run.url("report.html"), explore_report(audit, pictures).encode())
-    page = explore_markdown(audit, small(figures), way(run))
+    page = explore_markdown(audit, small(figures), way_from_here(run.url("report.html")))
     create_markdown_artifact(page, key="explore-summary", description=f"What lies in {shards.root}")
     return run.url("report.html")
 
@@ -191,7 +191,7 @@ def publish_artifacts(
     run: Run, summary: Mapping[str, Any], metrics: Mapping[str, Mapping[str, Any]], figures: Figures
 ) -> None:
     """A Markdown page with the verdict and plots, and one table of classes a model."""
-    page = retrain_markdown(summary, metrics, small(figures), way(run))
+    page = retrain_markdown(summary, metrics, small(figures), way_from_here(run.url("report.html")))
     create_markdown_artifact(page, key="retrain-summary", description=f"Verdict of {run.name}")
     for kind, found in metrics.items():
         rows = [
@@ -209,8 +209,3 @@ def small(figures: Figures) -> dict[str, bytes]:
         for name, figure in figures.items()
         if not name.endswith(PHOTOS)
     }
-
-
-def way(run: Run) -> str:
-    report = run.url("report.html")
-    return way_to(report, links.address_of(report))

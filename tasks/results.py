@@ -14,12 +14,12 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.events import emit_event
 
-from tasks import drawing, drift, links, plots, storage
+from tasks import drawing, drift, plots, storage
 from tasks.errors import JobError
 from tasks.files import FileEntry
 from tasks.images import MAX_BYTES, UNREADABLE, read_images
 from tasks.jobs import Job
-from tasks.markdown import classify_markdown, way_to
+from tasks.markdown import classify_markdown, way_from_here
 from tasks.predictions import PartitionDone, decode_row
 from tasks.report import classify_report
 from tasks.rows import USABLE, counts, read_rows
@@ -81,7 +81,7 @@ def commit_predictions(job: Job, done: Sequence[PartitionDone], seconds: float) 
     page = classify_report(summary, tally.bad, tally.least_sure, drawn)
     storage.write_bytes(report, page.encode())
     storage.write_json(summary_url, summary)
-    told = classify_markdown(summary, drawn, way_to(report, links.address_of(report)))
+    told = classify_markdown(summary, drawn, way_from_here(report))
     create_markdown_artifact(told, key="classify-summary", description=f"What was found in {job.root}")
     tell_drift(job, summary["drift"])
     storage.write_json(success, {"key": job.key, "unreadable": tally.statuses[UNREADABLE]})

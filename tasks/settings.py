@@ -20,9 +20,10 @@ def _split_commas(names: Any) -> Any:
 
 def _title(name: str, _: object) -> str:
     """The form's words for a parameter."""
+    title = name.replace("_", " ")
     for short, word in {"gpus": "GPUs", "cpus": "CPUs", "cnn": "CNN", "mobilenet": "MobileNetV2"}.items():
-        name = re.sub(rf"\b{short}\b", word, name.replace("_", " "))
-    return name[0].upper() + name[1:]
+        title = re.sub(rf"\b{short}\b", word, title)
+    return title[0].upper() + title[1:]
 
 
 FORM = ConfigDict(frozen=True, extra="forbid", field_title_generator=_title)
