@@ -16,6 +16,7 @@ NOTIFY = "darkroom-notify"  # the block's name
 FAILURES = "darkroom: tell of runs that fail or crash"
 ZOMBIES = "darkroom: runs without a sign of life have crashed"
 HEARTBEAT = "prefect.flow-run.heartbeat"
+CANCEL_SECONDS = 30  # the worker gives a cancelled run 10
 SILENT_SECONDS = 90  # three of the heartbeats that prefect.yaml asks for
 FLOW_RUNS = {"prefect.resource.id": "prefect.flow-run.*"}
 OURS = {"prefect.resource.role": "work-pool", "prefect.resource.name": POOL}
@@ -45,15 +46,18 @@ def automations(settings: Settings) -> list[AutomationCore]:
 
 
 def tell_of_failures(action: SendNotification) -> AutomationCore:
+    """Tell of a failure that stays one: a run that is being cancelled is crashed for a while."""
     return AutomationCore(
         name=FAILURES,
         trigger=EventTrigger(
-            expect={"prefect.flow-run.Failed", "prefect.flow-run.Crashed"},
+            after={"prefect.flow-run.Failed", "prefect.flow-run.Crashed"},
+            expect={"prefect.flow-run.Cancelled"},
             match=FLOW_RUNS,
             match_related=OURS,
-            posture=Posture.Reactive,
+            for_each={"prefect.resource.id"},
+            posture=Posture.Proactive,
             threshold=1,
-            within=timedelta(0),
+            within=timedelta(seconds=CANCEL_SECONDS),
         ),
         actions=[action],
     )
@@ -82,16 +86,17 @@ def end_zombies() -> AutomationCore:
 
 
 def bring_up_to_date(client: SyncPrefectClient, wanted: list[AutomationCore]) -> None:
-    """Create or change the automations; what one has seen of runs so far stays known to it."""
+    """Create the automations, or change those that differ: a changed one forgets the runs it watches."""
     names = {automation.name for automation in wanted}
     for name in {FAILURES, ZOMBIES} - names:
         for unwanted in client.read_automations_by_name(name):
             client.delete_automation(unwanted.id)
     for automation in wanted:
-        if there := client.read_automations_by_name(automation.name):
-            client.update_automation(there[0].id, automation)
-        else:
+        there = client.read_automations_by_name(automation.name)
+        if not there:
             client.create_automation(automation)
+        elif there[0].model_dump(exclude={"id"}) != automation.model_dump():
+            client.update_automation(there[0].id, automation)
 
 
 if __name__ == "__main__":

@@ -5,11 +5,14 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import httpx
 import pytest
 import yaml
+from prefect.client.orchestration import get_client
 from pydantic import ValidationError
 from starlette.testclient import TestClient
 
+from deployments.automations import automations, bring_up_to_date, end_zombies
 from deployments.files import files_app
 from deployments.settings import Settings
 
@@ -63,3 +66,18 @@ def test_only_reports_are_served_and_only_to_who_knows_the_password(tmp_path: Pa
         assert browser.get(other, auth=("admin", "secret")).status_code == 404
     elsewhere = TestClient(files_app(settings), base_url="http://evil.example")
     assert elsewhere.get("/store/runs/one/report.html", auth=("admin", "secret")).status_code == 400
+
+
+def test_a_stack_started_again_still_watches_the_runs_that_it_lost(api: str):
+    def watched_by() -> dict[str, str]:
+        found = httpx.post(f"{api}/automations/filter", json={}).raise_for_status().json()
+        return {one["name"]: one["trigger"]["id"] for one in found}
+
+    told = Settings(notify="http://127.0.0.1:1/hook")
+    with get_client(sync_client=True) as client:
+        bring_up_to_date(client, automations(told))
+        first = watched_by()
+        bring_up_to_date(client, automations(told))
+        assert watched_by() == first
+        bring_up_to_date(client, automations(Settings()))
+        assert watched_by() == {name: first[name] for name in [end_zombies().name]}
