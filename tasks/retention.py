@@ -5,13 +5,14 @@ from datetime import UTC, datetime, timedelta
 from typing import get_args
 
 from tasks import storage
+from tasks.manifest import manifest_url
 from tasks.registry import champion_stack, list_versions, models_url, promotions
 from tasks.settings import ModelKind
 from tasks.shards import success_url
 from tasks.training import BEGUN, Run
 
 RESUMABLE = timedelta(days=7)  # an unfinished run may be at work, or be resumed
-FRESH = timedelta(days=1)  # a dataset may have been decoded for a run that has not begun to train
+FRESH = timedelta(days=1)  # a run may be decoding a dataset, or may not have begun to train on it
 
 
 def outdated(store: str, keep_runs: int, keep_versions: int) -> Iterator[str]:
@@ -68,8 +69,6 @@ def resumable(run: Run) -> bool:
 
 
 def fresh(dataset: str) -> bool:
-    success = success_url(dataset)
-    if not storage.exists(success):
-        return True
-    committed = datetime.fromisoformat(storage.read_json(success)["committed"])
-    return datetime.now(UTC) - committed < FRESH
+    """Whether a run may be about to train on a dataset: it was committed, or only listed, not long ago."""
+    marks = [url for url in (success_url(dataset), manifest_url(dataset)) if storage.exists(url)]
+    return not marks or datetime.now(UTC) - storage.modified(marks[0]) < FRESH

@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,12 @@ def exists(url: str) -> bool:
     fs, path = filesystem(url)
     fs.invalidate_cache()
     return fs.exists(path)
+
+
+def modified(url: str) -> datetime:
+    fs, path = filesystem(url)
+    when = fs.modified(path)
+    return when if when.tzinfo else when.replace(tzinfo=UTC)
 
 
 def names(url: str) -> list[str]:

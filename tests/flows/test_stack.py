@@ -136,9 +136,9 @@ def test_all_is_deployed_and_a_second_stack_is_refused(stack: Settings):
     deployed = {f"{flows[one['flow_id']]}/{one['name']}" for one in ask(stack, "deployments")}
     names = "retrain/nightly retrain/on-demand classify/nightly classify/folder explore/folder"
     assert deployed == set(names.split())
-    until(
-        lambda: len({run["deployment_id"] for run in ask(stack, "flow_runs")}) == 2
-    )  # scheduled: the nightly
+    until(lambda: len({run["deployment_id"] for run in ask(stack, "flow_runs")}) == 2)  # the nightly ones
+    for nightly in ask(stack, "deployments", deployments={"name": {"any_": ["nightly"]}}):
+        httpx.patch(f"{stack.url}/api/deployments/{nightly['id']}", json={"paused": True}).raise_for_status()
     second = up(stack)
     _, complaint = second.communicate(timeout=60)
     assert second.returncode == 2

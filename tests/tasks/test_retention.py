@@ -1,5 +1,6 @@
 """What `clean` may remove, and what it never does."""
 
+import os
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -17,8 +18,9 @@ def night(
     """What the retraining of one night leaves in a store. Returns its run's name."""
     began = datetime.now(UTC) - timedelta(days=days_ago - number)
     run, dataset = f"{began:%Y-%m-%dT%H-%M-%S}-{number:04x}", f"data{number}"
-    success = {"committed": began.isoformat()}
-    storage.write_json(storage.join(store, "datasets", dataset, "_SUCCESS"), success)
+    mark = storage.join(store, "datasets", dataset, "_SUCCESS" if finished else "manifest.parquet")
+    storage.write_bytes(mark, b"")
+    os.utime(mark, (began.timestamp(), began.timestamp()))
     storage.write_json(storage.join(store, "runs", run, "run.json"), {"dataset": dataset})
     storage.write_bytes(storage.join(store, "models", f"{run}-cnn", "model.keras"), b"model")
     if finished:
@@ -54,6 +56,7 @@ def test_nothing_that_may_be_at_work_or_resumed_goes(store: str, runs: list[str]
     gone = " ".join(outdated(store, keep_runs=1, keep_versions=1))
     assert dead in gone
     assert f"models/{dead}-cnn" in gone
+    assert "data7" in gone
     assert alive not in gone
     assert killed_late not in gone
     assert "not-a-run" not in gone
