@@ -108,11 +108,17 @@ def write_predictions(url: str, labels: np.ndarray, probabilities: np.ndarray) -
     storage.write_bytes(url, data.getvalue())
 
 
-def read_right(evaluation: Evaluation) -> np.ndarray:
-    """Which test images the model got right, bool [images]."""
+def read_predictions(evaluation: Evaluation) -> tuple[np.ndarray, np.ndarray]:
+    """The test images' labels and what the model said of them, each int [images]."""
     data = io.BytesIO(storage.read_bytes(storage.join(evaluation.uri, "predictions.npz")))
     with np.load(data) as arrays:
-        return arrays["probabilities"].argmax(1) == arrays["labels"]
+        return arrays["labels"], arrays["probabilities"].argmax(1)
+
+
+def read_right(evaluation: Evaluation) -> np.ndarray:
+    """Which test images the model got right, bool [images]."""
+    labels, said = read_predictions(evaluation)
+    return said == labels
 
 
 def read_history(url: str) -> list[dict[str, float]]:
