@@ -88,15 +88,15 @@ def read_evaluation(model: TrainedModel, uri: str) -> Evaluation:
     )
 
 
-def predict(uri: str, split: Split) -> np.ndarray:
-    """Probabilities float32 [images, classes] of a whole split by the model at `uri`.
+def predict(uri: str, split: Split, sha256: str | None = None) -> np.ndarray:
+    """Probabilities float32 [images, classes] of a whole split by the model at `uri`, its bytes checked.
 
     A model of another image size gets the images resized to its own.
     """
     from tasks.classifier import TensorflowClassifier, use_what_was_granted
 
     use_what_was_granted()
-    classifier = TensorflowClassifier(uri)
+    classifier = TensorflowClassifier(uri, sha256)
     starts = range(0, len(split), READ_AT_ONCE)
     batches = (split.take(np.arange(start, min(start + READ_AT_ONCE, len(split)))) for start in starts)
     return np.concatenate([classifier.predict(resize_all(batch, classifier.size_px)) for batch in batches])

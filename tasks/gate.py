@@ -107,7 +107,7 @@ def decide(
         rules.append(classes_rule(previous, champion.classes, shards.classes))
         if champion.classes == shards.classes:
             test = Split(shards, "test")
-            champion_said = predict(champion.uri, test).argmax(1)
+            champion_said = predict(champion.uri, test, champion.sha256).argmax(1)
             comparison = against(champion_said, read_predictions(challenger)[1], test.labels, shards.classes)
             rules += champion_rules(comparison, gate.max_p_value)
     refused = [rule.text for rule in rules if not rule.passed]
