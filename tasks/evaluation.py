@@ -17,7 +17,6 @@ from tasks.metrics import judge, learning, mistakes, scale_temperature
 from tasks.training import Run, TrainedModel
 
 READ_AT_ONCE = 512  # images
-EXPORT_CHECKED = 512  # test images, of all classes, that the exported model must answer alike
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class Evaluation:
 @task(retries=1, cache_policy=NO_CACHE, task_run_name="evaluate {model.kind}")
 def evaluate_model(model: TrainedModel, shards: Shards, run: Run) -> Evaluation:
     """Judge one trained model on the test split, calibrated on validation; once a run."""
-    from tasks.export import export_onnx
+    from tasks.export import export_onnx, sample
 
     uri = run.url(model.kind)
     if not all(storage.exists(storage.join(uri, name)) for name in ("reference.json", "metrics.json")):
@@ -59,8 +58,7 @@ def evaluate_model(model: TrainedModel, shards: Shards, run: Run) -> Evaluation:
         storage.write_json(
             storage.join(uri, "reference.json"), drift_reference(test, calibrated, shards.classes)
         )
-        checked = np.linspace(0, len(test) - 1, min(len(test), EXPORT_CHECKED)).astype(int)
-        export_onnx(model.uri, test.take(checked))
+        export_onnx(model.uri, sample(test))
         storage.write_json(storage.join(uri, "metrics.json"), metrics)
     return read_evaluation(model, uri)
 
