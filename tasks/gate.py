@@ -203,10 +203,14 @@ def champion_rules(comparison: Mapping[str, Any], most: float) -> Iterator[Rule]
     """
     gained, lost, p_value = comparison["only_second"], comparison["only_first"], comparison["p_value"]
     champion, challenger = (comparison["both_right"] + only for only in (lost, gained))
-    better = "better than" if gained > lost else "worse than" if gained < lost else "no better than"
+    how = (
+        f"{'better' if gained > lost else 'worse'} than the champion by {abs(gained - lost):,}"
+        if gained != lost
+        else "no better than the champion"
+    )
     text = (
-        f"{better} the champion: on the same {comparison['images']:,} test images it gets {challenger:,} "
-        f"right and the champion {champion:,} ({gained} gained, {lost} lost; exact McNemar p = {p_value:.2g})"
+        f"{how}: of the same {comparison['images']:,} test images it gets {challenger:,} right, the champion "
+        f"{champion:,} ({gained:,} gained, {lost:,} lost; exact McNemar p = {p_value:.2g})"
     )
     yield Rule("test images right", "more than", champion, challenger, gained > lost, text)
     if gained > lost:
