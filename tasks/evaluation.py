@@ -17,7 +17,6 @@ from tasks.metrics import judge, learning, mistakes, scale_temperature
 from tasks.training import Run, TrainedModel
 
 READ_AT_ONCE = 512  # images
-EXPORT_CHECKED = 512  # test images, of all classes, that the exported model must answer alike
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class Evaluation:
 @task(retries=1, cache_policy=NO_CACHE, task_run_name="evaluate {model.kind}")
 def evaluate_model(model: TrainedModel, shards: Shards, run: Run) -> Evaluation:
     """Judge one trained model on the test split, calibrated on validation; once a run."""
-    from tasks.export import export_onnx
+    from tasks.export import export_onnx, sample
 
     uri = run.url(model.kind)
     if not all(storage.exists(storage.join(uri, name)) for name in ("reference.json", "metrics.json")):
@@ -59,8 +58,7 @@ def evaluate_model(model: TrainedModel, shards: Shards, run: Run) -> Evaluation:
         storage.write_json(
             storage.join(uri, "reference.json"), drift_reference(test, calibrated, shards.classes)
         )
-        checked = np.linspace(0, len(test) - 1, min(len(test), EXPORT_CHECKED)).astype(int)
-        export_onnx(model.uri, test.take(checked))
+        export_onnx(model.uri, sample(test))
         storage.write_json(storage.join(uri, "metrics.json"), metrics)
     return read_evaluation(model, uri)
 
@@ -88,15 +86,15 @@ def read_evaluation(model: TrainedModel, uri: str) -> Evaluation:
     )
 
 
-def predict(uri: str, split: Split) -> np.ndarray:
-    """Probabilities float32 [images, classes] of a whole split by the model at `uri`.
+def predict(uri: str, split: Split, sha256: str | None = None) -> np.ndarray:
+    """Probabilities float32 [images, classes] of a whole split by the model at `uri`, its bytes checked.
 
     A model of another image size gets the images resized to its own.
     """
     from tasks.classifier import TensorflowClassifier, use_what_was_granted
 
     use_what_was_granted()
-    classifier = TensorflowClassifier(uri)
+    classifier = TensorflowClassifier(uri, sha256)
     starts = range(0, len(split), READ_AT_ONCE)
     batches = (split.take(np.arange(start, min(start + READ_AT_ONCE, len(split)))) for start in starts)
     return np.concatenate([classifier.predict(resize_all(batch, classifier.size_px)) for batch in batches])
@@ -108,11 +106,17 @@ def write_predictions(url: str, labels: np.ndarray, probabilities: np.ndarray) -
     storage.write_bytes(url, data.getvalue())
 
 
-def read_right(evaluation: Evaluation) -> np.ndarray:
-    """Which test images the model got right, bool [images]."""
+def read_predictions(evaluation: Evaluation) -> tuple[np.ndarray, np.ndarray]:
+    """The test images' labels and what the model said of them, each int [images]."""
     data = io.BytesIO(storage.read_bytes(storage.join(evaluation.uri, "predictions.npz")))
     with np.load(data) as arrays:
-        return arrays["probabilities"].argmax(1) == arrays["labels"]
+        return arrays["labels"], arrays["probabilities"].argmax(1)
+
+
+def read_right(evaluation: Evaluation) -> np.ndarray:
+    """Which test images the model got right, bool [images]."""
+    labels, said = read_predictions(evaluation)
+    return said == labels
 
 
 def read_history(url: str) -> list[dict[str, float]]:

@@ -15,9 +15,10 @@ from prefect.cache_policies import NO_CACHE
 from tasks import drawing, plots, storage
 from tasks.dataset import Shards, Split
 from tasks.evaluation import Evaluation, read_history, read_right
+from tasks.gate import Verdict
 from tasks.markdown import explore_markdown, retrain_markdown, way_from_here
 from tasks.metrics import compare
-from tasks.registry import Verdict, versions
+from tasks.registry import versions
 from tasks.report import explore_report, retrain_report
 from tasks.settings import Training
 from tasks.training import Run, TrainedModel

@@ -7,7 +7,7 @@ import numpy as np
 
 from tasks import models, storage
 from tasks.export import export_onnx
-from tasks.registry import promote_by_hand
+from tasks.gate import promote_by_hand
 
 CLASSES = tuple("abcdef")
 
@@ -28,6 +28,7 @@ def untrained_store(folder: Path, kind: str, size_px: int) -> str:
         "classes": list(CLASSES),
         "size_px": size_px,
         "temperature": 1.0,
+        "dataset": "none",
         "created": "",
     }
     storage.write_json(str(place / "model.json"), record)

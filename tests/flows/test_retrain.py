@@ -1,5 +1,6 @@
 """The main job on a real Prefect API and a real Ray."""
 
+import os
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -11,10 +12,12 @@ from flows.retrain import retrain
 from tasks import storage
 from tasks.errors import InputError
 from tasks.evaluation import read_history
-from tasks.registry import champion, read_record, versions
-from tasks.settings import Gate
+from tasks.promotions import champion
+from tasks.registry import read_record, versions
 from tasks.training import Run
-from tests.flows.conftest import SMALL
+from tests.flows.conftest import OPEN, SMALL
+
+VERSION_FILES = ("model.keras", "model.onnx", "model.json", "card.md")
 
 
 def test_a_retraining_writes_what_it_promises(retrained: Run, sample: Path):
@@ -54,26 +57,24 @@ def test_the_ui_gets_a_summary_tables_and_progress(retrained: Run):
 
 def test_a_second_run_decodes_nothing_and_must_beat_the_champion(retrained: Run, sample: Path):
     before = champion(retrained.store)
-    again = retrain(
-        str(sample), retrained.store, SMALL.model_copy(update={"models": ("cnn",)}), Gate(min_accuracy=0.0)
-    )
+    again = retrain(str(sample), retrained.store, SMALL.model_copy(update={"models": ("cnn",)}), OPEN)
     summary = storage.read_json(again.url("summary.json"))
     assert summary["dataset"]["decoded"] == 0
     verdict = summary["champion"]
     assert "than the champion" in verdict["reason"]
     compared = verdict["comparison"]
+    assert sum(row["images"] for row in compared["per_class"]) == compared["images"] == 13
+    assert [rule["passed"] for rule in verdict["rules"][:4]] == [True] * 4
     assert verdict["promoted"] == (compared["only_second"] > compared["only_first"])
     assert champion(retrained.store) == (verdict["version"] if verdict["promoted"] else before)
 
 
-def test_resuming_a_finished_run_trains_nothing_again(retrained: Run, sample: Path):
-    record = retrained.url("cnn", "training.json")
-    before = storage.read_bytes(record)
-    assert (
-        retrain(str(sample), retrained.store, SMALL, Gate(min_accuracy=0.0), resume=retrained.name)
-        == retrained
-    )
-    assert storage.read_bytes(record) == before
+def test_resuming_a_finished_run_neither_trains_nor_writes_its_versions_again(retrained: Run, sample: Path):
+    version = retrained.version_url("cnn")
+    files = [retrained.url("cnn", "training.json"), *(f"{version}/{name}" for name in VERSION_FILES)]
+    before = [(storage.read_bytes(file), os.stat(file).st_mtime_ns) for file in files]
+    assert retrain(str(sample), retrained.store, SMALL, OPEN, resume=retrained.name) == retrained
+    assert [(storage.read_bytes(file), os.stat(file).st_mtime_ns) for file in files] == before
     other = SMALL.model_copy(update={"seed": 1})
     with pytest.raises(InputError, match="seed"):
         retrain(str(sample), retrained.store, other, resume=retrained.name)
