@@ -7,8 +7,8 @@ from flows.progress import Stages
 from flows.runtime import ray_runner
 from tasks.audit import audit_shards
 from tasks.dataset import commit_shards
+from tasks.exploration import publish_exploration
 from tasks.manifest import list_images
-from tasks.publishing import publish_exploration
 from tasks.settings import MaxBadShare, Training, Word
 from tasks.shards import decode_part, plan_parts
 

@@ -1,62 +1,24 @@
-"""Draws what a run found: each function turns data into a Figure whose title says the finding."""
+"""Draws what models did: each function turns data into a Figure whose title says the finding."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+from matplotlib.ticker import MaxNLocator
 
 from tasks import drawing
 from tasks.drawing import BLUE, FAINT, INK, ORANGE, PALETTE, REST, SPLITS, VERMILION
 
-GRID, BARS, CELLS_WITH_TEXT = 5, 24, 25
+CELLS_WITH_TEXT = 25
 
 Row = Mapping[str, float]
 
 
-def class_pie(counts: Mapping[str, int]) -> Figure:
-    """Show how the images divide among the classes; beyond eight classes the smallest share a slice."""
-    figure = Figure(figsize=(7.3, 3.7), layout="constrained")
-    pie, key = figure.subplots(1, 2, width_ratios=[1, 1.15])
-    slices, total = _slices(counts), sum(counts.values())
-    colours = [*PALETTE[: len(slices) - 1], REST] if len(slices) < len(counts) else PALETTE[: len(slices)]
-    if total:
-        ring = {"width": 0.4, "edgecolor": "white", "linewidth": 2}
-        pie.pie([*slices.values()], colors=colours, startangle=90, counterclock=False, wedgeprops=ring)
-        pie.text(0, 0, f"{total:,}\nimages", fontsize=14, ha="center", va="center")
-    for axes in (pie, key):
-        axes.set_axis_off()
-    squares = [key.scatter([], [], color=colour, s=90, marker="s") for colour in colours]
-    texts = [f"{drawing.label(name)}:  {drawing.count(images, total)}" for name, images in slices.items()]
-    key.legend(squares, texts, loc="center left", frameon=False, fontsize=11, labelspacing=0.8)
-    return drawing.finish(figure, _balance_in_words(counts))
-
-
-def split_bars(counts: Mapping[str, Mapping[str, int]]) -> Figure:
-    """Compare the images of each class in the train, validation and test splits."""
-    everyone, totals = Counter[str](), list[str]()
-    for classes in counts.values():
-        everyone.update(classes)
-    figure, axes, names = _bar_axes(everyone, inches_each=0.6)
-    height = 0.8 / max(len(counts), 1)
-    for row, (split, classes) in enumerate(counts.items()):
-        label, colour = SPLITS.get(split, (split, FAINT))
-        places = np.arange(len(names)) + (row + 0.5) * height - 0.4
-        values = [classes.get(name, 0) for name in names]
-        bars = axes.barh(places, values, height * 0.9, color=colour, label=label)
-        axes.bar_label(bars, [f"{value:,}" for value in values], padding=3, fontsize=8.5, color=FAINT)
-        totals.append(f"{sum(classes.values()):,} {label}")
-    if counts:
-        figure.legend(loc="outside lower right", ncols=3, frameon=False, fontsize=10)
-    return drawing.finish(figure, f"{' · '.join(totals) or 'No'} images")
-
-
 def label_bars(counts: Mapping[str, int]) -> Figure:
     """Show how many images got each label."""
-    figure, axes, names = _bar_axes(counts, inches_each=0.42)
+    figure, axes, names = drawing.class_axes(counts, inches_each=0.42)
     total = sum(counts.values())
     values = [counts[name] for name in names]
     bars = axes.barh(range(len(names)), values, 0.7, color=PALETTE if len(names) <= len(PALETTE) else BLUE)
@@ -65,29 +27,6 @@ def label_bars(counts: Mapping[str, int]) -> Figure:
     most = max(counts, key=counts.__getitem__, default="")
     finding = f"Most frequent label: {drawing.label(most)}, {drawing.count(counts.get(most, 0), total)}"
     return drawing.finish(figure, finding if total else "No image was labelled")
-
-
-def sample_grid(images: np.ndarray, titles: Sequence[str]) -> Figure:
-    """Lay out pictures like a contact sheet, five in a row.
-
-    images: uint8 RGB [n, size, size, 3], n from 1 to 25. titles: one a picture, of one or two lines.
-    """
-    if not 1 <= len(images) == len(titles) <= GRID**2:
-        given = f"{len(images)} images, {len(titles)} titles"
-        raise ValueError(f"A grid holds 1 to {GRID**2} images with a title each. Received: {given}.")
-    side, gap, words = 1.22, 0.08, 0.1 + 0.15 * (1 + max(title.count("\n") for title in titles))
-    rows = -(-len(images) // GRID)
-    width, height = GRID * (side + gap) + gap, rows * (side + words) + gap
-    figure = Figure(figsize=(width, height))
-    for place, (image, title) in enumerate(zip(images, titles, strict=True)):
-        row, column = divmod(place, GRID)
-        left, bottom = gap + column * (side + gap), height - (row + 1) * (side + words)
-        axes = figure.add_axes((left / width, bottom / height, side / width, side / height))
-        axes.imshow(image)
-        axes.set_axis_off()
-        text = "\n".join(drawing.label(line, 20) for line in title.split("\n"))
-        axes.set_title(text, fontsize=8.5, pad=3, loc="left", linespacing=1.15)
-    return drawing.finish(figure)
 
 
 def learning_curves(history: Sequence[Row], kept: int, turned_at: int | None) -> Figure:
@@ -194,21 +133,6 @@ def confidence_histogram(counts: np.ndarray) -> Figure:
     return drawing.finish(figure, finding.format(drawing.percent(middle), drawing.percent(unsure)))
 
 
-def _bar_axes(counts: Mapping[str, int], inches_each: float) -> tuple[Figure, Axes, list[str]]:
-    """Prepare a horizontal bar a class, for the classes with the most images if there are many."""
-    names = _largest(counts, BARS)
-    figure = Figure(figsize=(7.3, 1.3 + inches_each * len(names)), layout="constrained")
-    axes = figure.subplots()
-    which = "class" if len(counts) <= BARS else f"{BARS} largest of {len(counts)} classes"
-    drawing.bare(axes, "images", which, grid="x")
-    axes.set_yticks(range(len(names)), [drawing.label(name) for name in names], fontsize=10)
-    axes.set_ylim(len(names) - 0.4, -0.6)
-    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-    axes.margins(x=0.2)
-    return figure, axes, names
-
-
 def _curves(axes: Axes, history: Sequence[Row], quantity: str, best: Row) -> None:
     epochs = [row["epoch"] for row in history]
     for key, split, marker in ((quantity, "train", "s"), (f"val_{quantity}", "val", "o")):
@@ -218,29 +142,6 @@ def _curves(axes: Axes, history: Sequence[Row], quantity: str, best: Row) -> Non
     axes.scatter(*where, 90, "white", ec=VERMILION, lw=2, zorder=3, label=label)
     axes.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
     axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
-
-
-def _largest(counts: Mapping[str, int], limit: int) -> list[str]:
-    """Name the classes with the most images, still in class order."""
-    kept = set(sorted(counts, key=counts.__getitem__, reverse=True)[:limit])
-    return [name for name in counts if name in kept]
-
-
-def _slices(counts: Mapping[str, int]) -> dict[str, int]:
-    if len(counts) <= len(PALETTE):
-        return dict(counts)
-    named = {name: counts[name] for name in _largest(counts, len(PALETTE) - 1)}
-    return named | {f"{len(counts) - len(named)} others": sum(counts.values()) - sum(named.values())}
-
-
-def _balance_in_words(counts: Mapping[str, int]) -> str:
-    if not sum(counts.values()):
-        return "No images"
-    least, most = min(counts, key=counts.__getitem__), max(counts, key=counts.__getitem__)
-    if counts[most] < 2 * counts[least]:
-        return f"{len(counts)} classes of {counts[least]:,} to {counts[most]:,} images: well balanced"
-    larger, smaller = (f"{counts[name]:,} images of {drawing.label(name)}" for name in (most, least))
-    return f"Unbalanced: {larger}, {smaller}"
 
 
 def _worst(matrix: np.ndarray, classes: Sequence[str]) -> str:

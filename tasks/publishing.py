@@ -1,13 +1,11 @@
 """Puts reports, plots and summaries into the store, and the short of it into the Prefect UI."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 from prefect import task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
@@ -15,30 +13,14 @@ from prefect.cache_policies import NO_CACHE
 from tasks import drawing, plots, storage
 from tasks.dataset import Shards, Split
 from tasks.evaluation import Evaluation, read_history, read_right
-from tasks.markdown import explore_markdown, retrain_markdown, way_from_here
+from tasks.exploration import dataset_figures
+from tasks.markdown import retrain_markdown, way_from_here
 from tasks.metrics import compare
+from tasks.pictures import Figures, small, write_pictures
 from tasks.registry import Verdict, versions
-from tasks.report import explore_report, retrain_report
+from tasks.report import retrain_report
 from tasks.settings import Training
 from tasks.training import Run, TrainedModel
-
-SAMPLES = 25
-ARTIFACT_DPI = 80
-PHOTOS = ("samples.png", "mistakes.png")  # too many bytes for an artifact
-
-Figures = dict[str, Figure]
-
-
-@task(cache_policy=NO_CACHE, task_run_name="publish report")
-def publish_exploration(shards: Shards, audit_url: str, run: Run) -> str:
-    """Write the report of a dataset and its plots. Returns the report's URL."""
-    audit = storage.read_json(audit_url)
-    figures = dataset_figures(shards, audit)
-    pictures = write_pictures(run, figures)
-    storage.write_bytes(run.url("report.html"), explore_report(audit, pictures).encode())
-    page = explore_markdown(audit, small(figures), way_from_here(run.url("report.html")))
-    create_markdown_artifact(page, key="explore-summary", description=f"What lies in {shards.root}")
-    return run.url("report.html")
 
 
 @task(cache_policy=NO_CACHE, task_run_name="publish report")
@@ -123,33 +105,6 @@ def model_comparison(judged: Sequence[Evaluation]) -> dict[str, Any] | None:
     return {"models": [first.kind, second.kind]} | compare(read_right(first), read_right(second))
 
 
-def dataset_figures(shards: Shards, audit: Mapping[str, Any]) -> Figures:
-    """Pie of classes, bars of splits and a grid of samples, drawn from what may be trained on."""
-    totals: Counter[str] = Counter()
-    for counts in audit["splits"].values():
-        totals.update(counts)
-    train = Split(shards, "train")
-    if not len(train):
-        return {}
-    chosen = sample_rows(train.labels, len(shards.classes))
-    return {
-        "classes.png": plots.class_pie({name: totals[name] for name in shards.classes}),
-        "splits.png": plots.split_bars(audit["splits"]),
-        "samples.png": plots.sample_grid(
-            train.take(chosen), [shards.classes[label] for label in train.labels[chosen]]
-        ),
-    }
-
-
-def sample_rows(labels: np.ndarray, classes: int, most: int = SAMPLES) -> np.ndarray:
-    """Rows to show, every class in turn, the same ones for the same data."""
-    random = np.random.default_rng(0)
-    queues = [random.permutation(np.flatnonzero(labels == label)) for label in range(classes)]
-    longest = max(map(len, queues))
-    turns = [queue[turn] for turn in range(longest) for queue in queues if turn < len(queue)]
-    return np.sort(np.array(turns[:most], np.int64))
-
-
 def model_figures(
     shards: Shards, judged: Sequence[Evaluation], metrics: Mapping[str, Mapping[str, Any]]
 ) -> Figures:
@@ -170,21 +125,11 @@ def model_figures(
         if wrong := found["mistakes"]:
             images = test.take(np.array([place[row["path"]] for row in wrong]))
             titles = [f"{row['label']}\nas {row['predicted']} {row['confidence']:.0%}" for row in wrong]
-            figures[f"{one.kind}/mistakes.png"] = plots.sample_grid(images, titles)
+            figures[f"{one.kind}/mistakes.png"] = drawing.sample_grid(images, titles)
     if len(judged) > 1:
         rows = [(one.kind, one.accuracy, one.low, one.high) for one in judged]
         figures["comparison.png"] = plots.model_comparison(rows)
     return figures
-
-
-def write_pictures(run: Run, figures: Figures) -> dict[str, bytes]:
-    pictures = {
-        name: drawing.png(figure, drawing.PHOTOS_DPI) if name.endswith(PHOTOS) else drawing.png(figure)
-        for name, figure in figures.items()
-    }
-    for name, data in pictures.items():
-        storage.write_bytes(run.url(name), data)
-    return pictures
 
 
 def publish_artifacts(
@@ -200,12 +145,3 @@ def publish_artifacts(
         ]
         key = f"{kind.replace('_', '-')}-classes"
         create_table_artifact(rows, key=key, description=f"{kind} on the test images, class by class")
-
-
-def small(figures: Figures) -> dict[str, bytes]:
-    """Figures as an artifact can hold them."""
-    return {
-        name: drawing.png(figure, ARTIFACT_DPI)
-        for name, figure in figures.items()
-        if not name.endswith(PHOTOS)
-    }

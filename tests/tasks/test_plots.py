@@ -23,19 +23,6 @@ def history(validation_loss: list[float]) -> list[Mapping[str, float]]:
     return [{"epoch": e, "loss": 1 / e, "accuracy": 0.5, "val_loss": v, "val_accuracy": 0.4} for e, v in rows]
 
 
-def test_the_pie_names_every_class_until_there_are_too_many():
-    few = texts(plots.class_pie({"forest": 30, "sea": 10}))
-    assert "forest:  30 (75.0 %)" in few
-    many = texts(plots.class_pie({f"class {i}": i + 1 for i in range(20)}))
-    assert any(text.startswith("13 others:  91") for text in many)
-
-
-def test_split_bars_are_as_long_as_the_counts():
-    figure = plots.split_bars({"train": {"forest": 8, "sea": 6}, "test": {"forest": 2}})
-    assert [bar.get_width() for bar in figure.axes[0].patches] == [8, 6, 2, 0]
-    assert finding(figure) == "14 train · 2 test images"
-
-
 def test_the_confusion_matrix_writes_counts_and_the_worst_pair():
     figure = plots.confusion_matrix(np.array([[90, 10], [0, 0]]), ["glacier", "mountain"])
     assert {"90", "10"} <= set(texts(figure))
@@ -73,14 +60,14 @@ def test_the_comparison_shows_the_best_model_and_all_intervals():
 @pytest.mark.parametrize("n", [1, 7, 25])
 def test_the_grid_shows_every_picture_with_its_title(n):
     titles = [f"glacier {i}\nas mountain 97 %" for i in range(n)]
-    figure = plots.sample_grid(np.zeros((n, 8, 8, 3), np.uint8), titles)
+    figure = drawing.sample_grid(np.zeros((n, 8, 8, 3), np.uint8), titles)
     assert [axes.get_title(loc="left") for axes in figure.axes] == titles
 
 
 @pytest.mark.parametrize(("images", "titles"), [(0, 0), (26, 26), (2, 1)])
 def test_the_grid_refuses_what_does_not_fit(images, titles):
     with pytest.raises(ValueError, match=f"Received: {images} images, {titles} titles"):
-        plots.sample_grid(np.zeros((images, 8, 8, 3), np.uint8), ["sea"] * titles)
+        drawing.sample_grid(np.zeros((images, 8, 8, 3), np.uint8), ["sea"] * titles)
 
 
 def test_the_histogram_counts_every_image():
@@ -92,6 +79,5 @@ def test_the_histogram_counts_every_image():
 
 @pytest.mark.parametrize("counts", [{}, {"sea": 0}, {r"$\broken{": 3, "<b>&": 1}])
 def test_empty_data_and_odd_names_are_drawn(counts):
-    for figure in (plots.class_pie(counts), plots.label_bars(counts), plots.split_bars({"train": counts})):
-        assert drawing.png(figure)
+    assert drawing.png(plots.label_bars(counts))
     assert drawing.png(plots.confidence_histogram(np.zeros(100, int)))
