@@ -185,12 +185,12 @@ def check_bad_share(index: pa.Table, max_bad_share: float) -> None:
 class Split:
     """The usable images of one split, memory-mapped: `len`, `labels` and `take`.
 
-    looks: brightness and sharpness, float [images].
+    looks: brightness, sharpness and original size (pixels of a square as large), float [images].
     """
 
     def __init__(self, shards: Shards, split: str):
-        columns = ["path", "label", "part", "row", "status", "split", "brightness", "sharpness"]
-        table = storage.read_table(index_url(shards.dataset), columns)
+        columns = ["path", "label", "part", "row", "status", "split", "width", "height"]
+        table = storage.read_table(index_url(shards.dataset), [*columns, "brightness", "sharpness"])
         rows = [row for row in table.to_pylist() if row["split"] == split and row["status"] == "ok"]
         number = {name: i for i, name in enumerate(shards.classes)}
         self._shards = shards
@@ -199,6 +199,7 @@ class Split:
         self.paths = [row["path"] for row in rows]
         self.labels = np.array([number[row["label"]] for row in rows], np.int32)
         self.looks = {name: np.array([row[name] for row in rows]) for name in ("brightness", "sharpness")}
+        self.looks["size"] = np.sqrt([row["width"] * row["height"] for row in rows])
 
     def __len__(self) -> int:
         return len(self.paths)
