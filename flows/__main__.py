@@ -15,25 +15,23 @@ from prefect.logging.configuration import setup_logging
 from prefect.logging.handlers import APILogHandler, PrefectConsoleHandler
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
-from rich.console import Console
-from rich.table import Table
 
 from deployments.settings import Settings
 from deployments.stack import up as start_stack
 from flows.classify import classify as classify_flow
 from flows.explore import explore as explore_flow
+from flows.models import Store, models, tell
 from flows.retrain import retrain as retrain_flow
 from flows.runtime import prefect_api
 from tasks import registry, storage
 from tasks.errors import InputError, JobError
+from tasks.promotions import champion, models_url
 from tasks.retention import outdated
 from tasks.sample import draw_sample
 from tasks.settings import Classification, Gate, Training
 
 DONE, FAILED, BAD_ARGUMENTS = 0, 1, 2
-WIDE = 160  # columns for a table that goes to a file or a pipe
 
-Store = Annotated[str, Parameter(env_var="DARKROOM_STORE")]
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 app = App(
@@ -42,7 +40,6 @@ app = App(
     version=registry.versions()["darkroom"],
     suppress_keyboard_interrupt=False,
 )
-models = App(name="models", help="Look at the store's model versions and choose the champion.")
 app.command(models)
 
 
@@ -92,10 +89,10 @@ def retrain(
     summary = storage.read_json(run.url("summary.json"))
     tell("Summary", run.url("summary.json"))
     tell("Report", run.url("report.html"))
-    champion = registry.champion(run.store)
+    present = champion(run.store)
     tell(
         f"Champion ({summary['champion']['reason']})",
-        registry.models_url(run.store, champion) if champion else "none",
+        models_url(run.store, present) if present else "none",
     )
 
 
@@ -154,56 +151,6 @@ def clean(
         tell("Would remove" if dry_run else "Removing", url)
         if not dry_run:
             storage.remove(url)
-
-
-@models.command(name="list")
-def list_models(*, store: Store = "store") -> None:
-    """List every version; the champion is marked."""
-    champion = registry.champion(store)
-    table = Table("", "version", "created", "test accuracy", "95 %", "dataset", box=None)
-    records = registry.list_versions(store)
-    if not records:
-        raise InputError(
-            "The store must hold model versions: run `darkroom retrain` first. "
-            f"Received one without: {store!r}."
-        )
-    for record in records:
-        test = record["metrics"]
-        table.add_row(
-            "*" if record["version"] == champion else "",
-            record["version"],
-            record["created"],
-            f"{test['accuracy']:.3f}",
-            f"{test['low']:.3f}-{test['high']:.3f}",
-            record["dataset"],
-        )
-    Console(width=None if sys.stdout.isatty() else WIDE).print(table)
-
-
-@models.command
-def show(version: str, *, store: Store = "store") -> None:
-    """Print all that is known of a version.
-
-    :param version: A version of the store, or `champion`.
-    :param store: Folder or URL that holds the models.
-    """
-    Console().print_json(data=registry.read_record(store, version))
-
-
-@models.command
-def promote(version: str, *, store: Store = "store") -> None:
-    """Make a version the champion, past the gate."""
-    tell("Champion", registry.models_url(store, registry.promote_by_hand(store, version)))
-
-
-@models.command
-def rollback(*, store: Store = "store") -> None:
-    """Make the champion before the present one champion again."""
-    tell("Champion", registry.models_url(store, registry.rollback(store)))
-
-
-def tell(what: str, where: str) -> None:
-    print(f"{what}: {where}")
 
 
 def main() -> None:

@@ -9,9 +9,10 @@ from flows.runtime import ray_runner
 from tasks.audit import audit_shards
 from tasks.dataset import check_splits, commit_shards
 from tasks.evaluation import evaluate_model
+from tasks.gate import promote
 from tasks.manifest import check_trainable, list_images
 from tasks.publishing import publish_report
-from tasks.registry import promote, register
+from tasks.registry import register
 from tasks.settings import Gate, MaxBadShare, Training, Word
 from tasks.shards import decode_part, plan_parts
 from tasks.tracking import check_tracking, track
@@ -60,7 +61,7 @@ def retrain(
     judged = stages.results("evaluate", [evaluate_model.submit(model, shards, run) for model in trained])
     for model, evaluation in zip(trained, judged, strict=True):
         register(model, evaluation, shards)
-    [verdict] = stages.results("promote", [promote.submit(judged, shards, run, gate)])
+    [verdict] = stages.results("promote", [promote.submit(judged, shards, audit, run, gate)])
     publish_report(run, shards, audit, training, trained, judged, verdict, stages.started, stages.seconds)
     track(run, trained, judged)
     return run

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tasks import storage
+from tasks.archive import check_archive, refusal
 from tasks.engines import BATCH, checked
 from tasks.threads import use_granted_cpus
 
@@ -35,12 +36,16 @@ class TensorflowClassifier:
 
 
 def load_model(uri: str, sha256: str | None) -> keras.Model:
-    """Load `model.keras`, Lambda layers and pickles refused; JobError when its bytes are not `sha256`."""
+    """Load `model.keras`; JobError when its bytes are not `sha256` or it is not layers and weights alone."""
     data = checked(uri, sha256) if sha256 else storage.read_bytes(uri)
+    check_archive(data, uri)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.keras")
         path.write_bytes(data)
-        return keras.models.load_model(path, safe_mode=True, compile=False)
+        try:
+            return keras.models.load_model(path, safe_mode=True, compile=False)
+        except Exception as error:  # Keras, h5py and TensorFlow raise what they like of broken weights
+            raise refusal("be loaded by Keras", f"{str(error).splitlines()[0]!r} for {uri!r}") from error
 
 
 def use_what_was_granted() -> None:

@@ -33,7 +33,11 @@ class OnnxClassifier:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = granted_cpus() or 0
         options.inter_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        try:
+            self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # of many kinds without a name: broken, or with weights in other files
+            reason = str(error).splitlines()[0]
+            raise JobError(f"model.onnx must be whole, its weights inside. Received: {reason}") from error
         [self._input] = self._session.get_inputs()
 
     def predict(self, images: np.ndarray) -> np.ndarray:

@@ -105,20 +105,20 @@ def read_evaluation(model: TrainedModel, uri: str) -> Evaluation:
     )
 
 
-def predict(uri: str, split: Split) -> np.ndarray:
-    """Probabilities float32 [images, classes] of a whole split by the model at `uri`.
+def predict(uri: str, split: Split, sha256: str | None = None) -> np.ndarray:
+    """Probabilities float32 [images, classes] of a whole split by the model at `uri`, its bytes checked.
 
     A model of another image size gets the images resized to its own.
     """
-    return predict_all(uri, [split])[0]
+    return predict_all(uri, [split], sha256)[0]
 
 
-def predict_all(uri: str, splits: Sequence[Split]) -> list[np.ndarray]:
+def predict_all(uri: str, splits: Sequence[Split], sha256: str | None = None) -> list[np.ndarray]:
     """The same of several splits, the model loaded once."""
     from tasks.classifier import TensorflowClassifier, use_what_was_granted
 
     use_what_was_granted()
-    classifier = TensorflowClassifier(uri)
+    classifier = TensorflowClassifier(uri, sha256)
 
     def of_split(split: Split) -> np.ndarray:
         starts = range(0, len(split), READ_AT_ONCE)
@@ -141,10 +141,16 @@ def read_arrays(url: str) -> dict[str, np.ndarray]:
         return dict(arrays)
 
 
+def read_predictions(evaluation: Evaluation) -> tuple[np.ndarray, np.ndarray]:
+    """The test images' labels and what the model said of them, each int [images]."""
+    arrays = read_arrays(storage.join(evaluation.uri, "predictions.npz"))
+    return arrays["labels"], arrays["probabilities"].argmax(1)
+
+
 def read_right(evaluation: Evaluation) -> np.ndarray:
     """Which test images the model got right, bool [images]."""
-    arrays = read_arrays(storage.join(evaluation.uri, "predictions.npz"))
-    return arrays["probabilities"].argmax(1) == arrays["labels"]
+    labels, said = read_predictions(evaluation)
+    return said == labels
 
 
 def read_history(url: str) -> list[dict[str, float]]:

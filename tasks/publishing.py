@@ -14,10 +14,11 @@ from tasks import drawing, plots, storage
 from tasks.dataset import Shards, Split
 from tasks.evaluation import Evaluation, read_history, read_right
 from tasks.exploration import dataset_figures
+from tasks.gate import Verdict
 from tasks.markdown import retrain_markdown, way_from_here
 from tasks.metrics import compare
 from tasks.pictures import Figures, small, write_pictures
-from tasks.registry import Verdict, versions
+from tasks.registry import versions
 from tasks.report import retrain_report
 from tasks.settings import Training
 from tasks.training import Run, TrainedModel

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 from typing import get_args
 
 from tasks import storage
-from tasks.registry import champion_stack, list_versions, models_url, promotions
+from tasks.promotions import champion_stack, models_url, promotions
+from tasks.registry import list_versions
 from tasks.settings import ModelKind
 from tasks.shards import success_url
 from tasks.training import BEGUN, Run

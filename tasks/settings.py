@@ -134,6 +134,16 @@ class Gate(BaseModel):
     model_config = FORM
 
     min_accuracy: float = Field(0.5, ge=0, le=1, description="Lowest test accuracy a champion may have.")
+    min_class_recall: float = Field(
+        0.5, ge=0, le=1, description="Lowest share right of any class's test images."
+    )
+    max_p_value: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="Highest p of the exact McNemar test against the champion: with 0.05 a challenger must "
+        "be better beyond chance, with 1 it must only get more of the same test images right.",
+    )
 
 
 class Classification(BaseModel):

@@ -7,7 +7,7 @@ import numpy as np
 
 from tasks import models, storage
 from tasks.export import export_onnx
-from tasks.registry import promote_by_hand
+from tasks.gate import promote_by_hand
 
 CLASSES = tuple("abcdef")
 

@@ -10,7 +10,9 @@ from flows.retrain import retrain
 from tasks import registry, storage
 from tasks.jobs import partitions, plan_job
 from tasks.predictions import classify_partition
-from tasks.settings import Classification, Gate, Training
+from tasks.promotions import champion
+from tasks.settings import Classification, Training
+from tests.flows.conftest import OPEN
 
 SMALL = Training(models=("cnn",), image_size=32, epochs=1, batch_size=16, precision="float32")
 
@@ -23,9 +25,9 @@ def rows(output: str) -> pa.Table:
 def test_images_store_and_output_may_lie_on_s3(sample: Path, bucket: str, prefect_api: None, tmp_path: Path):
     fsspec.filesystem("s3").put(str(sample), f"{bucket}/photos", recursive=True)
     store = f"{bucket}/store"
-    run = retrain(f"{bucket}/photos", store, SMALL, Gate(min_accuracy=0.0))
+    run = retrain(f"{bucket}/photos", store, SMALL, OPEN)
     assert storage.read_json(run.url("summary.json"))["dataset"]["counts"]["test"] == 13
-    assert registry.champion(store) == f"{run.name}-cnn"
+    assert champion(store) == f"{run.name}-cnn"
 
     summary = classify(f"{bucket}/photos", store, f"{bucket}/out")
     assert summary["bad"] > 0

@@ -11,10 +11,10 @@ from flows.retrain import retrain
 from tasks import storage
 from tasks.errors import InputError
 from tasks.evaluation import read_history
-from tasks.registry import champion, read_record, versions
-from tasks.settings import Gate
+from tasks.promotions import champion
+from tasks.registry import read_record, versions
 from tasks.training import Run
-from tests.flows.conftest import SMALL
+from tests.flows.conftest import OPEN, SMALL
 
 
 def test_a_retraining_writes_what_it_promises(retrained: Run, sample: Path):
@@ -54,9 +54,7 @@ def test_the_ui_gets_a_summary_tables_and_progress(retrained: Run):
 
 def test_a_second_run_decodes_nothing_and_must_beat_the_champion(retrained: Run, sample: Path):
     before = champion(retrained.store)
-    again = retrain(
-        str(sample), retrained.store, SMALL.model_copy(update={"models": ("cnn",)}), Gate(min_accuracy=0.0)
-    )
+    again = retrain(str(sample), retrained.store, SMALL.model_copy(update={"models": ("cnn",)}), OPEN)
     summary = storage.read_json(again.url("summary.json"))
     assert summary["dataset"]["decoded"] == 0
     verdict = summary["champion"]
@@ -69,10 +67,7 @@ def test_a_second_run_decodes_nothing_and_must_beat_the_champion(retrained: Run,
 def test_resuming_a_finished_run_trains_nothing_again(retrained: Run, sample: Path):
     record = retrained.url("cnn", "training.json")
     before = storage.read_bytes(record)
-    assert (
-        retrain(str(sample), retrained.store, SMALL, Gate(min_accuracy=0.0), resume=retrained.name)
-        == retrained
-    )
+    assert retrain(str(sample), retrained.store, SMALL, OPEN, resume=retrained.name) == retrained
     assert storage.read_bytes(record) == before
     other = SMALL.model_copy(update={"seed": 1})
     with pytest.raises(InputError, match="seed"):

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tasks import storage
-from tasks.registry import promote_by_hand
+from tasks.gate import promote_by_hand
 from tasks.retention import outdated
 
 NIGHTS = 6

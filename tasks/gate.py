@@ -1,0 +1,220 @@
+"""Who becomes champion: what a challenger must reach, rule by rule, or what a person decides."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from tasks import storage
+from tasks.dataset import Shards, Split
+from tasks.errors import InputError, JobError
+from tasks.evaluation import Evaluation, predict, read_predictions
+from tasks.metrics import compare
+from tasks.promotions import append_promotion, champion_stack, promotions
+from tasks.registry import read_record, read_version
+from tasks.settings import Gate
+from tasks.training import Run
+
+RACES = 5
+NAMED = 3  # classes in one line
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule of the gate, and how a challenger stands to it; `text` says it in words.
+
+    `value` must be `asks` ("at least", "at most", "more than") `limit`: a share, a count or a p-value, None
+    where the rule is no number.
+    """
+
+    name: str
+    asks: str
+    limit: float | None
+    value: float | None
+    passed: bool
+    text: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of the best model of a run, and by which rules.
+
+    `comparison` is with the champion on the same test images, where there was one of the same classes:
+    metrics.compare with the champion first, and `per_class`, the recall of both.
+    """
+
+    version: str
+    model: str
+    promoted: bool
+    reason: str
+    previous: str | None
+    comparison: dict[str, Any] | None = None
+    rules: tuple[Rule, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.version}: {'yes' if self.promoted else 'no'}, {self.reason}"
+
+
+@task(cache_policy=NO_CACHE, task_run_name="promote")
+def promote(judged: Sequence[Evaluation], shards: Shards, audit: str, run: Run, gate: Gate) -> Verdict:
+    """Make the run's best model (by validation) champion, if it passes the gate and no race is lost.
+
+    audit: URL of the dataset's audit.json.
+    """
+    challenger = max(judged, key=lambda evaluation: evaluation.val_accuracy)
+    leaking = storage.read_json(audit)["counts"].get("leaking", 0)
+    for _ in range(RACES):
+        entries = promotions(run.store)
+        verdict = decide(challenger, champion_stack(entries), shards, run.store, gate, leaking)
+        if champion_stack(entries)[-1:] == [challenger.version]:  # this run was killed after its promotion
+            return replace(verdict, promoted=True, reason=entries[-1]["reason"])
+        if not verdict.promoted or append_promotion(
+            run.store, len(entries), "promote", challenger.version, verdict.reason
+        ):
+            return verdict
+    raise JobError(f"Other runs promoted their models {RACES} times meanwhile; promote by hand if need be.")
+
+
+def promote_by_hand(store: str, version: str, reason: str = "promoted by hand") -> str:
+    """Make a version the champion whatever the gate would say. Returns the version."""
+    record = read_record(store, version)
+    entries = promotions(store)
+    if champion_stack(entries)[-1:] == [record["version"]]:
+        raise InputError(f"The version must not be champion already. Received: {version!r}.")
+    if not append_promotion(store, len(entries), "promote", record["version"], reason):
+        raise JobError("Another promotion came in between: look at `darkroom models list` and try again.")
+    return record["version"]
+
+
+def decide(
+    challenger: Evaluation, stack: Sequence[str], shards: Shards, store: str, gate: Gate, leaking: int
+) -> Verdict:
+    """Hold a challenger against every rule of the gate, and against the champion, the last of `stack`."""
+    others = [version for version in stack if version != challenger.version]
+    previous = others[-1] if others else None
+    metrics = storage.read_json(storage.join(challenger.uri, "metrics.json"))
+    rules = [
+        accuracy_rule(challenger.accuracy, gate.min_accuracy),
+        recall_rule(metrics["per_class"], gate.min_class_recall),
+        leakage_rule(leaking),
+    ]
+    comparison = None
+    if previous:
+        champion = read_version(store, previous)
+        rules.append(classes_rule(previous, champion.classes, shards.classes))
+        if champion.classes == shards.classes:
+            test = Split(shards, "test")
+            champion_said = predict(champion.uri, test, champion.sha256).argmax(1)
+            comparison = against(champion_said, read_predictions(challenger)[1], test.labels, shards.classes)
+            rules += champion_rules(comparison, gate.max_p_value)
+    refused = [rule.text for rule in rules if not rule.passed]
+    earned = rules[-1].text if comparison else "first champion of this store, " + rules[0].text
+    return Verdict(
+        challenger.version,
+        challenger.kind,
+        not refused,
+        "; ".join(refused) or earned,
+        previous,
+        comparison,
+        tuple(rules),
+    )
+
+
+def accuracy_rule(accuracy: float, least: float) -> Rule:
+    return at_least("test accuracy", accuracy, least)
+
+
+def recall_rule(per_class: Sequence[Mapping[str, Any]], least: float) -> Rule:
+    """The least recall of any class that has test images; others that are too low are named as well."""
+    found = sorted((row["recall"], row["class"]) for row in per_class if row["support"])
+    (lowest, name), *others = found
+    rule = at_least(f"recall of {name}", lowest, least)
+    also = [f"{other} {recall:.3f}" for recall, other in others if recall < least]
+    return replace(rule, text=f"{rule.text} (too low as well: {listed(also)})") if also else rule
+
+
+def at_least(name: str, value: float, least: float) -> Rule:
+    passed = value >= least
+    text = (
+        f"{name} {value:.3f}, at least {least:.3f} asked"
+        if passed
+        else f"{name} {value:.3f} is {least - value:.2g} below the least allowed, {least:.3f}"
+    )
+    return Rule(name, "at least", least, value, passed, text)
+
+
+def leakage_rule(leaking: int) -> Rule:
+    """No image may be trained on that also stands in test: accuracy would flatter the model."""
+    images = f"{leaking:,} {'image' if leaking == 1 else 'images'}"
+    text = (
+        f"{images} trained on also stand in test, 0 allowed: run with `leakage` exclude"
+        if leaking
+        else "no image trained on also stands in test"
+    )
+    return Rule("images trained on that also stand in test", "at most", 0, leaking, not leaking, text)
+
+
+def classes_rule(champion: str, known: Sequence[str], asked: Sequence[str]) -> Rule:
+    gone, new = (sorted(set(one) - set(other)) for one, other in ((known, asked), (asked, known)))
+    passed = tuple(known) == tuple(asked)
+    text = (
+        f"the same {len(asked)} classes as the champion"
+        if passed
+        else f"the champion {champion} knows other classes (gone: {listed(gone)}; new: {listed(new)}): they "
+        "cannot be compared; promote by hand if the change is meant"
+    )
+    return Rule("classes of the champion", "the same", None, None, passed, text)
+
+
+def listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more or "none"
+
+
+def against(
+    champion_said: np.ndarray, challenger_said: np.ndarray, labels: np.ndarray, classes: Sequence[str]
+) -> dict[str, Any]:
+    """The champion against the challenger on the same test images, in all and class by class.
+
+    Each int [images]. `per_class` has both recalls; a class without test images is not in it.
+    """
+    per_class = [
+        {
+            "class": name,
+            "images": int(chosen.sum()),
+            "champion_recall": float(np.mean(champion_said[chosen] == label)),
+            "challenger_recall": float(np.mean(challenger_said[chosen] == label)),
+        }
+        for label, name in enumerate(classes)
+        if (chosen := labels == label).any()
+    ]
+    return compare(champion_said == labels, challenger_said == labels) | {"per_class": per_class}
+
+
+def champion_rules(comparison: Mapping[str, Any], most: float) -> Iterator[Rule]:
+    """More of the same test images right than the champion; and then, beyond chance where that is asked.
+
+    To ask only that a challenger be not significantly worse would let a row of nightly runs walk downhill:
+    each may lose a little to the one before it. With the count of right images the champion never gets
+    worse on the test images at hand, whatever the level.
+    """
+    gained, lost, p_value = comparison["only_second"], comparison["only_first"], comparison["p_value"]
+    champion, challenger = (comparison["both_right"] + only for only in (lost, gained))
+    better = "better than" if gained > lost else "worse than" if gained < lost else "no better than"
+    text = (
+        f"{better} the champion: on the same {comparison['images']:,} test images it gets {challenger:,} "
+        f"right and the champion {champion:,} ({gained} gained, {lost} lost; exact McNemar p = {p_value:.2g})"
+    )
+    yield Rule("test images right", "more than", champion, challenger, gained > lost, text)
+    if gained > lost:
+        yield chance_rule(text, p_value, most)
+
+
+def chance_rule(text: str, p_value: float, most: float) -> Rule:
+    passed = p_value <= most
+    if not passed:
+        text += f", which may be chance: p is {p_value - most:.2g} above the most allowed, {most:.2g}"
+    return Rule("p of the exact McNemar test", "at most", most, p_value, passed, text)

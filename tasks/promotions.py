@@ -1,0 +1,73 @@
+"""The log of promotions: who is champion, who was, why, and that racing runs cannot both win."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from tasks import storage
+from tasks.errors import InputError, JobError
+
+
+def models_url(store: str, *parts: str) -> str:
+    return storage.join(storage.absolute(store), "models", *parts)
+
+
+def promotions(store: str) -> list[dict[str, Any]]:
+    """Every promotion and rollback of a store, in order."""
+    folder = models_url(store, "promotions")
+    return [storage.read_json(storage.join(folder, name)) for name in storage.names(folder)]
+
+
+def champion_stack(entries: Sequence[dict[str, Any]]) -> list[str]:
+    """Champions still in line, the present one last: a rollback takes the last one off."""
+    stack: list[str] = []
+    for entry in entries:
+        if entry["action"] == "rollback":
+            stack.pop()
+        else:
+            stack.append(entry["version"])
+    return stack
+
+
+def champion(store: str) -> str | None:
+    stack = champion_stack(promotions(store))
+    return stack[-1] if stack else None
+
+
+def append_promotion(store: str, after: int, action: str, version: str, reason: str) -> bool:
+    """Make `version` champion, unless another promotion came after the `after` ones that were read.
+
+    The compare-and-swap is the exclusive creation of the log's next entry; champion.json repeats the last
+    entry for other readers.
+    """
+    entry = {
+        "action": action,
+        "version": version,
+        "reason": reason,
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    url = models_url(store, "promotions", f"{after + 1:08d}.json")
+    appended = storage.create_json(url, entry)
+    repeat_last(store)
+    return appended
+
+
+def repeat_last(store: str) -> None:
+    """Write the last promotion to champion.json, again if another came in meanwhile."""
+    url, written = models_url(store, "champion.json"), None
+    while (last := promotions(store)[-1]) != written:
+        storage.write_json(url, last)
+        written = last
+
+
+def roll_back(store: str) -> str:
+    """Make the champion before the present one champion again. Returns its version."""
+    entries = promotions(store)
+    stack = champion_stack(entries)
+    if len(stack) < 2:
+        raise InputError(
+            f"Rollback needs a champion before the present one. Received a store with {len(stack)}."
+        )
+    if not append_promotion(store, len(entries), "rollback", stack[-2], f"rolled back from {stack[-1]}"):
+        raise JobError("Another promotion came in between: look at `darkroom models list` and try again.")
+    return stack[-2]
