@@ -22,7 +22,7 @@ FONTS = ("DejaVu Sans", "Noto Sans CJK SC", "PingFang SC", "Microsoft YaHei")
 GRID, BARS = 5, 24
 PHOTOS_DPI = 80  # photos are most of a report's bytes
 
-Way = Literal["x", "y"]
+Way = Literal["x", "y", "both"]
 
 
 def png(figure: Figure, dpi: int = 110) -> bytes:
@@ -43,9 +43,9 @@ def bare(
     axes.set_axisbelow(True)
     if grid:
         axes.grid(axis=grid, color=RULE, linewidth=0.8)
-    if shares:
-        axis = axes.xaxis if shares == "x" else axes.yaxis
-        axis.set_major_formatter(lambda share, _: f"{100 * share:.4g} %")
+    for way, axis in (("x", axes.xaxis), ("y", axes.yaxis)):
+        if shares in (way, "both"):
+            axis.set_major_formatter(lambda share, _: f"{100 * share:.4g} %")
 
 
 def class_axes(counts: Mapping[str, int], inches_each: float) -> tuple[Figure, Axes, list[str]]:
@@ -69,8 +69,8 @@ def largest(counts: Mapping[str, int], limit: int) -> list[str]:
     return [name for name in counts if name in kept]
 
 
-def sample_grid(images: np.ndarray, titles: Sequence[str]) -> Figure:
-    """Lay out pictures like a contact sheet, five in a row.
+def sample_grid(images: np.ndarray, titles: Sequence[str], columns: int = GRID) -> Figure:
+    """Lay out pictures like a contact sheet, five in a row or as many as `columns` says.
 
     images: uint8 RGB [n, size, size, 3], n from 1 to 25. titles: one a picture, of one or two lines.
     """
@@ -78,11 +78,11 @@ def sample_grid(images: np.ndarray, titles: Sequence[str]) -> Figure:
         given = f"{len(images)} images, {len(titles)} titles"
         raise ValueError(f"A grid holds 1 to {GRID**2} images with a title each. Received: {given}.")
     side, gap, words = 1.22, 0.08, 0.1 + 0.15 * (1 + max(title.count("\n") for title in titles))
-    rows = -(-len(images) // GRID)
-    width, height = GRID * (side + gap) + gap, rows * (side + words) + gap
+    rows = -(-len(images) // columns)
+    width, height = columns * (side + gap) + gap, rows * (side + words) + gap
     figure = Figure(figsize=(width, height))
     for place, (image, title) in enumerate(zip(images, titles, strict=True)):
-        row, column = divmod(place, GRID)
+        row, column = divmod(place, columns)
         left, bottom = gap + column * (side + gap), height - (row + 1) * (side + words)
         axes = figure.add_axes((left / width, bottom / height, side / width, side / height))
         axes.imshow(image)

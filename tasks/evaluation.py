@@ -61,7 +61,7 @@ def evaluate_model(model: TrainedModel, shards: Shards, run: Run) -> Evaluation:
         )
         metrics["mistakes"] = mistakes(test.paths, test.labels, probabilities, shards.classes)
         write_arrays(storage.join(uri, "predictions.npz"), labels=test.labels, probabilities=probabilities)
-        explain_mistakes(model, test, probabilities, storage.join(uri, EVIDENCE))
+        explain_mistakes(model.uri, test, probabilities, storage.join(uri, EVIDENCE))
         calibrated = scale_temperature(probabilities, metrics["temperature"])
         storage.write_json(
             storage.join(uri, "reference.json"), drift_reference(test, calibrated, shards.classes)
@@ -72,14 +72,17 @@ def evaluate_model(model: TrainedModel, shards: Shards, run: Run) -> Evaluation:
     return read_evaluation(model, uri)
 
 
-def explain_mistakes(model: TrainedModel, test: Split, probabilities: np.ndarray, url: str) -> None:
-    """Write where the model found its most confident mistakes: in each, what it said and what is true."""
+def explain_mistakes(uri: str, test: Split, probabilities: np.ndarray, url: str) -> None:
+    """Write the evidence in the most confident mistakes, float16 [n, 2, height, width].
+
+    First that for the class the model at `uri` said, then that for the true one.
+    """
     from tasks.gradcam import evidence
 
     rows = confident_mistakes(test.labels, probabilities)[:EXPLAINED]
     if len(rows):
         asked = np.stack([probabilities[rows].argmax(1), test.labels[rows]], axis=1)
-        write_arrays(url, rows=rows, evidence=evidence(model.uri, test.take(rows), asked))
+        write_arrays(url, evidence=evidence(uri, test.take(rows), asked))
 
 
 def drift_reference(test: Split, probabilities: np.ndarray, classes: Sequence[str]) -> dict[str, Any]:

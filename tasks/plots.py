@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import cv2
+import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -11,7 +13,9 @@ from matplotlib.ticker import MaxNLocator
 from tasks import drawing
 from tasks.drawing import BLUE, FAINT, INK, ORANGE, PALETTE, REST, SPLITS, VERMILION
 
-CELLS_WITH_TEXT = 25
+CELLS_WITH_SHARE, CELLS_WITH_TEXT = 12, 25
+
+WARM = matplotlib.colormaps["inferno"]
 
 Row = Mapping[str, float]
 
@@ -52,9 +56,10 @@ def learning_curves(history: Sequence[Row], kept: int, turned_at: int | None) ->
 
 
 def confusion_matrix(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
-    """Show which classes are taken for which: colour is the share of the true class, text the images.
+    """Show which classes are taken for which: images, and their share of the true class, which colours them.
 
-    matrix: int [classes, classes], a row a true class. Beyond 25 classes the cells carry no text.
+    matrix: int [classes, classes], a row a true class. Beyond 12 classes the cells carry no share, beyond 25
+    no text.
     """
     count = len(classes)
     side = float(np.clip(2.9 + 0.55 * count, 5.2, 10.5))
@@ -65,7 +70,9 @@ def confusion_matrix(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
     size, every = (10 if count <= 12 else 7), -(-count // 40)
     for (row, column), images in np.ndenumerate(matrix) if count <= CELLS_WITH_TEXT else ():
         colour = "white" if shares[row, column] > 0.55 else INK if images else REST
-        axes.text(column, row, f"{images:,}", ha="center", va="center", fontsize=size, color=colour)
+        told = count <= CELLS_WITH_SHARE and shares[row, column] >= 0.005
+        share = f"\n{100 * shares[row, column]:.0f} %" if told else ""
+        axes.text(column, row, f"{images:,}{share}", ha="center", va="center", fontsize=size, color=colour)
     names = [drawing.label(name, 16) for name in classes][::every]
     axes.set_xticks(range(0, count, every), names, rotation=45, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(0, count, every), names)
@@ -95,6 +102,70 @@ def reliability_diagram(before: Mapping[str, Any], after: Mapping[str, Any]) -> 
     curve.legend(loc="upper left", frameon=False, fontsize=10)
     finding = "Calibration error {} before scaling, {} after"
     return drawing.finish(figure, finding.format(*errors))
+
+
+def class_curves(curves: Sequence[Mapping[str, Any]]) -> Figure:
+    """Follow how each class is told from the rest as less certainty is asked for: ROC, precision-recall.
+
+    curves: at most eight classes as curves.class_curves gives them.
+    """
+    figure = Figure(figsize=(8.4, 4.6), layout="constrained")
+    roc, recall = figure.subplots(1, 2)
+    for row, colour in zip(curves, PALETTE, strict=False):
+        roc.plot(*row["roc"], color=colour, lw=1.8)
+        name = f"{drawing.label(row['class'], 16)}  {row['average_precision']:.3f}"
+        recall.plot(*row["precision_recall"], color=colour, lw=1.8, label=name)
+    roc.set_xscale("symlog", linthresh=0.01, linscale=0.5)
+    drawing.bare(roc, "share of the rest taken for the class", "share of the class found", "both", "both")
+    drawing.bare(
+        recall, "share of the class found (recall)", "share that is right (precision)", "both", "both"
+    )
+    roc.set(xlim=(0, 1), ylim=(0, 1.02), xticks=(0, 0.01, 0.1, 1))
+    recall.set(xlim=(0, 1.01), ylim=(0, 1.02))
+    style = {"frameon": False, "fontsize": 9.5, "title_fontsize": 9.5, "alignment": "left"}
+    title = "class and its average precision"
+    figure.legend(loc="outside lower left", ncols=4, title=title, **style)
+    worst = min(curves, key=lambda row: row["average_precision"])
+    finding = f"Hardest to tell from the rest: {drawing.label(worst['class'])}, average precision"
+    return drawing.finish(figure, f"{finding} {worst['average_precision']:.3f}")
+
+
+def slice_dots(slices: Sequence[Mapping[str, Any]], accuracy: float) -> Figure:
+    """Hold the accuracy in each slice of the test images, with its 95 % interval, against the overall one.
+
+    slices: rows as slices.slices gives them; those worse beyond chance are diamonds.
+    """
+    figure = Figure(figsize=(7.3, 1.3 + 0.33 * len(slices)), layout="constrained")
+    axes = figure.subplots()
+    looks = list(dict.fromkeys(row["look"] for row in slices))
+    places = [number + 0.6 * looks.index(row["look"]) for number, row in enumerate(slices)]
+    for place, row in zip(places, slices, strict=True):
+        colour, marker = (VERMILION, "D") if row["worse"] else (BLUE, "o")
+        ends = [row["low"], row["high"]]
+        axes.plot(ends, [place, place], color=colour, lw=4, alpha=0.4, solid_capstyle="round")
+        axes.plot(row["accuracy"], place, marker=marker, ms=7, color=colour)
+    axes.axvline(accuracy, color=FAINT, lw=1, linestyle=(0, (4, 4)))
+    drawing.bare(axes, "accuracy with 95 % interval (dashed: of all test images)", "", grid="x", shares="x")
+    axes.set_yticks(places, [f"{row['span']} ({row['images']:,})" for row in slices])
+    axes.set_ylim(places[-1] + 0.6, -0.6)
+    worse = sum(row["worse"] for row in slices)
+    finding = (
+        f"Worse beyond chance in {worse} of {len(slices)} slices" if worse else "Equally good in all slices"
+    )
+    return drawing.finish(figure, finding)
+
+
+def evidence_grid(images: np.ndarray, evidence: np.ndarray, rows: Sequence[Mapping[str, Any]]) -> Figure:
+    """Show mistakes, and in each what spoke for the class said and what for the true one.
+
+    images: uint8 RGB [n, size, size, 3], n up to five. evidence: float [n, 2, height, width] from 0 to 1.
+    rows: what metrics.mistakes says of them, in their order.
+    """
+    rows = rows[: len(images)]
+    said, true = (_overlaid(images, evidence[:, which]) for which in range(2))
+    titles = [f"{row['label']}\nas {row['predicted']} {row['confidence']:.0%}" for row in rows]
+    titles += [f"for {row['predicted']}" for row in rows] + [f"for {row['label']}" for row in rows]
+    return drawing.sample_grid(np.concatenate([images, said, true]), titles, columns=len(images))
 
 
 def model_comparison(results: Sequence[tuple[str, float, float, float]]) -> Figure:
@@ -131,6 +202,19 @@ def confidence_histogram(counts: np.ndarray) -> Figure:
     axes.axvline(middle, color=VERMILION, linewidth=1.4, linestyle=(0, (4, 3)))
     finding = "Half of the labels are at least {} sure; {} are under 50 %"
     return drawing.finish(figure, finding.format(drawing.percent(middle), drawing.percent(unsure)))
+
+
+def _overlaid(images: np.ndarray, evidence: np.ndarray) -> np.ndarray:
+    """Pictures in grey, warm where the evidence is."""
+    size = images.shape[1:3]
+    found = []
+    for image, heat in zip(images, evidence.astype(np.float32), strict=True):
+        strength = np.clip(cv2.resize(heat, size[::-1], interpolation=cv2.INTER_CUBIC), 0, 1)[..., None]
+        grey = np.repeat(0.35 * 255 + 0.5 * image.mean(-1, keepdims=True), 3, axis=-1)
+        warm = 255 * WARM(strength[..., 0])[..., :3]
+        opacity = 0.75 * strength**1.5
+        found.append((1 - opacity) * grey + opacity * warm)
+    return np.stack(found).astype(np.uint8)
 
 
 def _curves(axes: Axes, history: Sequence[Row], quantity: str, best: Row) -> None:

@@ -11,14 +11,17 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
 from tasks import drawing, plots, storage
+from tasks.changes import data_changes
 from tasks.dataset import Shards, Split
-from tasks.evaluation import Evaluation, read_history, read_right
+from tasks.evaluation import EVIDENCE, Evaluation, read_arrays, read_history, read_right
 from tasks.exploration import dataset_figures
 from tasks.gate import Verdict
+from tasks.links import way_to_overview
 from tasks.markdown import retrain_markdown, way_from_here
 from tasks.metrics import compare
+from tasks.overview import write_overview
 from tasks.pictures import Figures, small, write_pictures
-from tasks.registry import versions
+from tasks.registry import read_record, versions
 from tasks.report import retrain_report
 from tasks.settings import Training
 from tasks.training import Run, TrainedModel
@@ -42,8 +45,10 @@ def publish_report(
     summary = retrain_summary(run, shards, training, trained, judged, verdict, stages) | {"started": started}
     figures = dataset_figures(shards, audit) | model_figures(shards, judged, metrics)
     pictures = write_pictures(run, figures)
-    storage.write_bytes(run.url("report.html"), retrain_report(summary, audit, metrics, pictures).encode())
+    report = retrain_report(summary, audit, metrics, pictures, way_to_overview(run.store))
+    storage.write_bytes(run.url("report.html"), report.encode())
     storage.write_json(run.url("summary.json"), summary)
+    write_overview(run.store)
     publish_artifacts(run, summary, metrics, figures)
     return run.url("report.html")
 
@@ -73,10 +78,16 @@ def retrain_summary(
         "models": {model.kind: model_summary(model, one) for model, one in zip(trained, judged, strict=True)},
         "comparison": model_comparison(judged),
         "champion": asdict(verdict),
+        "changes": changes_since(verdict.previous, shards, run.store),
         "stages": dict(stages),
         "training": training.model_dump(mode="json"),
         "versions": versions(),
     }
+
+
+def changes_since(champion: str | None, shards: Shards, store: str) -> dict[str, Any] | None:
+    """What changed in the data since the champion before this run was trained, if there was one."""
+    return data_changes(shards, read_record(store, champion)["dataset"]) if champion else None
 
 
 def model_summary(model: TrainedModel, judged: Evaluation) -> dict[str, Any]:
@@ -110,27 +121,45 @@ def model_figures(
     shards: Shards, judged: Sequence[Evaluation], metrics: Mapping[str, Mapping[str, Any]]
 ) -> Figures:
     test = Split(shards, "test")
-    place = {path: row for row, path in enumerate(test.paths)}
     figures: Figures = {}
     for one in judged:
-        found = metrics[one.kind]
-        history = read_history(storage.join(one.uri, "history.csv"))
-        kept, turned_at = found["learning"]["best_epoch"], found["learning"]["turned_at"]
-        figures |= {
-            f"{one.kind}/learning_curves.png": plots.learning_curves(history, kept, turned_at),
-            f"{one.kind}/confusion.png": plots.confusion_matrix(np.array(found["confusion"]), shards.classes),
-            f"{one.kind}/reliability.png": plots.reliability_diagram(
-                found["reliability"]["before"], found["reliability"]["after"]
-            ),
-        }
-        if wrong := found["mistakes"]:
-            images = test.take(np.array([place[row["path"]] for row in wrong]))
-            titles = [f"{row['label']}\nas {row['predicted']} {row['confidence']:.0%}" for row in wrong]
-            figures[f"{one.kind}/mistakes.png"] = drawing.sample_grid(images, titles)
+        drawn = outcome_figures(one, metrics[one.kind]) | mistake_figures(one, metrics[one.kind], test)
+        figures |= {f"{one.kind}/{name}.png": figure for name, figure in drawn.items()}
     if len(judged) > 1:
         rows = [(one.kind, one.accuracy, one.low, one.high) for one in judged]
         figures["comparison.png"] = plots.model_comparison(rows)
     return figures
+
+
+def outcome_figures(judged: Evaluation, found: Mapping[str, Any]) -> Figures:
+    history = read_history(storage.join(judged.uri, "history.csv"))
+    kept, turned_at = found["learning"]["best_epoch"], found["learning"]["turned_at"]
+    before, after = found["reliability"]["before"], found["reliability"]["after"]
+    figures = {
+        "learning_curves": plots.learning_curves(history, kept, turned_at),
+        "confusion": plots.confusion_matrix(np.array(found["confusion"]), found["classes"]),
+        "reliability": plots.reliability_diagram(before, after),
+    }
+    if found["curves"]:
+        figures["curves"] = plots.class_curves(found["curves"])
+    if found["slices"]:
+        figures["slices"] = plots.slice_dots(found["slices"], judged.accuracy)
+    return figures
+
+
+def mistake_figures(judged: Evaluation, found: Mapping[str, Any], test: Split) -> Figures:
+    """The most confident mistakes, and where the first of them were seen."""
+    wrong = found["mistakes"]
+    if not wrong:
+        return {}
+    place = {path: row for row, path in enumerate(test.paths)}
+    images = test.take(np.array([place[row["path"]] for row in wrong]))
+    titles = [f"{row['label']}\nas {row['predicted']} {row['confidence']:.0%}" for row in wrong]
+    seen = read_arrays(storage.join(judged.uri, EVIDENCE))["evidence"]
+    return {
+        "mistakes": drawing.sample_grid(images, titles),
+        "evidence": plots.evidence_grid(images[: len(seen)], seen, wrong),
+    }
 
 
 def publish_artifacts(

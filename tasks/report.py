@@ -15,12 +15,48 @@ Pictures = Mapping[str, bytes]
 
 UNKNOWN = "\N{EN DASH}"
 ROWS_SHOWN = 50
+SPARK = (640, 72)  # width and height of a sparkline, in pixels
+LEAST_SPAN = 0.02  # of accuracy; less fills the height no more than this
 
 
-def retrain_report(summary: Record, audit: Record, metrics: Mapping[str, Record], pictures: Pictures) -> str:
-    """Tell one training run on one page: verdict, models, mistakes, data, and how it was made."""
+def retrain_report(
+    summary: Record,
+    audit: Record,
+    metrics: Mapping[str, Record],
+    pictures: Pictures,
+    overview: str | None = None,
+) -> str:
+    """Tell one training run on one page: verdict, data, models, mistakes, and how it was made.
+
+    overview: address of the page over all runs, where a browser can follow it from here.
+    """
     page = {"summary": summary, "audit": audit, "metrics": metrics, "pictures": pictures}
-    return _environment().get_template("retrain.html.j2").render(page, verdict=verdict_of(summary))
+    template = _environment().get_template("retrain.html.j2")
+    return template.render(page, verdict=verdict_of(summary), overview=overview)
+
+
+def overview_report(
+    store: str, runs: Sequence[Record], champion: str | None, line: Sequence[Record], linked: bool
+) -> str:
+    """Tell all runs of a store on one page, newest first, and how the champion's accuracy went.
+
+    champion: the present one's version. line: see overview.champion_line. linked: whether a browser finds
+    the reports below the page.
+    """
+    page = {"store": store, "runs": runs, "champion": champion, "linked": linked, "line": sparkline(line)}
+    return _environment().get_template("overview.html.j2").render(page)
+
+
+def sparkline(line: Sequence[Record]) -> list[dict[str, Any]]:
+    """The points with their `x` and `y` in a frame of SPARK, oldest on the left, better higher."""
+    width, height = SPARK
+    lowest = min((point["accuracy"] for point in line), default=0.0)
+    span = max(max((point["accuracy"] for point in line), default=0.0) - lowest, LEAST_SPAN)
+    step = width / max(len(line) - 1, 1)
+    return [
+        {**point, "x": place * step, "y": height * (1 - (point["accuracy"] - lowest) / span)}
+        for place, point in enumerate(line)
+    ]
 
 
 def explore_report(audit: Record, pictures: Pictures) -> str:
@@ -58,9 +94,9 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters = (number, percent, duration, moment, count, setting, data_uri)
+    filters = (number, percent, points, figure, duration, moment, day, count, setting, data_uri)
     environment.filters |= {function.__name__: function for function in filters}
-    environment.globals["ROWS_SHOWN"] = ROWS_SHOWN
+    environment.globals |= {"ROWS_SHOWN": ROWS_SHOWN, "SPARK": SPARK}
     return environment
 
 
@@ -71,6 +107,20 @@ def number(value: object, digits: int = 0) -> str:
 
 def percent(share: object, digits: int = 1) -> str:
     return f"{100 * share:.{digits}f} %" if _is_number(share) else UNKNOWN
+
+
+def points(share: object) -> str:
+    """Write a difference of shares in percentage points, with its sign."""
+    if not _is_number(share):
+        return UNKNOWN
+    return f"{100 * share:+.1f}".replace("-", "\N{MINUS SIGN}") if round(100 * share, 1) else "0.0"
+
+
+def figure(value: object) -> str:
+    """Write a count whole, a share or a p-value with the digits that tell it from others."""
+    if not _is_number(value):
+        return UNKNOWN
+    return number(value) if value == int(value) else f"{value:.3f}" if value >= 0.001 else f"{value:.1g}"
 
 
 def count(value: object, one: str, many: str = "") -> str:
@@ -94,6 +144,15 @@ def moment(written: object) -> str:
     except ValueError:
         return str(written or UNKNOWN)
     return f"{when.day} {when:%B %Y, %H:%M} {when.tzname() or ''}".strip()
+
+
+def day(written: object) -> str:
+    """Write the day of an ISO time; what is no time stays as it was."""
+    try:
+        when = datetime.fromisoformat(str(written))
+    except ValueError:
+        return str(written or UNKNOWN)
+    return f"{when.day} {when:%b %Y}"
 
 
 def setting(value: object) -> str:

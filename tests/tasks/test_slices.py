@@ -18,6 +18,8 @@ def test_a_dark_corner_is_found_with_the_class_that_fills_it():
     assert (darkest["name"], darkest["images"], darkest["worse"]) == ("darkest", 100, True)
     assert (darkest["accuracy"], darkest["rest"]) == (0.45, 0.9)
     assert (darkest["class"], darkest["class_share"], darkest["class_overall"]) == ("forest", 0.8, 0.2)
+    words = "The darkest images (brightness 0.00 to 0.25): 45.0 % of 100 right, 90.0 % of the others"
+    assert darkest["words"] == words
     assert [row["name"] for row in others] == ["between", "between", "brightest"]
     assert not any(row["worse"] for row in others)
     chance = hypergeom(400, int(right.sum()), 100).cdf(45)
@@ -32,14 +34,16 @@ def test_chance_alone_makes_no_slice_worse():
     assert not any(row["worse"] for row in found)
 
 
-def test_images_of_one_size_are_one_slice_and_all_of_one_size_none():
+def test_images_of_one_size_are_one_slice_and_hardly_any_of_another_none():
     size = np.full(100, 150.0)
     labels, right = np.zeros(100, int), np.ones(100, bool)
     assert slices({"size": size}, labels, right, CLASSES) == []
-    size[:6] = 120
+    size[:19] = 120
+    assert slices({"size": size}, labels, right, CLASSES) == []
+    size[:20] = 120
     smallest, largest = slices({"size": size}, labels, right, CLASSES)
-    assert (smallest["images"], smallest["from"], smallest["to"]) == (6, 120, 120)
-    assert (largest["images"], largest["p_value"], largest["worse"]) == (94, 1.0, False)
+    assert (smallest["name"], smallest["images"], smallest["span"]) == ("smallest", 20, "size 120 px")
+    assert (largest["images"], largest["p_value"], largest["worse"]) == (80, 1.0, False)
 
 
 def test_holm_of_a_known_case():
