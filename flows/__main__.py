@@ -25,6 +25,7 @@ from flows.retrain import retrain as retrain_flow
 from flows.runtime import prefect_api
 from tasks import registry, storage
 from tasks.errors import InputError, JobError
+from tasks.overview import write_overview
 from tasks.promotions import champion, models_url
 from tasks.retention import outdated
 from tasks.sample import draw_sample
@@ -147,10 +148,13 @@ def clean(
     :param keep_versions: How many of the newest versions stay.
     :param dry_run: Only tell what would be removed.
     """
-    for url in list(outdated(store, keep_runs, keep_versions)):
+    gone = list(outdated(store, keep_runs, keep_versions))
+    for url in gone:
         tell("Would remove" if dry_run else "Removing", url)
         if not dry_run:
             storage.remove(url)
+    if gone and not dry_run:
+        write_overview(store)
 
 
 def main() -> None:

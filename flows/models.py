@@ -10,6 +10,7 @@ from rich.table import Table
 from tasks import registry
 from tasks.errors import InputError
 from tasks.gate import promote_by_hand
+from tasks.overview import write_overview
 from tasks.promotions import champion, models_url, roll_back
 
 WIDE = 160  # columns for a table that goes to a file or a pipe
@@ -57,12 +58,14 @@ def show(version: str, *, store: Store = "store") -> None:
 def promote(version: str, *, store: Store = "store") -> None:
     """Make a version the champion, past the gate."""
     tell("Champion", models_url(store, promote_by_hand(store, version)))
+    write_overview(store)
 
 
 @models.command
 def rollback(*, store: Store = "store") -> None:
     """Make the champion before the present one champion again."""
     tell("Champion", models_url(store, roll_back(store)))
+    write_overview(store)
 
 
 def tell(what: str, where: str) -> None:

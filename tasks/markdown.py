@@ -10,6 +10,7 @@ SPECIAL = re.compile(r"[!\"#$&*<>?@\[\\\]^`{|}~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-
 MODEL_PLOTS = {
     "learning_curves": "Learning curves",
     "confusion": "Confusion matrix",
+    "slices": "Where it is worse",
     "reliability": "Reliability diagram",
     "mistakes": "Most confident mistakes",
 }
@@ -29,6 +30,7 @@ def retrain_markdown(
         *_verdict(verdict_of(summary)),
         way,
         _models(models, metrics),
+        *_confused(metrics),
         *_plots(titles | DATA_PLOTS, pictures),
     )
 
@@ -105,6 +107,16 @@ def _models(models: Mapping[str, Record], metrics: Mapping[str, Record]) -> str:
         )
     head = ("model", "test accuracy", "95 % interval", "macro F1", "calibration error", "parameters")
     return _table((*head, "trained in"), rows)
+
+
+def _confused(metrics: Mapping[str, Record]) -> Iterator[str]:
+    for name, found in metrics.items():
+        if pairs := found.get("confused"):
+            yield (
+                f"**{plain(name)}** errs most where "
+                + "; ".join(plain(pair["words"]) for pair in pairs)
+                + "."
+            )
 
 
 def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

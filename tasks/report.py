@@ -16,7 +16,7 @@ Pictures = Mapping[str, bytes]
 UNKNOWN = "\N{EN DASH}"
 ROWS_SHOWN = 50
 SPARK = (640, 72)  # width and height of a sparkline, in pixels
-LEAST_SPAN = 0.02  # of accuracy; less fills the height no more than this
+LEAST_SPAN = 0.02  # of accuracy; a smaller one does not fill the height
 
 
 def retrain_report(
@@ -43,19 +43,23 @@ def overview_report(
     champion: the present one's version. line: see overview.champion_line. linked: whether a browser finds
     the reports below the page.
     """
-    page = {"store": store, "runs": runs, "champion": champion, "linked": linked, "line": sparkline(line)}
+    models = [{"kind": kind, **model} for run in runs for kind, model in run.get("models", {}).items()]
+    present = next((model for model in models if model.get("version") == champion), {})
+    page = {"store": store, "runs": runs, "champion": champion, "present": present, "linked": linked}
+    page["line"] = sparkline(line)
     return _environment().get_template("overview.html.j2").render(page)
 
 
 def sparkline(line: Sequence[Record]) -> list[dict[str, Any]]:
     """The points with their `x` and `y` in a frame of SPARK, oldest on the left, better higher."""
     width, height = SPARK
-    lowest = min((point["accuracy"] for point in line), default=0.0)
-    span = max(max((point["accuracy"] for point in line), default=0.0) - lowest, LEAST_SPAN)
+    accuracies = [point["accuracy"] for point in line] or [0.0]
+    middle, span = (max(accuracies) + min(accuracies)) / 2, max(max(accuracies) - min(accuracies), LEAST_SPAN)
     step = width / max(len(line) - 1, 1)
+    heights = [height * (0.5 - (accuracy - middle) / span) for accuracy in accuracies]
     return [
-        {**point, "x": place * step, "y": height * (1 - (point["accuracy"] - lowest) / span)}
-        for place, point in enumerate(line)
+        {**point, "x": f"{place * step:.1f}", "y": f"{y:.1f}"}
+        for place, (point, y) in enumerate(zip(line, heights, strict=False))
     ]
 
 
@@ -94,7 +98,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters = (number, percent, points, figure, duration, moment, day, count, setting, data_uri)
+    filters = (number, percent, points, figure, sentence, duration, moment, day, count, setting, data_uri)
     environment.filters |= {function.__name__: function for function in filters}
     environment.globals |= {"ROWS_SHOWN": ROWS_SHOWN, "SPARK": SPARK}
     return environment
@@ -107,6 +111,12 @@ def number(value: object, digits: int = 0) -> str:
 
 def percent(share: object, digits: int = 1) -> str:
     return f"{100 * share:.{digits}f} %" if _is_number(share) else UNKNOWN
+
+
+def sentence(text: object) -> str:
+    """Write what may be half a sentence as a whole one."""
+    words = str(text)
+    return words[:1].upper() + words[1:] + ("" if words.endswith((".", "!", "?")) else ".")
 
 
 def points(share: object) -> str:
