@@ -1,71 +1,239 @@
 """The `darkroom models` commands: what versions a store has, which is champion and why."""
 
+import os
+import shutil
 import sys
-from typing import Annotated
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 from rich.console import Console
+from rich.filesize import decimal
 from rich.table import Table
+from rich.text import Text
 
-from tasks import registry
+from tasks import registry, storage
 from tasks.errors import InputError
 from tasks.gate import promote_by_hand
 from tasks.overview import write_overview
-from tasks.promotions import champion, models_url, roll_back
+from tasks.promotions import champion, champion_stack, models_url, promotions, roll_back
+from tasks.settings import ExportFormat
 
-WIDE = 160  # columns for a table that goes to a file or a pipe
+GAP = 2  # between columns
+WORDS = ("version", "kind", "class")  # columns of words, which start on the left
+WIDE = 160  # columns of what goes to a file or a pipe
+DASH = "\N{EN DASH}"
+DONE = {"promote": "promoted", "rollback": "back to"}
+FILES = ("model.keras", "model.onnx", "card.md", "model.json")
 
 Store = Annotated[str, Parameter(env_var="DARKROOM_STORE")]
+Record = Mapping[str, Any]
 
 models = App(name="models", help="Look at the store's model versions and choose the champion.")
 
 
 @models.command(name="list")
 def list_models(*, store: Store = "store") -> None:
-    """List every version; the champion is marked."""
-    present = champion(store)
-    table = Table("", "version", "created", "test accuracy", "95 %", "dataset", box=None)
+    """List every version, oldest first; a star marks the champion.
+
+    `recall` is that of the weakest class. A narrow terminal gets fewer columns; `models show` has all.
+
+    :param store: Folder or URL that holds the models.
+    """
     records = registry.list_versions(store)
     if not records:
         raise InputError(
             "The store must hold model versions: run `darkroom retrain` first. "
             f"Received one without: {store!r}."
         )
-    for record in records:
-        test = record["metrics"]
-        table.add_row(
-            "*" if record["version"] == present else "",
-            record["version"],
-            record["created"],
-            f"{test['accuracy']:.3f}",
-            f"{test['low']:.3f}-{test['high']:.3f}",
-            record["dataset"],
-        )
-    Console(width=None if sys.stdout.isatty() else WIDE).print(table)
+    present = champion(store)
+    rows = [version_row(store, record, present) for record in records]
+    widths = {name: max(len(name), *(len(row[name]) for row in rows)) for name in rows[0]}
+    for spare in ("kind", "created, UTC", "dataset"):
+        if sum(widths.values()) + GAP * (len(widths) - 1) > columns():
+            del widths[spare]
+    draw(table(widths, ([row[name] for name in widths] for row in rows)))
+
+
+def version_row(store: str, record: Record, present: str | None) -> dict[str, str]:
+    test, weakest = record["metrics"], weakest_class(record)
+    return {
+        "  version": ("* " if record["version"] == present else "  ") + record["version"],
+        "kind": record["kind"],
+        "created, UTC": minute(record["created"]),
+        "accuracy, 95 %": f"{test['accuracy']:.3f} {test['low']:.3f}-{test['high']:.3f}",
+        "F1": figure(test.get("macro_f1")),
+        "recall": figure(weakest and weakest["recall"]),
+        "dataset": record["dataset"],
+        "MB": f"{storage.size(models_url(store, record['version'], 'model.keras')) / 1e6:.1f}",
+    }
 
 
 @models.command
 def show(version: str, *, store: Store = "store") -> None:
-    """Print all that is known of a version.
+    """Show what is known of a version; its card.md says it to strangers, model.json to programs.
 
     :param version: A version of the store, or `champion`.
     :param store: Folder or URL that holds the models.
     """
-    Console().print_json(data=registry.read_record(store, version))
+    record = registry.read_record(store, version)
+    draw(facts(told_of(store, record).items()))
+    if record.get("per_class"):
+        names = ("precision", "recall", "f1")
+        rows = [
+            [row["class"], *(figure(row[name]) for name in names), f"{row['support']:,}"]
+            for row in record["per_class"]
+        ]
+        draw("")
+        draw(table(("class", "precision", "recall", "F1", "test images"), rows))
+
+
+def told_of(store: str, record: Record) -> dict[str, str]:
+    name, test = record["version"], record["metrics"]
+    counts, folder = record.get("counts"), models_url(store, name)
+    files = [file for file in FILES if storage.exists(storage.join(folder, file))]
+    return {
+        "version": f"{name}{', the champion' if name == champion(store) else ''}",
+        "kind": f"{record['kind']}, {record['parameters']:,} parameters, images of {record['size_px']} px",
+        "created": f"{minute(record['created'])} UTC",
+        "test accuracy": f"{test['accuracy']:.3f}, 95 % interval {test['low']:.3f} to {test['high']:.3f}, "
+        f"of {test['images']:,} images",
+        "macro F1": figure(test.get("macro_f1")),
+        "calibration": f"error {figure(test.get('ece'))}, with temperature {figure(record['temperature'])} "
+        f"{figure(test.get('ece_calibrated'))}",
+        "classes": ", ".join(record["classes"]),
+        "dataset": record["dataset"] + (f" of {record['root']}" if record.get("root") else ""),
+        "images": ", ".join(f"{count:,} {split}" for split, count in counts.items()) if counts else DASH,
+        "made with": ", ".join(f"{name} {one}" for name, one in record["versions"].items()),
+        "files": ", ".join(f"{file} {decimal(storage.size(storage.join(folder, file)))}" for file in files),
+        "folder": folder,
+        "promotions": "\n".join(
+            f"{minute(one['at'])} UTC: {one['reason']}" for one in promotions(store) if one["version"] == name
+        )
+        or "none",
+    }
 
 
 @models.command
-def promote(version: str, *, store: Store = "store") -> None:
-    """Make a version the champion, past the gate."""
-    tell("Champion", models_url(store, promote_by_hand(store, version)))
+def history(*, store: Store = "store") -> None:
+    """Tell every promotion and rollback with its reason, oldest first.
+
+    :param store: Folder or URL that holds the models.
+    """
+    entries = promotions(store)
+    if not entries:
+        raise InputError(f"The store must have had a champion. Received one without promotions: {store!r}.")
+    draw(
+        facts(
+            (f"{minute(entry['at'])} UTC", f"{DONE[entry['action']]} {entry['version']}\n{entry['reason']}")
+            for entry in entries
+        )
+    )
+    stack = champion_stack(entries)
+    tell("Champion", stack[-1])
+    tell("A rollback goes to", stack[-2] if len(stack) > 1 else "none")
+
+
+@models.command
+def promote(version: str, *, store: Store = "store", reason: str = "") -> None:
+    """Make a version the champion, past the gate.
+
+    :param version: A version of the store.
+    :param store: Folder or URL that holds the models.
+    :param reason: Why, for `models history`.
+    """
+    tell("Champion", models_url(store, promote_by_hand(store, version, reason)))
     write_overview(store)
 
 
 @models.command
-def rollback(*, store: Store = "store") -> None:
-    """Make the champion before the present one champion again."""
-    tell("Champion", models_url(store, roll_back(store)))
+def rollback(*, store: Store = "store", reason: str = "") -> None:
+    """Make the champion before the present one champion again.
+
+    :param store: Folder or URL that holds the models.
+    :param reason: Why, for `models history`.
+    """
+    tell("Champion", models_url(store, roll_back(store, reason)))
     write_overview(store)
+
+
+@models.command
+def export(version: str, *, format: ExportFormat, output: Path | None = None, store: Store = "store") -> None:
+    """Write a version for other programs, if it gives the same answers there.
+
+    It is held against the original on test images of its dataset, or on noise where that has been removed.
+
+    :param version: A version of the store, or `champion`.
+    :param format: TensorFlow's SavedModel, LiteRT (TensorFlow Lite), or ONNX.
+    :param output: New or empty folder to write into; by default the version and format in this folder.
+    :param store: Folder or URL that holds the models.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    from tasks.export import export_version  # TensorFlow, for this command alone
+
+    done = export_version(store, version, format, output)
+    images = "test images of its dataset" if done.real else "images of noise, for its dataset has gone"
+    tell(
+        f"{decimal(done.bytes)} that answer as the original does on {done.images} {images} (probabilities "
+        f"differ by {done.difference:.1e} at most, {done.same:.1%} of labels are the same)",
+        done.path,
+    )
+
+
+def weakest_class(record: Record) -> Record | None:
+    judged = [row for row in record.get("per_class") or [] if row["support"]]
+    return min(judged, key=lambda row: row["recall"], default=None)
+
+
+def figure(value: object) -> str:
+    return f"{value:.3f}" if isinstance(value, float) else DASH
+
+
+def minute(written: str) -> str:
+    """An ISO time to the minute, as a person would sort it."""
+    return f"{datetime.fromisoformat(written):%Y-%m-%d %H:%M}"
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:
+    drawn = grid()
+    for name in head:
+        drawn.add_column(name, no_wrap=True, justify="left" if name.strip() in WORDS else "right")
+    for row in rows:
+        drawn.add_row(*map(clean, row))
+    drawn.show_header = True
+    return drawn
+
+
+def facts(pairs: Iterable[tuple[str, str]]) -> Table:
+    """Names on the left, what is said of them on the right, on as many lines as it takes."""
+    drawn = grid()
+    drawn.add_column(no_wrap=True, style="dim")
+    drawn.add_column(overflow="fold")
+    for name, value in pairs:
+        drawn.add_row(name, clean(value))
+    return drawn
+
+
+def grid() -> Table:
+    return Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), show_header=False)
+
+
+def clean(text: str) -> Text:
+    """Text without what would move the cursor or colour the terminal."""
+    return Text("".join(letter if letter.isprintable() or letter == "\n" else " " for letter in text))
+
+
+def columns() -> int:
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDE
+
+
+def draw(what: Table | str) -> None:
+    console = Console(width=columns(), highlight=False)
+    with console.capture() as drawn:
+        console.print(what)
+    print("\n".join(line.rstrip() for line in drawn.get().splitlines()))
 
 
 def tell(what: str, where: str) -> None:

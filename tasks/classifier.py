@@ -19,14 +19,14 @@ class TensorflowClassifier:
     engine = f"tensorflow {tf.__version__}"
 
     def __init__(self, uri: str, sha256: str | None = None):
-        self._model = load_model(uri, sha256)
-        self.size_px: int = self._model.input_shape[1]
-        self._forward = tf.function(lambda images: self._model(images, training=False))
+        self.model = load_model(uri, sha256)
+        self.size_px: int = self.model.input_shape[1]
+        self._forward = tf.function(lambda images: self.model(images, training=False))
 
     def predict(self, images: np.ndarray) -> np.ndarray:
         """Probabilities float32 [n, classes] of images uint8 [n, size_px, size_px, 3], any n."""
         chunks = [self._padded(images[start : start + BATCH]) for start in range(0, len(images), BATCH)]
-        return np.concatenate(chunks) if chunks else np.empty((0, self._model.output_shape[1]), np.float32)
+        return np.concatenate(chunks) if chunks else np.empty((0, self.model.output_shape[1]), np.float32)
 
     def _padded(self, images: np.ndarray) -> np.ndarray:
         """One shape for every batch, so that TensorFlow traces once."""

@@ -20,7 +20,6 @@ from tasks.training import Run, TrainedModel
 
 READ_AT_ONCE = 512  # images
 EVIDENCE, EXPLAINED = "evidence.npz", 5
-EXPORT_CHECKED = 512  # test images, of all classes, that the exported model must answer alike
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class Evaluation:
 @task(retries=1, cache_policy=NO_CACHE, task_run_name="evaluate {model.kind}")
 def evaluate_model(model: TrainedModel, shards: Shards, run: Run) -> Evaluation:
     """Judge one trained model on the test split, calibrated on validation; once a run."""
-    from tasks.export import export_onnx
+    from tasks.export import export_onnx, sample
 
     uri = run.url(model.kind)
     if not all(storage.exists(storage.join(uri, name)) for name in ("reference.json", "metrics.json")):
@@ -66,8 +65,7 @@ def evaluate_model(model: TrainedModel, shards: Shards, run: Run) -> Evaluation:
         storage.write_json(
             storage.join(uri, "reference.json"), drift_reference(test, calibrated, shards.classes)
         )
-        checked = np.linspace(0, len(test) - 1, min(len(test), EXPORT_CHECKED)).astype(int)
-        export_onnx(model.uri, test.take(checked))
+        export_onnx(model.uri, sample(test))
         storage.write_json(storage.join(uri, "metrics.json"), metrics)
     return read_evaluation(model, uri)
 

@@ -13,7 +13,7 @@ from tasks.dataset import Shards, Split
 from tasks.errors import InputError, JobError
 from tasks.evaluation import Evaluation, predict, read_predictions
 from tasks.metrics import compare
-from tasks.promotions import append_promotion, champion_stack, promotions
+from tasks.promotions import append_by_hand, append_promotion, champion_stack, promotions
 from tasks.registry import read_record, read_version
 from tasks.settings import Gate
 from tasks.training import Run
@@ -78,14 +78,14 @@ def promote(judged: Sequence[Evaluation], shards: Shards, audit: str, run: Run, 
     raise JobError(f"Other runs promoted their models {RACES} times meanwhile; promote by hand if need be.")
 
 
-def promote_by_hand(store: str, version: str, reason: str = "promoted by hand") -> str:
+def promote_by_hand(store: str, version: str, reason: str = "") -> str:
     """Make a version the champion whatever the gate would say. Returns the version."""
     record = read_record(store, version)
     entries = promotions(store)
     if champion_stack(entries)[-1:] == [record["version"]]:
         raise InputError(f"The version must not be champion already. Received: {version!r}.")
-    if not append_promotion(store, len(entries), "promote", record["version"], reason):
-        raise JobError("Another promotion came in between: look at `darkroom models list` and try again.")
+    why = "promoted by hand" + (f": {reason}" if reason else "")
+    append_by_hand(store, len(entries), "promote", record["version"], why)
     return record["version"]
 
 

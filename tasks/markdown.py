@@ -112,11 +112,8 @@ def _models(models: Mapping[str, Record], metrics: Mapping[str, Record]) -> str:
 def _confused(metrics: Mapping[str, Record]) -> Iterator[str]:
     for name, found in metrics.items():
         if pairs := found.get("confused"):
-            yield (
-                f"**{plain(name)}** errs most where "
-                + "; ".join(plain(pair["words"]) for pair in pairs)
-                + "."
-            )
+            words = "; ".join(plain(pair["words"]) for pair in pairs)
+            yield f"**{plain(name)}** errs most where {words}."
 
 
 def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

@@ -1,5 +1,6 @@
 """The log of promotions: who is champion, who was, why, and that racing runs cannot both win."""
 
+import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -37,14 +38,16 @@ def champion(store: str) -> str | None:
 def append_promotion(store: str, after: int, action: str, version: str, reason: str) -> bool:
     """Make `version` champion, unless another promotion came after the `after` ones that were read.
 
-    The compare-and-swap is the exclusive creation of the log's next entry; champion.json repeats the last
-    entry for other readers.
+    The compare-and-swap is the exclusive creation of the log's next entry: a hard link on local disks, a
+    PUT with If-None-Match on S3 (`storage.create_json`). Darkroom reads the log alone; champion.json repeats
+    its last entry for other readers, and may be behind by one where a process was killed in between.
     """
     entry = {
         "action": action,
         "version": version,
         "reason": reason,
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "id": uuid.uuid4().hex,  # no two racing writers write the same
     }
     url = models_url(store, "promotions", f"{after + 1:08d}.json")
     appended = storage.create_json(url, entry)
@@ -60,7 +63,7 @@ def repeat_last(store: str) -> None:
         written = last
 
 
-def roll_back(store: str) -> str:
+def roll_back(store: str, reason: str = "") -> str:
     """Make the champion before the present one champion again. Returns its version."""
     entries = promotions(store)
     stack = champion_stack(entries)
@@ -68,6 +71,12 @@ def roll_back(store: str) -> str:
         raise InputError(
             f"Rollback needs a champion before the present one. Received a store with {len(stack)}."
         )
-    if not append_promotion(store, len(entries), "rollback", stack[-2], f"rolled back from {stack[-1]}"):
-        raise JobError("Another promotion came in between: look at `darkroom models list` and try again.")
+    why = f"rolled back from {stack[-1]}" + (f": {reason}" if reason else "")
+    append_by_hand(store, len(entries), "rollback", stack[-2], why)
     return stack[-2]
+
+
+def append_by_hand(store: str, after: int, action: str, version: str, reason: str) -> None:
+    """Raise JobError where another promotion came in between: a person decides on what they have seen."""
+    if not append_promotion(store, after, action, version, reason):
+        raise JobError("Another promotion came in between: look at `darkroom models history` and try again.")

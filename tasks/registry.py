@@ -1,6 +1,7 @@
 """Model versions: what a trained model needs to be promoted and to classify, written once."""
 
 import platform
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version as installed
@@ -10,11 +11,12 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
+from tasks.card import model_card
 from tasks.dataset import Shards
 from tasks.errors import InputError
 from tasks.evaluation import Evaluation
 from tasks.promotions import champion, models_url
-from tasks.training import TrainedModel
+from tasks.training import BEGUN, TrainedModel
 
 PACKAGES = ("darkroom", "tensorflow", "keras", "numpy", "opencv-python-headless", "ray", "prefect")
 
@@ -35,27 +37,46 @@ class ModelVersion:
 
 @task(cache_policy=NO_CACHE, task_run_name="register {model.kind}")
 def register(model: TrainedModel, evaluation: Evaluation, shards: Shards) -> ModelVersion:
-    """Complete a trained model to a version: from now on it can be promoted and classify."""
-    url, onnx = (storage.beside(model.uri, name) for name in ("model.json", "model.onnx"))
+    """Complete a trained model to a version: from now on it can be promoted and classify.
+
+    A version is written once: model.json says that it is there, is created only where none is, and from
+    then on nothing writes its files again (`training.check_unregistered`). What changes them all the same
+    is noticed by their sha256 when they are loaded. To register a version again does nothing.
+    """
+    url, card = (storage.beside(model.uri, name) for name in ("model.json", "card.md"))
+    metrics = storage.read_json(storage.join(evaluation.uri, "metrics.json"))
     if not storage.exists(url):
-        record = {
-            "version": model.version,
-            "kind": model.kind,
-            "uri": model.uri,
-            "sha256": storage.sha256(storage.read_bytes(model.uri)),
-            "onnx_sha256": storage.sha256(storage.read_bytes(onnx)) if storage.exists(onnx) else None,
-            "classes": list(shards.classes),
-            "size_px": shards.size_px,
-            "temperature": evaluation.temperature,
-            "parameters": model.parameters,
-            "metrics": storage.read_json(storage.join(evaluation.uri, "metrics.json"))["test"],
-            "reference": storage.read_json(storage.join(evaluation.uri, "reference.json")),
-            "dataset": shards.fingerprint,
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "versions": versions(),
-        }
-        storage.write_json(url, record)
+        storage.create_json(url, record_of(model, evaluation, shards, metrics))
+    if not storage.exists(card):
+        storage.write_bytes(card, model_card(storage.read_json(url), metrics).encode())
     return read_version(model.uri.rsplit("/", 3)[0], model.version)
+
+
+def record_of(
+    model: TrainedModel, evaluation: Evaluation, shards: Shards, metrics: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What model.json says; all that must be known of a version when its run and dataset have gone."""
+    onnx = storage.beside(model.uri, "model.onnx")
+    return {
+        "version": model.version,
+        "kind": model.kind,
+        "uri": model.uri,
+        "sha256": storage.sha256(storage.read_bytes(model.uri)),
+        "onnx_sha256": storage.sha256(storage.read_bytes(onnx)) if storage.exists(onnx) else None,
+        "classes": list(shards.classes),
+        "size_px": shards.size_px,
+        "temperature": evaluation.temperature,
+        "parameters": model.parameters,
+        "metrics": metrics["test"],
+        "per_class": metrics["per_class"],
+        "reference": storage.read_json(storage.join(evaluation.uri, "reference.json")),
+        "dataset": shards.fingerprint,
+        "root": shards.root,
+        "counts": shards.counts,
+        "training": storage.read_json(storage.beside(evaluation.uri, BEGUN))["training"],
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": versions(),
+    }
 
 
 def versions() -> dict[str, str]:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 ModelKind = Literal["cnn", "mobilenet_v2"]
+ExportFormat = Literal["savedmodel", "litert", "onnx"]
 
 
 def _split_commas(names: Any) -> Any:

@@ -90,6 +90,12 @@ def names(url: str) -> list[str]:
     return sorted(name for name in map(name_of, found) if not name.startswith("."))
 
 
+def size(url: str) -> int:
+    """Bytes of a file."""
+    fs, path = filesystem(url)
+    return fs.size(path)
+
+
 def read_bytes(url: str) -> bytes:
     fs, path = filesystem(url)
     return fs.cat_file(path)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SERVER = "MLFLOW_TRACKING_URI"
 EXPERIMENT = "darkroom"  # unless MLFLOW_EXPERIMENT_NAME names another
 VERSION = "darkroom.version"
-MODEL_FILES = ("model.keras", "model.onnx", "model.json")
+MODEL_FILES = ("model.keras", "model.onnx", "model.json", "card.md")
 MOST_METRICS = 1_000  # that MLflow takes in one request
 
 log = logging.getLogger("darkroom")

@@ -135,6 +135,7 @@ def train_model(kind: ModelKind, shards: Shards, training: Training, run: Run) -
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", REPORT_SECONDS)
     record = run.url(kind, "training.json")
     if not storage.exists(record):
+        check_unregistered(storage.join(run.version_url(kind), "model.keras"))
         storage.remove(diverged_url(run, kind))
         trainer = DataParallelTrainer(
             train_worker,
@@ -173,6 +174,14 @@ def _checkpoint_storage(run: Run) -> dict[str, Any]:
         return {"storage_path": url}
     fs, path = storage.filesystem(url)
     return {"storage_path": path, "storage_filesystem": pyarrow.fs.PyFileSystem(pyarrow.fs.FSSpecHandler(fs))}
+
+
+def check_unregistered(uri: str) -> None:
+    """Raise JobError when the file at `uri` is one of a registered version."""
+    if storage.exists(storage.beside(uri, "model.json")):
+        raise JobError(
+            f"The files of a registered version are never rewritten: start a new run. Received: {uri!r}."
+        )
 
 
 def scaling(training: Training) -> ray.train.ScalingConfig:

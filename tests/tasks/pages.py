@@ -45,6 +45,5 @@ class Page(HTMLParser):
 
     def texts_of(self, tag: str, name: str) -> list[str]:
         """The texts in all tags of a class, white space put right."""
-        return [
-            " ".join("".join(texts).split()) for one, kind, texts in self._texts if (one, kind) == (tag, name)
-        ]
+        found = [texts for one, kind, texts in self._texts if (one, kind) == (tag, name)]
+        return [" ".join("".join(texts).split()) for texts in found]

@@ -1,6 +1,7 @@
 """The page over all runs tells each of them once, whoever writes it and whatever was removed."""
 
 from concurrent.futures import ThreadPoolExecutor
+from html import escape
 from typing import Any
 
 import pytest
@@ -103,10 +104,11 @@ def test_a_writer_that_was_overtaken_writes_again(store: str, monkeypatch: pytes
 
 
 def test_no_name_can_become_markup_in_page_or_drawing(store: str, nights: list[str]):
-    write_overview(f"{store}/../store")
+    night(store, 5, 0.9, promoted=False, previous=f"\"'&{EVIL}", right=88)
+    write_overview(store)
     page = read(store)
     assert EVIL not in page.html
-    assert "&lt;img src=x onerror=alert(1)&gt;" in page.html
+    assert f"by &#34;&#39;&amp;{escape(EVIL)}</title>" in page.html
     assert not page.handlers
     assert not {"script", "img"} & set(page.tags)
 

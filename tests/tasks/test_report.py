@@ -2,40 +2,17 @@
 
 import re
 from base64 import b64encode
-from html.parser import HTMLParser
 
 import pytest
 
 from tasks import report
+from tests.tasks.pages import EVIL, Page
 
-EVIL = "<img src=x onerror=alert(1)>.jpg"
 PNG = b"\x89PNG picture of "
 RETRAIN_PICTURES = [
     *("classes.png", "splits.png", "samples.png", "comparison.png"),
     *(f"cnn/{name}.png" for name in ("learning_curves", "confusion", "reliability", "mistakes")),
 ]
-
-
-class Page(HTMLParser):
-    """What a browser would load from a page, and which tags it holds."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.tags: set[str] = set()
-        self.sources: list[str] = []
-        self.links: list[str] = []
-        self.handlers: list[str] = []
-        self.feed(html)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.add(tag)
-        for name, value in attrs:
-            if name in ("src", "srcset"):
-                self.sources.append(value or "")
-            if name == "href":
-                self.links.append(value or "")
-            if name.startswith("on"):
-                self.handlers.append(name)
 
 
 def pictures(names: list[str]) -> dict[str, bytes]:
