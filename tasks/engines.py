@@ -35,14 +35,14 @@ class OnnxClassifier:
         options.inter_op_num_threads = 1
         self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         [self._input] = self._session.get_inputs()
+        self.width = self._session.get_outputs()[0].shape[1]
 
     def predict(self, images: np.ndarray) -> np.ndarray:
         chunks = [
             self._session.run(None, {self._input.name: images[start : start + ONNX_BATCH]})[0]
             for start in range(0, len(images), ONNX_BATCH)
         ]
-        width = self._session.get_outputs()[0].shape[1]
-        return np.concatenate(chunks) if chunks else np.empty((0, width), np.float32)
+        return np.concatenate(chunks) if chunks else np.empty((0, self.width), np.float32)
 
 
 @functools.lru_cache(maxsize=1)
