@@ -12,7 +12,7 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
 from tasks.files import FileEntry
-from tasks.images import UNREADABLE, ImageError, decode, looks, read_images
+from tasks.images import UNREADABLE, ImageError, colourfulness, decode, looks, read_images, resize
 from tasks.manifest import (
     Manifest,
     manifest_url,
@@ -20,6 +20,8 @@ from tasks.manifest import (
     part_key,
     previous_dataset,
 )
+
+THUMBNAIL_PX = 16
 
 
 @dataclass(frozen=True)
@@ -126,9 +128,12 @@ SIDE_CAR = pa.schema(
         "width": pa.int32(),
         "height": pa.int32(),
         "sha256": pa.string(),
+        "pixels_sha256": pa.string(),
         "perceptual_hash": pa.uint64(),
         "brightness": pa.float32(),
         "sharpness": pa.float32(),
+        "colourfulness": pa.float32(),
+        "thumbnail": pa.binary(THUMBNAIL_PX**2),
     }
 )
 
@@ -147,8 +152,11 @@ def _decode_into(out: np.ndarray, content: bytes | ImageError) -> dict:
         "status": "ok",
         "width": decoded.width,
         "height": decoded.height,
+        "pixels_sha256": hashlib.sha256(decoded.pixels.tobytes()).hexdigest(),
         "perceptual_hash": perceptual_hash(grey),
         **looks(grey),
+        "colourfulness": colourfulness(decoded.pixels),
+        "thumbnail": resize(grey, THUMBNAIL_PX).tobytes(),
     }
 
 
