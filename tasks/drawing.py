@@ -69,8 +69,8 @@ def largest(counts: Mapping[str, int], limit: int) -> list[str]:
     return [name for name in counts if name in kept]
 
 
-def sample_grid(images: np.ndarray, titles: Sequence[str], columns: int = GRID) -> Figure:
-    """Lay out pictures like a contact sheet, five in a row or as many as `columns` says.
+def sample_grid(images: np.ndarray, titles: Sequence[str]) -> Figure:
+    """Lay out pictures like a contact sheet, five in a row.
 
     images: uint8 RGB [n, size, size, 3], n from 1 to 25. titles: one a picture, of one or two lines.
     """
@@ -78,11 +78,11 @@ def sample_grid(images: np.ndarray, titles: Sequence[str], columns: int = GRID) 
         given = f"{len(images)} images, {len(titles)} titles"
         raise ValueError(f"A grid holds 1 to {GRID**2} images with a title each. Received: {given}.")
     side, gap, words = 1.22, 0.08, 0.1 + 0.15 * (1 + max(title.count("\n") for title in titles))
-    rows = -(-len(images) // columns)
-    width, height = columns * (side + gap) + gap, rows * (side + words) + gap
+    rows = -(-len(images) // GRID)
+    width, height = GRID * (side + gap) + gap, rows * (side + words) + gap
     figure = Figure(figsize=(width, height))
     for place, (image, title) in enumerate(zip(images, titles, strict=True)):
-        row, column = divmod(place, columns)
+        row, column = divmod(place, GRID)
         left, bottom = gap + column * (side + gap), height - (row + 1) * (side + words)
         axes = figure.add_axes((left / width, bottom / height, side / width, side / height))
         axes.imshow(image)

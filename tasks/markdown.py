@@ -12,7 +12,6 @@ MODEL_PLOTS = {
     "confusion": "Confusion matrix",
     "slices": "Where it is worse",
     "reliability": "Reliability diagram",
-    "mistakes": "Most confident mistakes",
 }
 DATA_PLOTS = {"classes.png": "Images a class", "splits.png": "Images a split", "samples.png": "Sample images"}
 LABEL_PLOTS = {"labels.png": "Images of each label", "confidence.png": "How sure the model was"}

@@ -3,8 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import cv2
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -14,8 +12,6 @@ from tasks import drawing
 from tasks.drawing import BLUE, FAINT, INK, ORANGE, PALETTE, REST, SPLITS, VERMILION
 
 CELLS_WITH_SHARE, CELLS_WITH_TEXT = 12, 25
-
-WARM = matplotlib.colormaps["inferno"]
 
 Row = Mapping[str, float]
 
@@ -149,23 +145,8 @@ def slice_dots(slices: Sequence[Mapping[str, Any]], accuracy: float) -> Figure:
     axes.set_yticks(places, [f"{row['span']} ({row['images']:,})" for row in slices])
     axes.set_ylim(places[-1] + 0.6, -0.6)
     worse = sum(row["worse"] for row in slices)
-    finding = (
-        f"Worse beyond chance in {worse} of {len(slices)} slices" if worse else "Equally good in all slices"
-    )
-    return drawing.finish(figure, finding)
-
-
-def evidence_grid(images: np.ndarray, evidence: np.ndarray, rows: Sequence[Mapping[str, Any]]) -> Figure:
-    """Show mistakes, and in each what spoke for the class said and what for the true one.
-
-    images: uint8 RGB [n, size, size, 3], n up to five. evidence: float [n, 2, height, width] from 0 to 1.
-    rows: what metrics.mistakes says of them, in their order.
-    """
-    rows = rows[: len(images)]
-    said, true = (_overlaid(images, evidence[:, which]) for which in range(2))
-    titles = [f"{row['label']}\nas {row['predicted']} {row['confidence']:.0%}" for row in rows]
-    titles += [f"for {row['predicted']}" for row in rows] + [f"for {row['label']}" for row in rows]
-    return drawing.sample_grid(np.concatenate([images, said, true]), titles, columns=len(images))
+    which = f"{worse} of {len(slices)} slices" if worse else "none of these slices"
+    return drawing.finish(figure, f"Worse than elsewhere, beyond chance, in {which}")
 
 
 def model_comparison(results: Sequence[tuple[str, float, float, float]]) -> Figure:
@@ -202,19 +183,6 @@ def confidence_histogram(counts: np.ndarray) -> Figure:
     axes.axvline(middle, color=VERMILION, linewidth=1.4, linestyle=(0, (4, 3)))
     finding = "Half of the labels are at least {} sure; {} are under 50 %"
     return drawing.finish(figure, finding.format(drawing.percent(middle), drawing.percent(unsure)))
-
-
-def _overlaid(images: np.ndarray, evidence: np.ndarray) -> np.ndarray:
-    """Pictures in grey, warm where the evidence is."""
-    size = images.shape[1:3]
-    found = []
-    for image, heat in zip(images, evidence.astype(np.float32), strict=True):
-        strength = np.clip(cv2.resize(heat, size[::-1], interpolation=cv2.INTER_CUBIC), 0, 1)[..., None]
-        grey = np.repeat(0.35 * 255 + 0.5 * image.mean(-1, keepdims=True), 3, axis=-1)
-        warm = 255 * WARM(strength[..., 0])[..., :3]
-        opacity = 0.75 * strength**1.5
-        found.append((1 - opacity) * grey + opacity * warm)
-    return np.stack(found).astype(np.uint8)
 
 
 def _curves(axes: Axes, history: Sequence[Row], quantity: str, best: Row) -> None:

@@ -10,7 +10,7 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
-from tasks import drawing, plots, storage
+from tasks import plots, storage
 from tasks.changes import data_changes
 from tasks.dataset import Shards, Split
 from tasks.evaluation import EVIDENCE, Evaluation, read_arrays, read_history, read_right
@@ -20,6 +20,7 @@ from tasks.links import way_to_overview
 from tasks.markdown import retrain_markdown, way_from_here
 from tasks.metrics import compare
 from tasks.overview import write_overview
+from tasks.photos import photo, with_evidence
 from tasks.pictures import Figures, small, write_pictures
 from tasks.registry import read_record, versions
 from tasks.report import retrain_report
@@ -43,8 +44,8 @@ def publish_report(
     audit = storage.read_json(audit_url)
     metrics = {one.kind: storage.read_json(storage.join(one.uri, "metrics.json")) for one in judged}
     summary = retrain_summary(run, shards, training, trained, judged, verdict, stages) | {"started": started}
-    figures = dataset_figures(shards, audit) | model_figures(shards, judged, metrics)
-    pictures = write_pictures(run, figures)
+    figures = dataset_figures(shards, audit) | model_figures(judged, metrics)
+    pictures = write_pictures(run, figures) | mistake_photos(shards, judged, metrics)
     report = retrain_report(summary, audit, metrics, pictures, way_to_overview(run.store))
     storage.write_bytes(run.url("report.html"), report.encode())
     storage.write_json(run.url("summary.json"), summary)
@@ -117,13 +118,10 @@ def model_comparison(judged: Sequence[Evaluation]) -> dict[str, Any] | None:
     return {"models": [first.kind, second.kind]} | compare(read_right(first), read_right(second))
 
 
-def model_figures(
-    shards: Shards, judged: Sequence[Evaluation], metrics: Mapping[str, Mapping[str, Any]]
-) -> Figures:
-    test = Split(shards, "test")
+def model_figures(judged: Sequence[Evaluation], metrics: Mapping[str, Mapping[str, Any]]) -> Figures:
     figures: Figures = {}
     for one in judged:
-        drawn = outcome_figures(one, metrics[one.kind]) | mistake_figures(one, metrics[one.kind], test)
+        drawn = outcome_figures(one, metrics[one.kind])
         figures |= {f"{one.kind}/{name}.png": figure for name, figure in drawn.items()}
     if len(judged) > 1:
         rows = [(one.kind, one.accuracy, one.low, one.high) for one in judged]
@@ -147,19 +145,22 @@ def outcome_figures(judged: Evaluation, found: Mapping[str, Any]) -> Figures:
     return figures
 
 
-def mistake_figures(judged: Evaluation, found: Mapping[str, Any], test: Split) -> Figures:
-    """The most confident mistakes, and where the first of them were seen."""
-    wrong = found["mistakes"]
-    if not wrong:
-        return {}
+def mistake_photos(
+    shards: Shards, judged: Sequence[Evaluation], metrics: Mapping[str, Mapping[str, Any]]
+) -> dict[str, bytes]:
+    """Small JPEGs of the most confident mistakes, and of the first ones with the evidence over them."""
+    test = Split(shards, "test")
     place = {path: row for row, path in enumerate(test.paths)}
-    images = test.take(np.array([place[row["path"]] for row in wrong]))
-    titles = [f"{row['label']}\nas {row['predicted']} {row['confidence']:.0%}" for row in wrong]
-    seen = read_arrays(storage.join(judged.uri, EVIDENCE))["evidence"]
-    return {
-        "mistakes": drawing.sample_grid(images, titles),
-        "evidence": plots.evidence_grid(images[: len(seen)], seen, wrong),
-    }
+    photos: dict[str, bytes] = {}
+    for one in judged:
+        wrong = metrics[one.kind]["mistakes"]
+        images = test.take(np.array([place[row["path"]] for row in wrong], np.int64))
+        photos |= {f"photo:{row['path']}": photo(image) for row, image in zip(wrong, images, strict=True)}
+        found = read_arrays(storage.join(one.uri, EVIDENCE))["evidence"] if wrong else ()
+        for row, image, (said, true) in zip(wrong, images, found, strict=False):
+            photos[f"said:{one.kind}:{row['path']}"] = photo(with_evidence(image, said))
+            photos[f"true:{one.kind}:{row['path']}"] = photo(with_evidence(image, true))
+    return photos
 
 
 def publish_artifacts(

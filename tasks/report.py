@@ -15,6 +15,7 @@ Pictures = Mapping[str, bytes]
 
 UNKNOWN = "\N{EN DASH}"
 ROWS_SHOWN = 50
+JPEG = b"\xff\xd8"
 SPARK = (640, 72)  # width and height of a sparkline, in pixels
 LEAST_SPAN = 0.02  # of accuracy; a smaller one does not fill the height
 
@@ -175,7 +176,8 @@ def setting(value: object) -> str:
 
 
 def data_uri(picture: bytes) -> str:
-    return f"data:image/png;base64,{b64encode(picture).decode()}"
+    kind = "jpeg" if picture.startswith(JPEG) else "png"
+    return f"data:image/{kind};base64,{b64encode(picture).decode()}"
 
 
 def _is_number(value: object) -> TypeGuard[float]:

@@ -12,7 +12,7 @@ class Page(HTMLParser):
 
     def __init__(self, html: str) -> None:
         super().__init__()
-        self.html = html
+        self.html, self.text = html, ""
         self.tags: Counter[str] = Counter()
         self.sources: list[str] = []
         self.links: list[str] = []
@@ -20,6 +20,7 @@ class Page(HTMLParser):
         self._open: list[tuple[str, str, list[str]]] = []
         self._texts: list[tuple[str, str, list[str]]] = []
         self.feed(html)
+        self.text = " ".join(self.text.split())
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags[tag] += 1
@@ -35,6 +36,7 @@ class Page(HTMLParser):
             self._texts.append(self._open[-1])
 
     def handle_data(self, data: str) -> None:
+        self.text += data
         for _, _, texts in self._open:
             texts.append(data)
 

@@ -50,6 +50,27 @@ def test_the_reliability_diagram_states_both_calibration_errors():
     assert finding(figure) == "Calibration error 17.5 % before scaling, 0.0 % after"
 
 
+def test_the_hardest_class_heads_the_curves():
+    line = ([0, 0.1, 1], [0, 0.9, 1])
+    curves = [
+        {"class": name, "roc": line, "precision_recall": line, "average_precision": precision}
+        for name, precision in (("forest", 0.99), ("glacier", 0.91))
+    ]
+    figure = plots.class_curves(curves)
+    assert finding(figure) == "Hardest to tell from the rest: glacier, average precision 0.910"
+    assert [tuple(axes.lines[1].get_ydata()) for axes in figure.axes] == [(0, 0.9, 1)] * 2
+    assert drawing.png(figure)
+
+
+def test_worse_slices_stand_out():
+    row = {"look": "brightness", "span": "brightness 0.10 to 0.30", "images": 9, "accuracy": 0.7}
+    rows = [row | {"low": 0.6, "high": 0.8, "worse": worse} for worse in (True, False)]
+    figure = plots.slice_dots(rows, 0.9)
+    assert finding(figure) == "Worse than elsewhere, beyond chance, in 1 of 2 slices"
+    markers = [line.get_marker() for line in figure.axes[0].lines]
+    assert markers.count("D") == markers.count("o") == 1
+
+
 def test_the_comparison_shows_the_best_model_and_all_intervals():
     figure = plots.model_comparison([("cnn", 0.84, 0.82, 0.86), ("mobilenet_v2", 0.93, 0.92, 0.94)])
     assert {"84.0 %", "93.0 %"} <= set(texts(figure))
