@@ -6,6 +6,8 @@ from typing import Any
 from tasks import storage
 from tasks.dataset import Shards, index_url
 
+SPLITS = ("train", "val", "test")
+
 Content = dict[str, tuple[str, str]]
 
 
@@ -23,11 +25,11 @@ def data_changes(shards: Shards, champion_dataset: str) -> dict[str, Any]:
         before, counted_before = contents(before_url)
         now, counted_now = contents(index_url(shards.dataset))
         both = before.keys() & now.keys()
-        splits, names = (sorted({key[place] for key in counted_before | counted_now}) for place in range(2))
+        names = sorted({name for _, name in counted_before | counted_now})
         changes |= {
             "counts": {
                 split: {name: [counted_before[split, name], counted_now[split, name]] for name in names}
-                for split in splits
+                for split in SPLITS
             },
             "new": len(now.keys() - both),
             "gone": len(before.keys() - both),
@@ -42,7 +44,7 @@ def contents(url: str) -> tuple[Content, Counter[tuple[str, str]]]:
     found, counted = Content(), Counter[tuple[str, str]]()
     columns = storage.read_table(url, ["sha256", "label", "split", "status"]).to_pydict().values()
     for sha256, label, split, status in zip(*columns, strict=True):
-        if status == "ok" and split in ("train", "val", "test"):
+        if status == "ok" and split in SPLITS:
             found[sha256] = (label, split)
             counted[split, label] += 1
     return found, counted
