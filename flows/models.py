@@ -3,7 +3,8 @@
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -170,10 +171,10 @@ def export(version: str, *, format: ExportFormat, output: Path | None = None, st
     :param output: New or empty folder to write into; by default the version and format in this folder.
     :param store: Folder or URL that holds the models.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    from tasks.export import export_version  # TensorFlow, for this command alone
+    with hushed():
+        from tasks.export import export_version  # TensorFlow, for this command alone
 
-    done = export_version(store, version, format, output)
+        done = export_version(store, version, format, output)
     images = "test images of its dataset" if done.real else "images of noise, for its dataset has gone"
     tell(
         f"{decimal(done.bytes)} that answer as the original does on {done.images} {images} (probabilities "
@@ -234,6 +235,19 @@ def draw(what: Table | str) -> None:
     with console.capture() as drawn:
         console.print(what)
     print("\n".join(line.rstrip() for line in drawn.get().splitlines()))
+
+
+@contextmanager
+def hushed() -> Iterator[None]:
+    """Keep from the terminal what TensorFlow's C++ says, which asks no logging of ours."""
+    terminal = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(terminal, 2)
+        os.close(terminal)
 
 
 def tell(what: str, where: str) -> None:

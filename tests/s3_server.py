@@ -6,8 +6,10 @@ It prints its port. The environment variable FAULTS says what every how many req
 import itertools
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 
 from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
@@ -16,11 +18,15 @@ SLOW_SECONDS = 0.3
 
 
 class Faulty:
-    """A WSGI application in front of another, with the faults asked for."""
+    """A WSGI application in front of another, with the faults asked for.
+
+    Conditional PUTs go through one by one: S3 looks and writes at once, moto in two steps.
+    """
 
     def __init__(self, application: Callable, faults: dict[int, str]):
         self._application, self._faults = application, faults
         self._requests = itertools.count(1)
+        self._conditional = threading.Lock()
 
     def __call__(self, environ: dict, start_response: Callable) -> Iterable[bytes]:
         number = next(self._requests)
@@ -31,7 +37,8 @@ class Faulty:
                 environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
                 start_response(f"{fault} Injected", [("Content-Length", "0")])
                 return [b""]
-        return self._application(environ, start_response)
+        with self._conditional if "HTTP_IF_NONE_MATCH" in environ else nullcontext():
+            return self._application(environ, start_response)
 
 
 def main() -> None:

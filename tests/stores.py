@@ -28,6 +28,7 @@ def untrained_store(folder: Path, kind: str, size_px: int) -> str:
         "classes": list(CLASSES),
         "size_px": size_px,
         "temperature": 1.0,
+        "dataset": "none",
         "created": "",
     }
     storage.write_json(str(place / "model.json"), record)

@@ -3,12 +3,15 @@
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from flows.__main__ import run
 from tasks import storage
+from tasks.promotions import champion
+from tasks.registry import read_record
 from tasks.training import Run
 
 
@@ -69,6 +72,9 @@ def test_a_store_that_cannot_be_written_is_refused(folder, prefect_api, tmp_path
         ),
         (["fly"], "fly"),
         (["models", "list", "--store", "nowhere"], "must hold model versions"),
+        (["models", "history", "--store", "nowhere"], "without promotions"),
+        (["models", "export", "champion", "--format", "onnx", "--store", "nowhere"], "a champion"),
+        (["models", "export", "champion", "--format", "pickle"], "pickle"),
         (["sample", "there", "--images-per-class", "1"], "images_per_class"),
     ],
 )
@@ -81,21 +87,52 @@ def test_bad_arguments_end_in_one_line_and_status_2(arguments, complaint, capsys
     assert error.count("\n") == 1
 
 
-def test_the_models_of_a_store_are_listed_shown_promoted_and_rolled_back(retrained: Run, tmp_path, capsys):
-    store = str(shutil.copytree(retrained.store, tmp_path / "store"))
-    first, second = (f"{retrained.name}-{kind}" for kind in ("cnn", "mobilenet_v2"))
-    assert run(["models", "list", "--store", store]) == 0
-    listed = capsys.readouterr().out
-    assert first in listed
-    assert "*" in listed
-    present = storage.read_json(f"{store}/models/champion.json")["version"]
-    other = second if present == first else first
-    assert run(["models", "promote", other, "--store", store]) == 0
-    assert other in capsys.readouterr().out
-    assert run(["models", "rollback", "--store", store]) == 0
-    assert present in capsys.readouterr().out
-    assert run(["models", "show", "champion", "--store", store]) == 0
-    assert present in capsys.readouterr().out
+@pytest.fixture
+def models(retrained: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """What `darkroom models ...` prints of a store with two versions, the same one in all of a test."""
+    store = shutil.copytree(retrained.store, tmp_path / "store")
+
+    def told(*arguments: str) -> str:
+        assert run(["models", *arguments, "--store", str(store)]) == 0
+        return capsys.readouterr().out
+
+    return told
+
+
+@pytest.mark.parametrize("width", [80, 160])
+def test_the_versions_of_a_store_fit_in_a_table(models, retrained: Run, monkeypatch, width: int):
+    monkeypatch.setattr("flows.models.WIDE", width)
+    head, *rows = models("list").splitlines()
+    assert max(map(len, [head, *rows])) <= width
+    assert len(rows) == len(storage.names(f"{retrained.store}/models")) - 2  # champion.json, promotions
+    assert [row.startswith("* ") for row in rows].count(True) == 1
+    assert ("dataset" in head) == (width == 160)
+    record = read_record(retrained.store, f"{retrained.name}-cnn")
+    [row] = [row for row in rows if record["version"] in row]
+    least = min(one["recall"] for one in record["per_class"])
+    for value in (f"{record['metrics']['accuracy']:.3f}", f"{least:.3f}"):
+        assert value in row.split()
+
+
+def test_a_version_is_promoted_and_rolled_back_for_reasons_that_history_tells(models, retrained: Run):
+    present = champion(retrained.store)
+    [other] = {f"{retrained.name}-{kind}" for kind in ("cnn", "mobilenet_v2")} - {present}
+    assert other in models("promote", other, "--reason", "[red]fog[/red]")
+    assert present in models("rollback", "--reason", "the fog went")
+    told = " ".join(models("history").split())
+    assert f"promoted {other} promoted by hand: [red]fog[/red]" in told
+    assert f"back to {present} rolled back from {other}: the fog went" in told
+    assert told.index("first champion") < told.index("by hand") < told.index("rolled back")
+    assert f"Champion: {present}" in told
+    shown = " ".join(models("show", "champion").split())
+    for fact in (f"{present}, the champion", "of 13 images", "rolled back from", "card.md", "precision"):
+        assert fact in shown
+
+
+def test_a_version_is_exported_if_it_answers_its_test_images_alike(models, tmp_path: Path):
+    told = models("export", "champion", "--format", "onnx", "--output", str(tmp_path / "out"))
+    assert "on 13 test images of its dataset" in told
+    assert storage.names(str(tmp_path / "out")) == ["card.md", "labels.txt", "model.onnx"]
 
 
 def test_help_starts_without_tensorflow():

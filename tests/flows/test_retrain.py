@@ -1,5 +1,6 @@
 """The main job on a real Prefect API and a real Ray."""
 
+import os
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -15,6 +16,8 @@ from tasks.promotions import champion
 from tasks.registry import read_record, versions
 from tasks.training import Run
 from tests.flows.conftest import OPEN, SMALL
+
+VERSION_FILES = ("model.keras", "model.onnx", "model.json", "card.md")
 
 
 def test_a_retraining_writes_what_it_promises(retrained: Run, sample: Path):
@@ -60,15 +63,18 @@ def test_a_second_run_decodes_nothing_and_must_beat_the_champion(retrained: Run,
     verdict = summary["champion"]
     assert "than the champion" in verdict["reason"]
     compared = verdict["comparison"]
+    assert sum(row["images"] for row in compared["per_class"]) == compared["images"] == 13
+    assert [rule["passed"] for rule in verdict["rules"][:4]] == [True] * 4
     assert verdict["promoted"] == (compared["only_second"] > compared["only_first"])
     assert champion(retrained.store) == (verdict["version"] if verdict["promoted"] else before)
 
 
-def test_resuming_a_finished_run_trains_nothing_again(retrained: Run, sample: Path):
-    record = retrained.url("cnn", "training.json")
-    before = storage.read_bytes(record)
+def test_resuming_a_finished_run_neither_trains_nor_writes_its_versions_again(retrained: Run, sample: Path):
+    version = retrained.version_url("cnn")
+    files = [retrained.url("cnn", "training.json"), *(f"{version}/{name}" for name in VERSION_FILES)]
+    before = [(storage.read_bytes(file), os.stat(file).st_mtime_ns) for file in files]
     assert retrain(str(sample), retrained.store, SMALL, OPEN, resume=retrained.name) == retrained
-    assert storage.read_bytes(record) == before
+    assert [(storage.read_bytes(file), os.stat(file).st_mtime_ns) for file in files] == before
     other = SMALL.model_copy(update={"seed": 1})
     with pytest.raises(InputError, match="seed"):
         retrain(str(sample), retrained.store, other, resume=retrained.name)

@@ -1,5 +1,6 @@
 """Who is champion, who was, and that two racing runs cannot both win."""
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -49,11 +50,37 @@ def test_champion_json_repeats_the_last_promotion(three: str):
     assert (pointer["version"], pointer["action"]) == ("v2", "rollback")
 
 
-def test_of_racing_promotions_exactly_one_wins(three: str):
-    with ThreadPoolExecutor(8) as pool:
-        won = list(pool.map(lambda _: append_promotion(three, 3, "promote", "v1", "race"), range(8)))
-    assert sum(won) == 1
-    assert len(promotions(three)) == 4
+@pytest.mark.parametrize(("kind", "rounds"), [("store", 10), ("bucket", 2)])
+def test_of_racing_promotions_exactly_one_wins(kind: str, rounds: int, request: pytest.FixtureRequest):
+    place = storage.join(request.getfixturevalue(kind), "raced")
+    racers, start = [f"v{number}" for number in range(6)], threading.Barrier(6)
+
+    def race(version: str, after: int) -> bool:
+        start.wait()
+        return append_promotion(place, after, "promote", version, "race")
+
+    for after in range(rounds):
+        with ThreadPoolExecutor(len(racers)) as pool:
+            won = list(pool.map(race, racers, [after] * len(racers)))
+        assert won.count(True) == 1
+        assert champion(place) == racers[won.index(True)]
+        assert len(promotions(place)) == after + 1
+    assert storage.read_json(storage.join(place, "models", "champion.json")) == promotions(place)[-1]
+
+
+def test_a_champion_is_not_changed_on_what_has_changed_meanwhile(three: str):
+    assert append_promotion(three, 3, "promote", "v1", "first")
+    assert not append_promotion(three, 3, "promote", "v2", "late")
+    assert champion(three) == "v1"
+
+
+def test_a_persons_reason_is_kept(three: str):
+    promote_by_hand(three, "v1", "v3 takes fog for sea")
+    roll_back(three, "fog was a broken camera")
+    assert [entry["reason"] for entry in promotions(three)[-2:]] == [
+        "promoted by hand: v3 takes fog for sea",
+        "rolled back from v1: fog was a broken camera",
+    ]
 
 
 def test_an_unknown_version_is_refused_with_the_known_ones(three: str):
