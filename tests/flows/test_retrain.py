@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from prefect.artifacts import Artifact
@@ -11,7 +12,7 @@ from flows.explore import explore
 from flows.retrain import retrain
 from tasks import storage
 from tasks.errors import InputError
-from tasks.evaluation import read_history
+from tasks.evaluation import read_arrays, read_history
 from tasks.promotions import champion
 from tasks.registry import read_record, versions
 from tasks.training import Run
@@ -35,8 +36,15 @@ def test_a_retraining_writes_what_it_promises(retrained: Run, sample: Path):
         history = read_history(retrained.url(kind, "history.csv"))
         assert [row["epoch"] for row in history] == [1, 2]
         assert storage.exists(retrained.url(kind, "confusion.png"))
+        evidence = read_arrays(retrained.url(kind, "evidence.npz"))["evidence"]
+        assert evidence.shape[1] == 2
+        assert np.isfinite(evidence).all()
     page = storage.read_bytes(retrained.url("report.html")).decode()
     assert "data:image/png;base64" in page
+    assert len(page) < 5_000_000
+    assert 'href="../../index.html"' in page
+    overview = storage.read_bytes(storage.join(retrained.store, "index.html")).decode()
+    assert f'href="runs/{retrained.name}/report.html"' in overview
     assert "http://" not in page.replace("http://www.w3.org", "")
 
 
