@@ -168,6 +168,8 @@ def day(written: object) -> str:
 
 def setting(value: object) -> str:
     """Write a parameter as a person would: yes, no, none, a list with commas."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {setting(one)}" for name, one in value.items())
     if isinstance(value, list | tuple):
         return ", ".join(map(setting, value))
     if value is None or isinstance(value, bool):
