@@ -102,8 +102,8 @@ def told_of(store: str, record: Record) -> dict[str, str]:
         "test accuracy": f"{test['accuracy']:.3f}, 95 % interval {test['low']:.3f} to {test['high']:.3f}, "
         f"of {test['images']:,} images",
         "macro F1": figure(test.get("macro_f1")),
-        "calibration": f"error {figure(test.get('ece'))}, with temperature {figure(record['temperature'])} "
-        f"{figure(test.get('ece_calibrated'))}",
+        "calibration": f"error {figure(test.get('ece'))}; {figure(test.get('ece_calibrated'))} after "
+        f"temperature {figure(record['temperature'])}",
         "classes": ", ".join(record["classes"]),
         "dataset": record["dataset"] + (f" of {record['root']}" if record.get("root") else ""),
         "images": ", ".join(f"{count:,} {split}" for split, count in counts.items()) if counts else DASH,

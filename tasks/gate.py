@@ -147,14 +147,17 @@ def at_least(name: str, value: float, least: float) -> Rule:
 
 
 def leakage_rule(leaking: int) -> Rule:
-    """No image may be trained on that also stands in test: accuracy would flatter the model."""
-    images = f"{leaking:,} {'image' if leaking == 1 else 'images'}"
+    """No image may have been trained on that is a copy of one that judges: results would flatter the model.
+
+    leaking: how many are, as audit.json counts them; there can be some under the policy `leakage` report.
+    """
+    copies = f"{leaking:,} {'image is a copy' if leaking == 1 else 'images are copies'}"
     text = (
-        f"{images} trained on also stand in test, 0 allowed: run with `leakage` exclude"
+        f"{copies} of images that judge and not left out of training, 0 allowed: run with `leakage` exclude"
         if leaking
-        else "no image trained on also stands in test"
+        else "no copy of an image that judges was trained on"
     )
-    return Rule("images trained on that also stand in test", "at most", 0, leaking, not leaking, text)
+    return Rule("copies of judging images trained on", "at most", 0, leaking, not leaking, text)
 
 
 def classes_rule(champion: str, known: Sequence[str], asked: Sequence[str]) -> Rule:
@@ -203,10 +206,14 @@ def champion_rules(comparison: Mapping[str, Any], most: float) -> Iterator[Rule]
     """
     gained, lost, p_value = comparison["only_second"], comparison["only_first"], comparison["p_value"]
     champion, challenger = (comparison["both_right"] + only for only in (lost, gained))
-    better = "better than" if gained > lost else "worse than" if gained < lost else "no better than"
+    how = (
+        f"{'better' if gained > lost else 'worse'} than the champion by {abs(gained - lost):,}"
+        if gained != lost
+        else "no better than the champion"
+    )
     text = (
-        f"{better} the champion: on the same {comparison['images']:,} test images it gets {challenger:,} "
-        f"right and the champion {champion:,} ({gained} gained, {lost} lost; exact McNemar p = {p_value:.2g})"
+        f"{how}: of the same {comparison['images']:,} test images it gets {challenger:,} right, the champion "
+        f"{champion:,} ({gained:,} gained, {lost:,} lost; exact McNemar p = {p_value:.2g})"
     )
     yield Rule("test images right", "more than", champion, challenger, gained > lost, text)
     if gained > lost:
