@@ -6,7 +6,7 @@ from tasks import drawing, storage
 from tasks.training import Run
 
 ARTIFACT_DPI = 80
-PHOTOS = ("samples.png", "mistakes.png")  # too many bytes for an artifact
+PHOTOS = ("samples.png", "means.png", "mistakes.png")  # too many bytes for an artifact
 
 Figures = dict[str, Figure]
 

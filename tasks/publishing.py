@@ -13,7 +13,7 @@ from prefect.cache_policies import NO_CACHE
 from tasks import drawing, plots, storage
 from tasks.dataset import Shards, Split
 from tasks.evaluation import Evaluation, read_history, read_right
-from tasks.exploration import dataset_figures
+from tasks.exploration import dataset_figures, dataset_photos
 from tasks.markdown import retrain_markdown, way_from_here
 from tasks.metrics import compare
 from tasks.pictures import Figures, small, write_pictures
@@ -21,6 +21,8 @@ from tasks.registry import Verdict, versions
 from tasks.report import retrain_report
 from tasks.settings import Training
 from tasks.training import Run, TrainedModel
+
+AUDITED = ("duplicates", "conflicts", "leaked", "leaking", "wrong_labels")
 
 
 @task(cache_policy=NO_CACHE, task_run_name="publish report")
@@ -39,8 +41,9 @@ def publish_report(
     audit = storage.read_json(audit_url)
     metrics = {one.kind: storage.read_json(storage.join(one.uri, "metrics.json")) for one in judged}
     summary = retrain_summary(run, shards, training, trained, judged, verdict, stages) | {"started": started}
+    summary["dataset"] |= {name: audit["counts"][name] for name in AUDITED}
     figures = dataset_figures(shards, audit) | model_figures(shards, judged, metrics)
-    pictures = write_pictures(run, figures)
+    pictures = write_pictures(run, figures) | dataset_photos(shards, audit)
     storage.write_bytes(run.url("report.html"), retrain_report(summary, audit, metrics, pictures).encode())
     storage.write_json(run.url("summary.json"), summary)
     publish_artifacts(run, summary, metrics, figures)

@@ -10,11 +10,14 @@ from typing import Any, TypeGuard
 
 from jinja2 import ChainableUndefined, Environment, FileSystemLoader
 
+from tasks.soundness import soundness
+
 Record = Mapping[str, Any]
 Pictures = Mapping[str, bytes]
 
 UNKNOWN = "\N{EN DASH}"
 ROWS_SHOWN = 50
+JPEG = b"\xff\xd8"
 
 
 def retrain_report(summary: Record, audit: Record, metrics: Mapping[str, Record], pictures: Pictures) -> str:
@@ -23,9 +26,10 @@ def retrain_report(summary: Record, audit: Record, metrics: Mapping[str, Record]
     return _environment().get_template("retrain.html.j2").render(page, verdict=verdict_of(summary))
 
 
-def explore_report(audit: Record, pictures: Pictures) -> str:
-    """Tell what lies in an image folder on one page."""
-    return _environment().get_template("explore.html.j2").render(audit=audit, pictures=pictures)
+def explore_report(audit: Record, pictures: Pictures, root: str = "") -> str:
+    """Tell what lies in an image folder on one page: whether it is sound, then why not."""
+    page = {"audit": audit, "pictures": pictures, "root": root}
+    return _environment().get_template("explore.html.j2").render(page)
 
 
 def classify_report(
@@ -60,7 +64,7 @@ def _environment() -> Environment:
     )
     filters = (number, percent, duration, moment, count, setting, data_uri)
     environment.filters |= {function.__name__: function for function in filters}
-    environment.globals["ROWS_SHOWN"] = ROWS_SHOWN
+    environment.globals |= {"ROWS_SHOWN": ROWS_SHOWN, "soundness": soundness}
     return environment
 
 
@@ -106,7 +110,8 @@ def setting(value: object) -> str:
 
 
 def data_uri(picture: bytes) -> str:
-    return f"data:image/png;base64,{b64encode(picture).decode()}"
+    kind = "jpeg" if picture.startswith(JPEG) else "png"
+    return f"data:image/{kind};base64,{b64encode(picture).decode()}"
 
 
 def _is_number(value: object) -> TypeGuard[float]:
