@@ -71,7 +71,9 @@ def audit(rows: Sequence[Row], classes: Sequence[str], unlabelled: int) -> dict[
         "balance": imbalance(usable, classes),
         "statuses": dict(Counter(row["status"] for row in rows).most_common()),
         "bad": bad,
-        "duplicates": [*exact, *near],
+        "duplicates": sorted(
+            [*exact, *near], key=lambda group: (not group["labels_conflict"], not group["across_splits"])
+        ),
         "outliers": find_outliers(usable),
         "sizes": [
             {"width": width, "height": height, "images": images}

@@ -132,7 +132,8 @@ def duplicate_groups(dataset: str, decoded: pa.Table) -> pa.Array:
             found[wanted] = np.frombuffer(data, np.uint8).reshape(-1, THUMBNAIL_PX, THUMBNAIL_PX)
         return found
 
-    first = good[groups(usable["pixels_sha256"].to_pylist(), hashes, thumbnails)]
+    pixels = usable["pixels_sha256"].combine_chunks().dictionary_encode().indices.to_numpy()
+    first = good[groups(pixels, hashes, thumbnails)]
     numbers = np.full(len(decoded), -1, np.int64)
     numbers[good] = first
     return pa.array(numbers, mask=numbers < 0)
@@ -166,15 +167,15 @@ def check_bad_share(index: pa.Table, max_bad_share: float) -> None:
 
 
 class Split:
-    """The usable images of one split, memory-mapped: `len`, `labels` and `take`.
+    """The usable images of one split or of several, memory-mapped: `len`, `labels` and `take`.
 
     looks: brightness, sharpness and original size (pixels of a square as large), float [images].
     """
 
-    def __init__(self, shards: Shards, split: str):
+    def __init__(self, shards: Shards, *splits: str):
         columns = ["path", "label", "part", "row", "status", "split", "width", "height"]
         table = storage.read_table(index_url(shards.dataset), [*columns, "brightness", "sharpness"])
-        rows = [row for row in table.to_pylist() if row["split"] == split and row["status"] == "ok"]
+        rows = [row for row in table.to_pylist() if row["split"] in splits and row["status"] == "ok"]
         number = {name: i for i, name in enumerate(shards.classes)}
         self._shards = shards
         self._part = np.array([row["part"] for row in rows], np.int32)

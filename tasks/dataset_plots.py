@@ -5,9 +5,10 @@ from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import StrMethodFormatter
 
 from tasks import drawing
-from tasks.drawing import FAINT, PALETTE, REST, SPLITS
+from tasks.drawing import BLUE, FAINT, PALETTE, REST, SPLITS
 
 
 def class_pie(counts: Mapping[str, int]) -> Figure:
@@ -45,6 +46,39 @@ def split_bars(counts: Mapping[str, Mapping[str, int]]) -> Figure:
     if counts:
         figure.legend(loc="outside lower right", ncols=3, frameon=False, fontsize=10)
     return drawing.finish(figure, f"{' · '.join(totals) or 'No'} images")
+
+
+def mean_grid(means: Mapping[str, np.ndarray]) -> Figure:
+    """Show the mean image of each class, uint8 RGB [size, size, 3], of at most 25 of them."""
+    shown = list(means)[: drawing.GRID**2]
+    return drawing.sample_grid(np.stack([means[name] for name in shown]), shown)
+
+
+def size_histogram(widths: np.ndarray, heights: np.ndarray) -> Figure:
+    """Count the original images by shorter side and by shape. widths, heights: pixels, int [images]."""
+    figure = Figure(figsize=(8.4, 3.3), layout="constrained")
+    sides, shapes = figure.subplots(1, 2)
+    shorter = np.minimum(widths, heights)
+    sides.hist(shorter, bins=_bins(shorter), color=BLUE)
+    shapes.hist(widths / heights, bins=_bins(widths / heights), color=BLUE)
+    drawing.bare(sides, "shorter side in pixels", "images", grid="y")
+    drawing.bare(shapes, "width : height", "", grid="y")
+    for axes in (sides, shapes):
+        axes.set_yscale("log")
+        axes.set_ylim(bottom=0.6)
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        axes.minorticks_off()
+    pairs, images = np.unique(np.stack([widths, heights], 1), axis=0, return_counts=True)
+    width, height = pairs[images.argmax()]
+    finding = f"{images.max():,} of {len(widths):,} images are {width:,} x {height:,} pixels"
+    others = f"; {len(pairs) - 1:,} other sizes" if len(pairs) > 1 else ""
+    return drawing.finish(figure, finding + others)
+
+
+def _bins(values: np.ndarray) -> np.ndarray:
+    """Edges of at most 30 bins, evenly spaced; two apart from a single value."""
+    low, high = float(values.min()), float(values.max())
+    return np.linspace(low, high, 31) if high > low else np.array([low * 0.98, high * 1.02])
 
 
 def _slices(counts: Mapping[str, int]) -> dict[str, int]:

@@ -16,11 +16,11 @@ EDGES_AT_ONCE = 100_000
 Thumbnails = Callable[[np.ndarray], np.ndarray]
 
 
-def groups(pixels: Sequence[str], hashes: np.ndarray, thumbnails: Thumbnails) -> np.ndarray:
+def groups(pixels: np.ndarray, hashes: np.ndarray, thumbnails: Thumbnails) -> np.ndarray:
     """Which images show the same: int [images], for each the number of the first image of its group.
 
-    pixels: hash of the decoded pixels. hashes: perceptual hash, uint64 [images]. thumbnails: gives the grey
-    thumbnails, uint8 [n, side, side], of image numbers int [n].
+    pixels: int [images], equal where the decoded pixels are. hashes: perceptual hashes, uint64 [images].
+    thumbnails: gives the grey thumbnails, uint8 [n, side, side], of image numbers int [n].
 
     Images are near duplicates when their perceptual hashes differ in at most MAX_DISTANCE of 64 bits and
     the details of their thumbnails correlate by MIN_CORRELATION or more. Groups are chains of such pairs.
@@ -28,7 +28,7 @@ def groups(pixels: Sequence[str], hashes: np.ndarray, thumbnails: Thumbnails) ->
     darker or grey, 85 % of those cropped by 2 %; also photographs taken in a row. Mirrored copies and
     pictures without detail are not found.
     """
-    _, first, picture = np.unique(np.asarray(pixels, str), return_index=True, return_inverse=True)
+    _, first, picture = np.unique(pixels, return_index=True, return_inverse=True)
     edges = _candidates(hashes[first])
     edges = edges[_alike(first[edges], thumbnails)]
     graph = coo_matrix((np.ones(len(edges), bool), (edges[:, 0], edges[:, 1])), (len(first), len(first)))

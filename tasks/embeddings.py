@@ -77,7 +77,7 @@ def fetch_base(dataset: str, weights: str, needed: bool) -> Base:
         if needed:
             raise
         log.warning("%s", error)
-        return Base(missing=f"MobileNetV2's weights could not be loaded from {weights}")
+        return Base(missing=f"MobileNetV2's weights could not be loaded from {weights} (see --weights)")
 
 
 def _exported(dataset: str, weights: str, needed: bool) -> Base:

@@ -6,7 +6,7 @@ from tasks import drawing, storage
 from tasks.training import Run
 
 ARTIFACT_DPI = 80
-PHOTOS = ("samples.png",)  # too many bytes for an artifact
+PHOTOS = ("samples.png", "means.png")  # too many bytes for an artifact
 
 Figures = dict[str, Figure]
 

@@ -14,7 +14,7 @@ from tasks import plots, storage
 from tasks.changes import data_changes
 from tasks.dataset import Shards, Split
 from tasks.evaluation import EVIDENCE, Evaluation, read_arrays, read_history, read_right
-from tasks.exploration import dataset_figures
+from tasks.exploration import dataset_figures, dataset_photos
 from tasks.gate import Verdict
 from tasks.links import way_to_overview
 from tasks.markdown import retrain_markdown, way_from_here
@@ -26,6 +26,8 @@ from tasks.registry import read_record, versions
 from tasks.report import retrain_report
 from tasks.settings import Training
 from tasks.training import Run, TrainedModel
+
+AUDITED = ("duplicates", "conflicts", "leaked", "leaking", "wrong_labels")
 
 
 @task(cache_policy=NO_CACHE, task_run_name="publish report")
@@ -44,8 +46,10 @@ def publish_report(
     audit = storage.read_json(audit_url)
     metrics = {one.kind: storage.read_json(storage.join(one.uri, "metrics.json")) for one in judged}
     summary = retrain_summary(run, shards, training, trained, judged, verdict, stages) | {"started": started}
+    summary["dataset"] |= {name: audit["counts"][name] for name in AUDITED}
     figures = dataset_figures(shards, audit) | model_figures(judged, metrics)
-    pictures = write_pictures(run, figures) | mistake_photos(shards, judged, metrics)
+    photos = dataset_photos(shards, audit) | mistake_photos(shards, judged, metrics)
+    pictures = write_pictures(run, figures) | photos
     report = retrain_report(summary, audit, metrics, pictures, way_to_overview(run.store))
     storage.write_bytes(run.url("report.html"), report.encode())
     storage.write_json(run.url("summary.json"), summary)

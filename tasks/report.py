@@ -10,6 +10,8 @@ from typing import Any, TypeGuard
 
 from jinja2 import ChainableUndefined, Environment, FileSystemLoader
 
+from tasks.soundness import soundness
+
 Record = Mapping[str, Any]
 Pictures = Mapping[str, bytes]
 
@@ -64,9 +66,10 @@ def sparkline(line: Sequence[Record]) -> list[dict[str, Any]]:
     ]
 
 
-def explore_report(audit: Record, pictures: Pictures) -> str:
-    """Tell what lies in an image folder on one page."""
-    return _environment().get_template("explore.html.j2").render(audit=audit, pictures=pictures)
+def explore_report(audit: Record, pictures: Pictures, root: str = "") -> str:
+    """Tell what lies in an image folder on one page: whether it is sound, then why not."""
+    page = {"audit": audit, "pictures": pictures, "root": root}
+    return _environment().get_template("explore.html.j2").render(page)
 
 
 def classify_report(
@@ -101,7 +104,7 @@ def _environment() -> Environment:
     )
     filters = (number, percent, points, figure, sentence, duration, moment, day, count, setting, data_uri)
     environment.filters |= {function.__name__: function for function in filters}
-    environment.globals |= {"ROWS_SHOWN": ROWS_SHOWN, "SPARK": SPARK}
+    environment.globals |= {"ROWS_SHOWN": ROWS_SHOWN, "SPARK": SPARK, "soundness": soundness}
     return environment
 
 

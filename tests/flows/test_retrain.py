@@ -30,6 +30,7 @@ def test_a_retraining_writes_what_it_promises(retrained: Run, sample: Path):
     assert counts["test"] == len(list(sample.glob("seg_test/seg_test/*/*")))
     assert counts["train"] + counts["val"] + 2 == len(list(sample.glob("seg_train/seg_train/*/*")))
     assert summary["dataset"]["bad"] == 1
+    assert (summary["dataset"]["leaked"], summary["dataset"]["leaking"]) == (1, 0)
     for kind, model in summary["models"].items():
         assert {"parameters", "epochs", "seconds", "images_per_second", "precision"} <= set(model)
         assert model["test"]["low"] <= model["test"]["accuracy"] <= model["test"]["high"]
@@ -91,8 +92,10 @@ def test_resuming_a_finished_run_neither_trains_nor_writes_its_versions_again(re
 
 
 def test_exploring_audits_without_a_test_split(sample: Path, store: str, prefect_api: None):
-    report = explore(str(sample / "seg_train/seg_train"), store)
-    assert "sea" in storage.read_bytes(report).decode()
+    report = explore(str(sample / "seg_train/seg_train"), store, weights="none")
+    page = storage.read_bytes(report).decode()
+    assert "sea" in page
+    assert "Labels were not checked" in page
     [dataset] = storage.names(storage.join(store, "datasets"))
     listed = pq.read_table(storage.join(store, "datasets", dataset, "manifest.parquet"))
     assert len(listed) == len(list(sample.glob("seg_train/seg_train/*/*")))

@@ -1,5 +1,6 @@
 """The figures of a dataset carry the numbers they were given and survive odd data."""
 
+import numpy as np
 import pytest
 
 from tasks import dataset_plots, drawing
@@ -17,6 +18,13 @@ def test_split_bars_are_as_long_as_the_counts():
     figure = dataset_plots.split_bars({"train": {"forest": 8, "sea": 6}, "test": {"forest": 2}})
     assert [bar.get_width() for bar in figure.axes[0].patches] == [8, 6, 2, 0]
     assert finding(figure) == "14 train · 2 test images"
+
+
+def test_the_size_histograms_count_every_image_and_name_the_commonest_size():
+    figure = dataset_plots.size_histogram(np.array([150, 150, 300]), np.array([150, 150, 100]))
+    assert [sum(bar.get_height() for bar in axes.patches) for axes in figure.axes] == [3, 3]
+    assert finding(figure) == "2 of 3 images are 150 x 150 pixels; 1 other sizes"
+    drawing.png(dataset_plots.size_histogram(np.array([9]), np.array([9])))
 
 
 @pytest.mark.parametrize("counts", [{}, {"sea": 0}, {r"$\broken{": 3, "<b>&": 1}])

@@ -10,8 +10,15 @@ from tests.tasks.pages import EVIL, Page
 
 AWKWARD = """&<>"'"""
 PNG = b"\x89PNG picture of "
+SUSPECT = {"path": EVIL, "given": EVIL, "suggested": "sea", "suggested_probability": 0.97}
+DARK = {"path": f"dark/{EVIL}", "brightness": 0.02}
+DATA_PICTURES = ["classes.png", "splits.png", "samples.png", "means.png", "sizes.png"]
+JPEG = b"\xff\xd8 photograph of "
+PHOTOS = {f"photo:{path}": JPEG + path.encode() for path in (EVIL, "b.jpg", DARK["path"])}
+EVIDENCE = {f"{name}:cnn:{EVIL}": JPEG + name.encode() for name in ("said", "true")}
 RETRAIN_PICTURES = [
-    *("classes.png", "splits.png", "samples.png", "comparison.png"),
+    *DATA_PICTURES,
+    "comparison.png",
     *(f"cnn/{name}.png" for name in ("learning_curves", "confusion", "reliability", "curves", "slices")),
 ]
 
@@ -115,6 +122,9 @@ def metrics() -> dict:
 def audit() -> dict:
     return {
         "counts": {"files": 70, "ok": 10, "bad": 60, "unlabelled": 1, "duplicates": 2, "leaked": 1},
+        "splits": {"train": {EVIL: 0, "sea": 3}},
+        "labels": {"checked": 10, "suspected": 1, "suspects": [SUSPECT]},
+        "outliers": [{"kind": "dark", "measure": "brightness", "images": 1, "examples": [DARK]}],
         "bad": [{"path": f"{i}/{EVIL}", "status": "corrupt", "reason": EVIL} for i in range(60)],
         "duplicates": [
             {"paths": [EVIL, "b.jpg"], "kind": "exact", "across_splits": True, "labels_conflict": True}
@@ -125,7 +135,6 @@ def audit() -> dict:
 
 @pytest.fixture
 def pages(summary, audit, metrics) -> list[str]:
-    photos = {f"{name}{EVIL}": b"\xff\xd8 JPEG" for name in ("photo:", "said:cnn:", "true:cnn:")}
     bad = [{"path": EVIL, "status": "corrupt", "error": EVIL}]
     unsure = [{"path": EVIL, "label": EVIL, "confidence": 0.3}]
     counted = {
@@ -138,8 +147,8 @@ def pages(summary, audit, metrics) -> list[str]:
         "model": EVIL,
     }
     return [
-        report.retrain_report(summary, audit, metrics, pictures(RETRAIN_PICTURES) | photos),
-        report.explore_report(audit, pictures(["classes.png", "splits.png", "samples.png"])),
+        report.retrain_report(summary, audit, metrics, pictures(RETRAIN_PICTURES) | PHOTOS | EVIDENCE),
+        report.explore_report(audit, pictures(DATA_PICTURES) | PHOTOS, EVIL),
         report.classify_report(
             counted, bad, unsure, pictures(["labels.png", "confidence.png", "unsure.png"])
         ),
@@ -172,6 +181,17 @@ def test_every_picture_is_in_the_page_once(summary, audit, metrics):
     given = pictures(RETRAIN_PICTURES)
     page = report.retrain_report(summary, audit, metrics, given)
     assert sorted(Page(page).sources) == sorted(uri(picture) for picture in given.values())
+
+
+def test_an_exploration_says_first_whether_the_data_is_sound_then_shows_why(audit):
+    page = report.explore_report(audit, PHOTOS)
+    body = page[page.index("<h1>") :]
+    told = ["Not sound yet", "1 training image is a copy", "60 files cannot be used", "<nav>", "97 %"]
+    places = [body.index(words) for words in told]
+    assert places == sorted(places)
+    assert {b64encode(photo).decode() for photo in PHOTOS.values()} == {
+        source.partition(",")[2] for source in Page(page).sources
+    }
 
 
 def test_the_verdict_comes_first_and_says_why(summary, audit, metrics):

@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -13,13 +14,14 @@ from tasks.errors import InputError, JobError
 from tasks.images import decode
 from tasks.label_errors import LabelCheck
 from tasks.manifest import list_images
+from tasks.settings import Leakage
 from tasks.shards import decode_part, part_url, plan_parts
 
 SIZE = 32
 
 
-def decode_all(root: Path, store: str, max_bad_share: float = 0.5) -> Shards:
-    manifest = list_images.fn(str(root), store, SIZE, 0.2)
+def decode_all(root: Path, store: str, max_bad_share: float = 0.5, leakage: Leakage = "exclude") -> Shards:
+    manifest = list_images.fn(str(root), store, SIZE, 0.2, leakage)
     return commit_shards.fn(manifest, [decode_part.fn(part) for part in plan_parts(manifest)], max_bad_share)
 
 
@@ -77,6 +79,24 @@ def test_the_sample_is_audited_for_what_was_planted_in_it(images: Path, store: s
     assert duplicate["across_splits"]
     assert audit["counts"]["leaked"] == 1
     assert audit["counts"]["unlabelled"] == len(list((images / "seg_pred/seg_pred").iterdir())) + 1
+
+
+def test_a_test_image_saved_anew_in_train_is_left_out_or_reported_as_asked(images: Path, store: str):
+    [file, *_] = sorted((images / "seg_test/seg_test/sea").glob("*_[0-9]*.jpg"))
+    copy = images / "seg_train/seg_train/forest/copy.jpg"
+    cv2.imwrite(str(copy), cv2.imread(str(file)), [cv2.IMWRITE_JPEG_QUALITY, 60])
+    checked = LabelCheck(skipped="no weights")
+    excluded = decode_all(images, store)
+    counts = storage.read_json(audit_shards.fn(excluded, checked))["counts"]
+    told = {name: counts[name] for name in ("exact", "near", "conflicts", "leaked", "leaking")}
+    assert told == {"exact": 1, "near": 1, "conflicts": 1, "leaked": 2, "leaking": 0}
+    assert not any(path.endswith("copy.jpg") for path in Split(excluded, "train", "val").paths)
+
+    reported = decode_all(images, store, leakage="report")
+    counts = storage.read_json(audit_shards.fn(reported, checked))["counts"]
+    assert (counts["leaked"], counts["leaking"]) == (0, 2)
+    assert reported.fingerprint != excluded.fingerprint
+    assert reported.decoded == 0
 
 
 def test_too_many_bad_files_fail_the_job_and_are_listed(images: Path, store: str):
