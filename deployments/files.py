@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from deployments.settings import Settings
 
-REPORT = "report.html"
+REPORT, OVERVIEW = "report.html", "index.html"
 
 
 def files_app(settings: Settings) -> ASGIApp:
@@ -32,10 +32,11 @@ def files_app(settings: Settings) -> ASGIApp:
 
 
 class Reports(StaticFiles):
-    """Reports, and nothing else that lies beside them."""
+    """Reports and the page over all runs, and nothing else that lies beside them."""
 
     def lookup_path(self, path: str) -> tuple[str, os.stat_result | None]:
-        return super().lookup_path(path) if Path(path).name == REPORT else ("", None)
+        is_page = Path(path).name == REPORT or path == OVERVIEW
+        return super().lookup_path(path) if is_page else ("", None)
 
 
 class Guarded:

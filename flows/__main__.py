@@ -25,10 +25,11 @@ from flows.retrain import retrain as retrain_flow
 from flows.runtime import prefect_api
 from tasks import registry, storage
 from tasks.errors import InputError, JobError
+from tasks.overview import write_overview
 from tasks.promotions import champion, models_url
 from tasks.retention import outdated
 from tasks.sample import draw_sample
-from tasks.settings import Classification, Gate, Training
+from tasks.settings import Classification, Gate, Leakage, Training
 
 DONE, FAILED, BAD_ARGUMENTS = 0, 1, 2
 
@@ -67,9 +68,16 @@ def sample(folder: Path, *, images_per_class: int = 120, seed: int = 0) -> None:
 
 @app.command
 @told_as(explore_flow)
-def explore(*, images: str, store: Store = "store", max_bad_share: float = 1.0) -> None:
+def explore(
+    *,
+    images: str,
+    store: Store = "store",
+    weights: str = "imagenet",
+    leakage: Leakage = "exclude",
+    max_bad_share: float = 1.0,
+) -> None:
     with prefect_api():
-        report = explore_flow(images, store, max_bad_share)
+        report = explore_flow(images, store, weights, leakage, max_bad_share)
     tell("Report", report)
 
 
@@ -81,11 +89,12 @@ def retrain(
     store: Store = "store",
     training: Annotated[Training, Parameter(name="*")] = Training(),
     gate: Annotated[Gate, Parameter(name="*")] = Gate(),
+    leakage: Leakage = "exclude",
     max_bad_share: float = 0.05,
     resume: str | None = None,
 ) -> None:
     with prefect_api():
-        run = retrain_flow(images, store, training, gate, max_bad_share, resume)
+        run = retrain_flow(images, store, training, gate, leakage, max_bad_share, resume)
     summary = storage.read_json(run.url("summary.json"))
     tell("Summary", run.url("summary.json"))
     tell("Report", run.url("report.html"))
@@ -147,10 +156,13 @@ def clean(
     :param keep_versions: How many of the newest versions stay.
     :param dry_run: Only tell what would be removed.
     """
-    for url in list(outdated(store, keep_runs, keep_versions)):
+    gone = list(outdated(store, keep_runs, keep_versions))
+    for url in gone:
         tell("Would remove" if dry_run else "Removing", url)
         if not dry_run:
             storage.remove(url)
+    if gone and not dry_run:
+        write_overview(store)
 
 
 def main() -> None:

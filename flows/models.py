@@ -18,6 +18,7 @@ from rich.text import Text
 from tasks import registry, storage
 from tasks.errors import InputError
 from tasks.gate import promote_by_hand
+from tasks.overview import write_overview
 from tasks.promotions import champion, champion_stack, models_url, promotions, roll_back
 from tasks.settings import ExportFormat
 
@@ -145,6 +146,7 @@ def promote(version: str, *, store: Store = "store", reason: str = "") -> None:
     :param reason: Why, for `models history`.
     """
     tell("Champion", models_url(store, promote_by_hand(store, version, reason)))
+    write_overview(store)
 
 
 @models.command
@@ -155,6 +157,7 @@ def rollback(*, store: Store = "store", reason: str = "") -> None:
     :param reason: Why, for `models history`.
     """
     tell("Champion", models_url(store, roll_back(store, reason)))
+    write_overview(store)
 
 
 @models.command

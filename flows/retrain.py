@@ -8,15 +8,17 @@ from flows.progress import Stages
 from flows.runtime import ray_runner
 from tasks.audit import audit_shards
 from tasks.dataset import check_splits, commit_shards
+from tasks.embeddings import embed_part, fetch_base, locate_weights, plan_features
 from tasks.evaluation import evaluate_model
 from tasks.gate import promote
+from tasks.label_errors import check_labels
 from tasks.manifest import check_trainable, list_images
 from tasks.publishing import publish_report
 from tasks.registry import register
-from tasks.settings import Gate, MaxBadShare, Training, Word
+from tasks.settings import Gate, Leakage, MaxBadShare, Training, Word
 from tasks.shards import decode_part, plan_parts
 from tasks.tracking import check_tracking, track
-from tasks.training import Run, fetch_weights, locate_weights, open_run, train_model
+from tasks.training import Run, open_run, train_model
 
 
 @flow(name="retrain", task_runner=ray_runner(), flow_run_name=run_title)
@@ -25,6 +27,7 @@ def retrain(
     store: Word = "store",
     training: Training = Training(),
     gate: Gate = Gate(),
+    leakage: Leakage = "exclude",
     max_bad_share: MaxBadShare = 0.05,
     resume: Word | None = None,
 ) -> Run:
@@ -35,23 +38,25 @@ def retrain(
         store: Folder or URL for datasets, runs and models.
         training: How the models are trained.
         gate: What a model must reach before it may become the champion.
+        leakage: Training images that are copies of test images: exclude them, or only report them.
         max_bad_share: Share of unusable files that fails the run.
         resume: Name of an interrupted run of the store to go on with.
     """
     stages, run = Stages(), run_of(store, resume)
-    training = locate_weights(training)
+    training = training.model_copy(update={"weights": locate_weights(training.weights)})
     check_tracking()
     with stages.stage("list"):
-        manifest = list_images(images, store, training.image_size, training.val_share)
+        manifest = list_images(images, store, training.image_size, training.val_share, leakage)
         check_trainable(manifest)
-    weights = fetch_weights.submit(training)
+    base = fetch_base.submit(manifest.dataset, training.weights, needed="mobilenet_v2" in training.models)
     decoded = stages.parts("decode", decode_part.map(plan_parts(manifest)), manifest.files)
     with stages.stage("audit"):
         shards = commit_shards(manifest, decoded, max_bad_share)
-        audit = audit_shards(shards)
+    stages.parts("look", embed_part.map(plan_features(shards, base.result())), manifest.files)
+    with stages.stage("audit"):
+        audit = audit_shards(shards, check_labels(shards, base.result(), run))
     check_splits(shards)
     open_run(run, shards, training)
-    weights.result()
     with remote_options(num_cpus=0):
         started = [train_model.submit(kind, shards, training, run) for kind in training.models]
     trained = [

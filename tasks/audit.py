@@ -1,4 +1,4 @@
-"""What is wrong with a dataset: bad files, duplicates, leakage, imbalance."""
+"""What is wrong with a dataset: bad files, duplicates, leakage, outliers, imbalance."""
 
 import logging
 from collections import Counter
@@ -10,6 +10,9 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
 from tasks.dataset import Shards, index_url
+from tasks.label_errors import LabelCheck
+from tasks.outliers import find_outliers
+from tasks.splits import leaking
 
 log = logging.getLogger("darkroom")
 
@@ -18,41 +21,60 @@ SIZES_SHOWN = 20
 
 
 @task(cache_policy=NO_CACHE, task_run_name="audit")
-def audit_shards(shards: Shards) -> str:
+def audit_shards(shards: Shards, labels: LabelCheck) -> str:
     """Write audit.json beside the dataset. Returns its URL."""
     url = storage.join(shards.dataset, "audit.json")
     rows = storage.read_table(index_url(shards.dataset)).to_pylist()
     found = audit(rows, shards.classes, shards.unlabelled)
+    found["labels"] = labels.record()
+    found["counts"]["wrong_labels"] = labels.suspected
     storage.write_json(url, found)
-    counts = found["counts"]
+    told = ("files", "bad", "exact", "near", "conflicts", "leaked", "leaking")
     log.info(
-        "Audit: %s files, bad: %s, sets of exact duplicates: %s, left out of training as leaked: %s",
-        *(f"{counts[name]:,}" for name in ("files", "bad", "duplicates", "leaked")),
+        "Audit: %s files, bad: %s; sets of exact copies: %s, of near ones: %s, with labels in conflict: %s; "
+        "copies of judging images left out: %s, still trained on: %s",
+        *(f"{found['counts'][name]:,}" for name in told),
     )
     return url
 
 
 def audit(rows: Sequence[Row], classes: Sequence[str], unlabelled: int) -> dict[str, Any]:
-    """The whole audit.json of the index rows of a dataset."""
+    """The whole audit.json of the index rows of a dataset, but for its labels.
+
+    counts: `duplicates` are sets of files that show one picture, `exact` those whose pixels are equal,
+    `same_bytes` those of them whose bytes are, `near` those that are only nearly equal; `conflicts` are
+    sets whose files have different labels. `leaked` files were left out of training or validation as copies
+    of what judges them; `leaking` ones were not.
+    """
     usable = [row for row in rows if row["status"] == "ok"]
     bad = [
         {"path": row["path"], "status": row["status"], "reason": row["reason"]}
         for row in rows
         if row["status"] != "ok"
     ]
-    duplicates = exact_duplicates(usable)
+    exact, near = exact_duplicates(usable), near_duplicates(usable)
     return {
         "counts": {
             "files": len(rows),
             "ok": len(usable),
             "bad": len(bad),
             "unlabelled": unlabelled,
-            "duplicates": len(duplicates),
+            "duplicates": len(exact) + len(near),
+            "exact": len(exact),
+            "same_bytes": sum(group["same_bytes"] for group in exact),
+            "near": len(near),
+            "conflicts": sum(len({row["label"] for row in rows}) > 1 for rows in grouped(usable, "group")),
             "leaked": sum(row["split"] == "leaked" for row in usable),
+            "leaking": sum(leaking(usable)),
         },
         "splits": split_counts(usable, classes),
+        "balance": imbalance(usable, classes),
+        "statuses": dict(Counter(row["status"] for row in rows).most_common()),
         "bad": bad,
-        "duplicates": duplicates,
+        "duplicates": sorted(
+            [*exact, *near], key=lambda group: (not group["labels_conflict"], not group["across_splits"])
+        ),
+        "outliers": find_outliers(usable),
         "sizes": [
             {"width": width, "height": height, "images": images}
             for (width, height), images in Counter(
@@ -72,19 +94,45 @@ def split_counts(rows: Sequence[Row], classes: Sequence[str]) -> dict[str, dict[
     }
 
 
+def imbalance(rows: Sequence[Row], classes: Sequence[str]) -> dict[str, Any]:
+    """The smallest and the largest class by usable images, and how many times larger that is."""
+    counted = Counter(row["label"] for row in rows)
+    smallest, largest = min(classes, key=counted.__getitem__), max(classes, key=counted.__getitem__)
+    return {
+        "smallest": smallest,
+        "smallest_images": counted[smallest],
+        "largest": largest,
+        "largest_images": counted[largest],
+        "ratio": round(counted[largest] / max(counted[smallest], 1), 2),
+    }
+
+
 def exact_duplicates(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """Groups of files with the same bytes, in the order of their first path."""
-    groups: dict[str, list[Row]] = {}
+    """Sets of files with the same pixels, in the order of their first path."""
+    sets = [group for group in grouped(rows, "pixels_sha256") if len(group) > 1]
+    return [_duplicate("exact", group) for group in sets]
+
+
+def near_duplicates(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Sets of files that show nearly the same picture, exact copies among them, in path order."""
+    sets = [group for group in grouped(rows, "group") if len({row["pixels_sha256"] for row in group}) > 1]
+    return [_duplicate("near", group) for group in sets]
+
+
+def grouped(rows: Sequence[Row], column: str) -> list[list[Row]]:
+    """The rows that share a value, the sets in the order of their first rows."""
+    sets: dict[Any, list[Row]] = {}
     for row in rows:
-        groups.setdefault(row["sha256"], []).append(row)
-    return [
-        {
-            "paths": [row["path"] for row in group],
-            "kind": "exact",
-            "across_splits": len({"train" if row["split"] == "leaked" else row["split"] for row in group})
-            > 1,
-            "labels_conflict": len({row["label"] for row in group}) > 1,
-        }
-        for group in groups.values()
-        if len(group) > 1
-    ]
+        sets.setdefault(row[column], []).append(row)
+    return list(sets.values())
+
+
+def _duplicate(kind: str, group: Sequence[Row]) -> dict[str, Any]:
+    sides = {"train" if row["split"] == "leaked" else row["split"] for row in group}
+    return {
+        "paths": [row["path"] for row in group],
+        "kind": kind,
+        "same_bytes": len({row["sha256"] for row in group}) == 1,
+        "across_splits": len(sides) > 1,
+        "labels_conflict": len({row["label"] for row in group}) > 1,
+    }

@@ -13,12 +13,15 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
+from tasks.duplicates import groups
 from tasks.errors import InputError, JobError
 from tasks.images import UNREADABLE
-from tasks.manifest import DECODER_VERSION, Manifest, manifest_url
-from tasks.shards import PartDone, part_keys, part_url, success_url
+from tasks.manifest import PARTS_VERSION, Manifest, manifest_url
+from tasks.shards import SIDE_CAR, THUMBNAIL_PX, PartDone, part_keys, part_url, success_url
+from tasks.splits import settle_splits
 
 BAD_SHOWN = 5
+INDEXED = [name for name in SIDE_CAR.names if name != "thumbnail"]
 
 log = logging.getLogger("darkroom")
 
@@ -54,7 +57,7 @@ def commit_shards(manifest: Manifest, done: Sequence[PartDone], max_bad_share: f
             {
                 "committed": datetime.now(UTC).isoformat(),
                 "size_px": manifest.size_px,
-                "decoder": DECODER_VERSION,
+                "decoder": PARTS_VERSION,
                 "unreadable": index["status"].to_pylist().count(UNREADABLE),
                 "parts": part_keys(manifest),
             },
@@ -93,10 +96,13 @@ def read_shards(manifest: Manifest, decoded: int) -> Shards:
 
 
 def build_index(manifest: Manifest) -> pa.Table:
-    """One row a file, sorted by path: what the manifest and the side-cars say, part, row, settled split."""
+    """One row a file, sorted by path: what the manifest and the side-cars say, part, row, settled split.
+
+    group: the number of the first row that shows the same picture; null for bad files.
+    """
     tables = []
     for part in range(manifest.parts):
-        side_car = storage.read_table(f"{part_url(manifest.dataset, part)}.parquet")
+        side_car = storage.read_table(f"{part_url(manifest.dataset, part)}.parquet", INDEXED)
         side_car = side_car.replace_schema_metadata(None)
         side_car = side_car.append_column("part", pa.array([part] * len(side_car), pa.int32()))
         tables.append(side_car.append_column("row", pa.array(range(len(side_car)), pa.int32())))
@@ -105,55 +111,32 @@ def build_index(manifest: Manifest) -> pa.Table:
     for name in listed.column_names:
         decoded = decoded.append_column(name, listed[name])
     decoded = decoded.sort_by("path")
-    splits = settle_splits(
-        decoded.select(["status", "sha256", "label", "split"]).to_pylist(), manifest.val_share
-    )
+    decoded = decoded.append_column("group", duplicate_groups(manifest.dataset, decoded))
+    rows = decoded.select(["status", "sha256", "group", "label", "split"]).to_pylist()
+    splits = settle_splits(rows, manifest.val_share, manifest.leakage)
     return decoded.set_column(decoded.column_names.index("split"), "split", pa.array(splits, pa.string()))
 
 
-def settle_splits(rows: Sequence[dict], val_share: float) -> list[str]:
-    """Give every row its final split: train, val, test or `leaked`.
+def duplicate_groups(dataset: str, decoded: pa.Table) -> pa.Array:
+    """The number of the first row that shows the same picture as each row of an index; null for bad files."""
+    good = np.flatnonzero(np.array(decoded["status"]) == "ok")
+    usable = decoded.select(["part", "row", "pixels_sha256", "perceptual_hash"]).take(good)
+    part, row, hashes = (usable[name].to_numpy() for name in ("part", "row", "perceptual_hash"))
 
-    A training or validation file whose bytes also stand in test (or, for training, in a validation folder
-    of the user's) is leaked: nothing trains on it. Where the user gave no validation split, train files
-    whose content hash falls below `val_share` form it, so that a file never changes side when others
-    arrive and duplicates stay together. A class that this leaves without a validation file gives the one
-    of lowest hash, unless that is its last; such a small class may give another one when it grows.
-    """
-    held = {
-        split: {row["sha256"] for row in rows if row["split"] == split} - {None} for split in ("val", "test")
-    }
-    out = {"train": held["val"] | held["test"], "val": held["test"], "test": set()}
-    splits = ["leaked" if row["sha256"] in out[row["split"]] else row["split"] for row in rows]
-    if "val" in splits:
-        return splits
-    drawn = _drawn(
-        [row for row, split in zip(rows, splits, strict=True) if split == "train" and row["status"] == "ok"],
-        val_share,
-    )
-    return [
-        "val" if split == "train" and row["sha256"] in drawn else split
-        for row, split in zip(rows, splits, strict=True)
-    ]
+    def thumbnails(images: np.ndarray) -> np.ndarray:
+        found = np.zeros((len(images), THUMBNAIL_PX, THUMBNAIL_PX), np.uint8)
+        for index in np.unique(part[images]):
+            wanted = np.flatnonzero(part[images] == index)
+            side_car = storage.read_table(f"{part_url(dataset, index)}.parquet", ["thumbnail"])
+            data = b"".join(side_car["thumbnail"].take(row[images[wanted]]).to_pylist())
+            found[wanted] = np.frombuffer(data, np.uint8).reshape(-1, THUMBNAIL_PX, THUMBNAIL_PX)
+        return found
 
-
-def _drawn(rows: Sequence[dict], val_share: float) -> set[str]:
-    """The content hashes that go to validation: those below the share, and one at least of each class."""
-    contents: dict[str, set[str]] = {}
-    for row in rows:
-        contents.setdefault(row["label"], set()).add(row["sha256"])
-    drawn = {
-        content
-        for found in contents.values()
-        for content in found
-        if int(content[:8], 16) < val_share * 2**32
-    }
-    for found in contents.values():
-        if found <= drawn:
-            drawn.discard(max(found))
-        if len(found) > 1 and not found & drawn:
-            drawn.add(min(found))
-    return drawn
+    pixels = usable["pixels_sha256"].combine_chunks().dictionary_encode().indices.to_numpy()
+    first = good[groups(pixels, hashes, thumbnails)]
+    numbers = np.full(len(decoded), -1, np.int64)
+    numbers[good] = first
+    return pa.array(numbers, mask=numbers < 0)
 
 
 def check_splits(shards: Shards) -> None:
@@ -163,7 +146,8 @@ def check_splits(shards: Shards) -> None:
     if missing := [name for name in shards.classes if not trained[name]]:
         raise InputError(
             "Every class must have a training image that can be decoded and lies in no other split. "
-            f"Received none for {', '.join(missing)} in {shards.root!r}."
+            f"Received none for {', '.join(missing)} in {shards.root!r}: give it others, or pass "
+            "`leakage` report to train on copies of test images all the same."
         )
     for split in ("val", "test"):
         if not shards.counts[split]:
@@ -183,15 +167,15 @@ def check_bad_share(index: pa.Table, max_bad_share: float) -> None:
 
 
 class Split:
-    """The usable images of one split, memory-mapped: `len`, `labels` and `take`.
+    """The usable images of one split or of several, memory-mapped: `len`, `labels` and `take`.
 
-    looks: brightness and sharpness, float [images].
+    looks: brightness, sharpness and original size (pixels of a square as large), float [images].
     """
 
-    def __init__(self, shards: Shards, split: str):
-        columns = ["path", "label", "part", "row", "status", "split", "brightness", "sharpness"]
-        table = storage.read_table(index_url(shards.dataset), columns)
-        rows = [row for row in table.to_pylist() if row["split"] == split and row["status"] == "ok"]
+    def __init__(self, shards: Shards, *splits: str):
+        columns = ["path", "label", "part", "row", "status", "split", "width", "height"]
+        table = storage.read_table(index_url(shards.dataset), [*columns, "brightness", "sharpness"])
+        rows = [row for row in table.to_pylist() if row["split"] in splits and row["status"] == "ok"]
         number = {name: i for i, name in enumerate(shards.classes)}
         self._shards = shards
         self._part = np.array([row["part"] for row in rows], np.int32)
@@ -199,6 +183,7 @@ class Split:
         self.paths = [row["path"] for row in rows]
         self.labels = np.array([number[row["label"]] for row in rows], np.int32)
         self.looks = {name: np.array([row[name] for row in rows]) for name in ("brightness", "sharpness")}
+        self.looks["size"] = np.sqrt([row["width"] * row["height"] for row in rows])
 
     def __len__(self) -> int:
         return len(self.paths)

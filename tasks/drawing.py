@@ -1,13 +1,16 @@
-"""How every figure looks: colours, fonts, bare axes, the finding as its heading, PNG."""
+"""How every figure looks: colours, fonts, bare axes, contact sheets, the finding as its heading, PNG."""
 
 import textwrap
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from typing import Literal
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import fontManager
 from matplotlib.text import Text
+from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 # Okabe & Ito 2008, "Color Universal Design": told apart with any colour vision.
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#6E6259")
@@ -16,9 +19,10 @@ SPLITS = {"train": ("train", BLUE), "val": ("validation", ORANGE), "test": ("tes
 INK, FAINT, RULE, REST = "#211C1A", "#6E6660", "#E4DED8", "#C9C1B9"
 FONTS = ("DejaVu Sans", "Noto Sans CJK SC", "PingFang SC", "Microsoft YaHei")
 
+GRID, BARS = 5, 24
 PHOTOS_DPI = 80  # photos are most of a report's bytes
 
-Way = Literal["x", "y"]
+Way = Literal["x", "y", "both"]
 
 
 def png(figure: Figure, dpi: int = 110) -> bytes:
@@ -39,9 +43,53 @@ def bare(
     axes.set_axisbelow(True)
     if grid:
         axes.grid(axis=grid, color=RULE, linewidth=0.8)
-    if shares:
-        axis = axes.xaxis if shares == "x" else axes.yaxis
-        axis.set_major_formatter(lambda share, _: f"{100 * share:.4g} %")
+    for way, axis in (("x", axes.xaxis), ("y", axes.yaxis)):
+        if shares in (way, "both"):
+            axis.set_major_formatter(lambda share, _: f"{100 * share:.4g} %")
+
+
+def class_axes(counts: Mapping[str, int], inches_each: float) -> tuple[Figure, Axes, list[str]]:
+    """Prepare a horizontal bar a class, for the classes with the most images if there are many."""
+    names = largest(counts, BARS)
+    figure = Figure(figsize=(7.3, 1.3 + inches_each * len(names)), layout="constrained")
+    axes = figure.subplots()
+    which = "class" if len(counts) <= BARS else f"{BARS} largest of {len(counts)} classes"
+    bare(axes, "images", which, grid="x")
+    axes.set_yticks(range(len(names)), [label(name) for name in names], fontsize=10)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    axes.margins(x=0.2)
+    return figure, axes, names
+
+
+def largest(counts: Mapping[str, int], limit: int) -> list[str]:
+    """Name the classes with the most images, still in class order."""
+    kept = set(sorted(counts, key=counts.__getitem__, reverse=True)[:limit])
+    return [name for name in counts if name in kept]
+
+
+def sample_grid(images: np.ndarray, titles: Sequence[str]) -> Figure:
+    """Lay out pictures like a contact sheet, five in a row.
+
+    images: uint8 RGB [n, size, size, 3], n from 1 to 25. titles: one a picture, of one or two lines.
+    """
+    if not 1 <= len(images) == len(titles) <= GRID**2:
+        given = f"{len(images)} images, {len(titles)} titles"
+        raise ValueError(f"A grid holds 1 to {GRID**2} images with a title each. Received: {given}.")
+    side, gap, words = 1.22, 0.08, 0.1 + 0.15 * (1 + max(title.count("\n") for title in titles))
+    rows = -(-len(images) // GRID)
+    width, height = GRID * (side + gap) + gap, rows * (side + words) + gap
+    figure = Figure(figsize=(width, height))
+    for place, (image, title) in enumerate(zip(images, titles, strict=True)):
+        row, column = divmod(place, GRID)
+        left, bottom = gap + column * (side + gap), height - (row + 1) * (side + words)
+        axes = figure.add_axes((left / width, bottom / height, side / width, side / height))
+        axes.imshow(image)
+        axes.set_axis_off()
+        text = "\n".join(label(line, 20) for line in title.split("\n"))
+        axes.set_title(text, fontsize=8.5, pad=3, loc="left", linespacing=1.15)
+    return finish(figure)
 
 
 def count(images: int, total: int) -> str:

@@ -39,14 +39,14 @@ class OnnxClassifier:
             reason = str(error).splitlines()[0]
             raise JobError(f"model.onnx must be whole, its weights inside. Received: {reason}") from error
         [self._input] = self._session.get_inputs()
+        self.width = self._session.get_outputs()[0].shape[1]
 
     def predict(self, images: np.ndarray) -> np.ndarray:
         chunks = [
             self._session.run(None, {self._input.name: images[start : start + ONNX_BATCH]})[0]
             for start in range(0, len(images), ONNX_BATCH)
         ]
-        width = self._session.get_outputs()[0].shape[1]
-        return np.concatenate(chunks) if chunks else np.empty((0, width), np.float32)
+        return np.concatenate(chunks) if chunks else np.empty((0, self.width), np.float32)
 
 
 @functools.lru_cache(maxsize=1)

@@ -11,12 +11,15 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks import drift, storage
+from tasks.calibration import scale_temperature
 from tasks.dataset import Shards, Split
 from tasks.images import resize_all
-from tasks.metrics import judge, learning, mistakes, scale_temperature
+from tasks.metrics import confident_mistakes, judge, learning, mistakes
+from tasks.slices import slices
 from tasks.training import Run, TrainedModel
 
 READ_AT_ONCE = 512  # images
+EVIDENCE, EXPLAINED = "evidence.npz", 5
 
 
 @dataclass(frozen=True)
@@ -48,12 +51,16 @@ def evaluate_model(model: TrainedModel, shards: Shards, run: Run) -> Evaluation:
     uri = run.url(model.kind)
     if not all(storage.exists(storage.join(uri, name)) for name in ("reference.json", "metrics.json")):
         val, test = Split(shards, "val"), Split(shards, "test")
-        val_probabilities, probabilities = predict(model.uri, val), predict(model.uri, test)
+        val_probabilities, probabilities = predict_all(model.uri, [val, test])
         history = read_history(storage.join(uri, "history.csv"))
         metrics = judge(shards.classes, val.labels, val_probabilities, test.labels, probabilities)
         metrics |= {"model": model.kind, "learning": learning(history, model.best_epoch)}
+        metrics["slices"] = slices(
+            test.looks, test.labels, probabilities.argmax(1) == test.labels, shards.classes
+        )
         metrics["mistakes"] = mistakes(test.paths, test.labels, probabilities, shards.classes)
-        write_predictions(storage.join(uri, "predictions.npz"), test.labels, probabilities)
+        write_arrays(storage.join(uri, "predictions.npz"), labels=test.labels, probabilities=probabilities)
+        explain_mistakes(model.uri, test, probabilities, storage.join(uri, EVIDENCE))
         calibrated = scale_temperature(probabilities, metrics["temperature"])
         storage.write_json(
             storage.join(uri, "reference.json"), drift_reference(test, calibrated, shards.classes)
@@ -61,6 +68,19 @@ def evaluate_model(model: TrainedModel, shards: Shards, run: Run) -> Evaluation:
         export_onnx(model.uri, sample(test))
         storage.write_json(storage.join(uri, "metrics.json"), metrics)
     return read_evaluation(model, uri)
+
+
+def explain_mistakes(uri: str, test: Split, probabilities: np.ndarray, url: str) -> None:
+    """Write the evidence in the most confident mistakes, float16 [n, 2, height, width].
+
+    First that for the class the model at `uri` said, then that for the true one.
+    """
+    from tasks.gradcam import evidence
+
+    rows = confident_mistakes(test.labels, probabilities)[:EXPLAINED]
+    if len(rows):
+        asked = np.stack([probabilities[rows].argmax(1), test.labels[rows]], axis=1)
+        write_arrays(url, evidence=evidence(uri, test.take(rows), asked))
 
 
 def drift_reference(test: Split, probabilities: np.ndarray, classes: Sequence[str]) -> dict[str, Any]:
@@ -91,26 +111,41 @@ def predict(uri: str, split: Split, sha256: str | None = None) -> np.ndarray:
 
     A model of another image size gets the images resized to its own.
     """
+    return predict_all(uri, [split], sha256)[0]
+
+
+def predict_all(uri: str, splits: Sequence[Split], sha256: str | None = None) -> list[np.ndarray]:
+    """The same of several splits, the model loaded once."""
     from tasks.classifier import TensorflowClassifier, use_what_was_granted
 
     use_what_was_granted()
     classifier = TensorflowClassifier(uri, sha256)
-    starts = range(0, len(split), READ_AT_ONCE)
-    batches = (split.take(np.arange(start, min(start + READ_AT_ONCE, len(split)))) for start in starts)
-    return np.concatenate([classifier.predict(resize_all(batch, classifier.size_px)) for batch in batches])
+
+    def of_split(split: Split) -> np.ndarray:
+        starts = range(0, len(split), READ_AT_ONCE)
+        batches = (split.take(np.arange(start, min(start + READ_AT_ONCE, len(split)))) for start in starts)
+        return np.concatenate(
+            [classifier.predict(resize_all(batch, classifier.size_px)) for batch in batches]
+        )
+
+    return [of_split(split) for split in splits]
 
 
-def write_predictions(url: str, labels: np.ndarray, probabilities: np.ndarray) -> None:
+def write_arrays(url: str, **arrays: np.ndarray) -> None:
     data = io.BytesIO()
-    np.savez_compressed(data, labels=labels, probabilities=probabilities)
+    np.savez_compressed(data, allow_pickle=False, **arrays)
     storage.write_bytes(url, data.getvalue())
+
+
+def read_arrays(url: str) -> dict[str, np.ndarray]:
+    with np.load(io.BytesIO(storage.read_bytes(url))) as arrays:
+        return dict(arrays)
 
 
 def read_predictions(evaluation: Evaluation) -> tuple[np.ndarray, np.ndarray]:
     """The test images' labels and what the model said of them, each int [images]."""
-    data = io.BytesIO(storage.read_bytes(storage.join(evaluation.uri, "predictions.npz")))
-    with np.load(data) as arrays:
-        return arrays["labels"], arrays["probabilities"].argmax(1)
+    arrays = read_arrays(storage.join(evaluation.uri, "predictions.npz"))
+    return arrays["labels"], arrays["probabilities"].argmax(1)
 
 
 def read_right(evaluation: Evaluation) -> np.ndarray:

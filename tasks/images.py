@@ -74,7 +74,7 @@ def decode(data: bytes, size_px: int) -> Decoded:
     """
     header = read_header(data)
     pixels = _pixels(data, header, size_px)
-    pixels = _resize(pixels, size_px)
+    pixels = resize(pixels, size_px)
     if header.alpha:
         pixels = _over_white(pixels)
     turned = np.ascontiguousarray(_turn(pixels, header.orientation))
@@ -98,6 +98,18 @@ def sharpness(grey: np.ndarray) -> float:
     """Variance of the Laplacian. Source: Pech-Pacheco et al. 2000, "Diatom autofocusing"."""
     _, deviation = cv2.meanStdDev(cv2.Laplacian(grey, cv2.CV_16S))
     return float(deviation.item() ** 2)
+
+
+def colourfulness(pixels: np.ndarray) -> float:
+    """How colourful a picture is, uint8 RGB [height, width, 3]: 0 is grey, 15 slightly, 109 extremely.
+
+    Every fourth pixel of every fourth row is looked at. Source: Hasler and Suesstrunk 2003, "Measuring
+    Colourfulness in Natural Images".
+    """
+    red, green, blue = cv2.split(pixels[::4, ::4].astype(np.float32))
+    opponents = cv2.merge([red - green, (red + green) / 2 - blue])
+    means, deviations = cv2.meanStdDev(opponents)
+    return float(np.hypot(*deviations.ravel()) + 0.3 * np.hypot(*means.ravel()))
 
 
 def read_header(data: bytes) -> Header:
@@ -192,7 +204,8 @@ def _eight_bits(pixels: np.ndarray) -> np.ndarray:
     return pixels
 
 
-def _resize(pixels: np.ndarray, size_px: int) -> np.ndarray:
+def resize(pixels: np.ndarray, size_px: int) -> np.ndarray:
+    """A picture squeezed to a square: areas averaged to shrink it, pixels interpolated to enlarge it."""
     height, width = pixels.shape[:2]
     if (width, height) == (size_px, size_px):
         return pixels
@@ -206,7 +219,7 @@ def resize_all(images: np.ndarray, size_px: int) -> np.ndarray:
     """uint8 [n, size, size, 3] at another size; `images` itself where it has that size."""
     if images.shape[1] == size_px:
         return images
-    return np.stack([_resize(image, size_px) for image in images])
+    return np.stack([resize(image, size_px) for image in images])
 
 
 def _over_white(pixels: np.ndarray) -> np.ndarray:

@@ -23,3 +23,8 @@ def address_of(url: str) -> str | None:
         if server and root and url.startswith(f"{root}/"):
             return f"{server}/{name}/{quote(url.removeprefix(f'{root}/'))}"
     return None
+
+
+def way_to_overview(store: str) -> str | None:
+    """From a run's report to the page over all runs of its store; None where addresses are signed."""
+    return "../../index.html" if storage.is_local(store) else None

@@ -15,6 +15,7 @@ from prefect.cache_policies import NO_CACHE
 from tasks import storage
 from tasks.errors import InputError
 from tasks.files import FileEntry, walk
+from tasks.settings import Leakage
 
 FILES_A_PART = 1024
 MAX_PARTS = 256
@@ -32,6 +33,7 @@ SPLITS = {
     "unlabeled": "unlabelled",
 }
 DECODER_VERSION = 1  # raise when `images.decode` gives other pixels: decoded parts are then not reused
+PARTS_VERSION = [DECODER_VERSION, 2]  # raise the second when side-cars say more: likewise
 
 log = logging.getLogger("darkroom")
 
@@ -60,10 +62,13 @@ class Manifest:
     parts: int
     size_px: int
     val_share: float
+    leakage: Leakage
 
 
 @task(cache_policy=NO_CACHE, task_run_name="list")
-def list_images(root: str, store: str, size_px: int, val_share: float) -> Manifest:
+def list_images(
+    root: str, store: str, size_px: int, val_share: float, leakage: Leakage = "exclude"
+) -> Manifest:
     """List a folder of labelled images and commit its manifest to the store."""
     root, store = storage.absolute(root), storage.absolute(store)
     storage.check_apart(root, store, "store")
@@ -72,7 +77,7 @@ def list_images(root: str, store: str, size_px: int, val_share: float) -> Manife
     rows = [row for row in listed if row.label is not None]
     classes = tuple(sorted({str(row.label) for row in rows}))
     check_classes(root, len(listed), classes)
-    fingerprint = fingerprint_of(rows, size_px, val_share)
+    fingerprint = fingerprint_of(rows, size_px, val_share, leakage)
     dataset = storage.join(store, "datasets", fingerprint)
     if not storage.exists(manifest_url(dataset)):
         write_manifest(manifest_url(dataset), cut(rows, previous_parts(store, size_px)))
@@ -85,7 +90,9 @@ def list_images(root: str, store: str, size_px: int, val_share: float) -> Manife
         f"{unlabelled:,}",
     )
     parts = count_parts(manifest_url(dataset))
-    return Manifest(root, dataset, fingerprint, classes, len(rows), unlabelled, parts, size_px, val_share)
+    return Manifest(
+        root, dataset, fingerprint, classes, len(rows), unlabelled, parts, size_px, val_share, leakage
+    )
 
 
 def manifest_url(dataset: str) -> str:
@@ -164,9 +171,9 @@ def check_trainable(manifest: Manifest) -> None:
         )
 
 
-def fingerprint_of(rows: Iterable[Labelled], size_px: int, val_share: float) -> str:
+def fingerprint_of(rows: Iterable[Labelled], size_px: int, val_share: float, leakage: Leakage) -> str:
     """Hash the sorted entries and every option that changes what is trained on; 16 hex digits."""
-    digest = hashlib.sha256(json.dumps([DECODER_VERSION, size_px, val_share]).encode())
+    digest = hashlib.sha256(json.dumps([PARTS_VERSION, size_px, val_share, leakage]).encode())
     for row in rows:
         digest.update(json.dumps([*_identity(row.file), row.label, row.split]).encode())
     return digest.hexdigest()[:16]
@@ -174,7 +181,7 @@ def fingerprint_of(rows: Iterable[Labelled], size_px: int, val_share: float) -> 
 
 def part_key(files: Iterable[FileEntry], size_px: int) -> str:
     """What a decoded part depends on: its files in order, the size and the decoder; not their labels."""
-    digest = hashlib.sha256(json.dumps([DECODER_VERSION, size_px]).encode())
+    digest = hashlib.sha256(json.dumps([PARTS_VERSION, size_px]).encode())
     for file in files:
         digest.update(json.dumps(_identity(file)).encode())
     return digest.hexdigest()[:32]
@@ -252,7 +259,7 @@ def previous_dataset(store: str, size_px: int) -> str | None:
         success = storage.join(store, "datasets", name, "_SUCCESS")
         if storage.exists(success):
             record = storage.read_json(success)
-            if record["size_px"] == size_px and record["decoder"] == DECODER_VERSION:
+            if record["size_px"] == size_px and record["decoder"] == PARTS_VERSION:
                 committed.append((record["committed"], name))
     return storage.join(store, "datasets", max(committed)[1]) if committed else None
 

@@ -1,19 +1,26 @@
 """What the Prefect UI shows of a run: the short of it in Markdown, with plots and the way to the report."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from tasks.links import address_of
 from tasks.report import Pictures, Record, data_uri, duration, number, percent, verdict_of
+from tasks.soundness import soundness
 
 SPECIAL = re.compile(r"[!\"#$&*<>?@\[\\\]^`{|}~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|(?<=:)/")
 MODEL_PLOTS = {
     "learning_curves": "Learning curves",
     "confusion": "Confusion matrix",
+    "slices": "Where it is worse",
     "reliability": "Reliability diagram",
-    "mistakes": "Most confident mistakes",
 }
-DATA_PLOTS = {"classes.png": "Images a class", "splits.png": "Images a split", "samples.png": "Sample images"}
+DATA_PLOTS = {
+    "classes.png": "Images a class",
+    "splits.png": "Images a split",
+    "samples.png": "Sample images",
+    "sizes.png": "Sizes",
+}
+SUSPECTS = 10
 LABEL_PLOTS = {"labels.png": "Images of each label", "confidence.png": "How sure the model was"}
 
 
@@ -29,20 +36,23 @@ def retrain_markdown(
         *_verdict(verdict_of(summary)),
         way,
         _models(models, metrics),
+        *_confused(metrics),
         *_plots(titles | DATA_PLOTS, pictures),
     )
 
 
 def explore_markdown(audit: Record, pictures: Pictures, way: str = "") -> str:
-    """Tell what an image folder holds: counts a split, the `way` to the report, the plots."""
-    splits = audit["splits"]
-    classes = sorted({name for counts in splits.values() for name in counts})
-    rows = [(name, *(number(counts.get(name, 0)) for counts in splits.values())) for name in classes]
-    counts = audit["counts"]
+    """Tell what an image folder holds: whether it is sound, the `way` to the report, counts, the plots."""
+    verdict, splits, counts = soundness(audit), audit["splits"], audit["counts"]
+    classes = sorted({name for counted in splits.values() for name in counted})
+    rows = [(name, *(number(counted.get(name, 0)) for counted in splits.values())) for name in classes]
     return _page(
-        f"## {number(counts['files'])} files, {number(counts['bad'])} of them bad",
+        f"## {verdict['title']}",
+        f"{number(counts['ok'])} usable images in {number(counts['files'])} files.",
+        "\n".join(f"- {plain(point)}" for point in verdict["points"]),
         way,
         _table(("class", *splits), rows),
+        *_suspects(audit.get("labels", {}).get("suspects", [])),
         *_plots(DATA_PLOTS, pictures),
     )
 
@@ -107,6 +117,13 @@ def _models(models: Mapping[str, Record], metrics: Mapping[str, Record]) -> str:
     return _table((*head, "trained in"), rows)
 
 
+def _confused(metrics: Mapping[str, Record]) -> Iterator[str]:
+    for name, found in metrics.items():
+        if pairs := found.get("confused"):
+            words = "; ".join(plain(pair["words"]) for pair in pairs)
+            yield f"**{plain(name)}** errs most where {words}."
+
+
 def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     """Names on the left, all else on the right; nothing where there are no rows."""
     lines = [f"| {' | '.join(map(plain, row))} |" for row in rows]
@@ -114,6 +131,16 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
         return ""
     names = list(head)
     return "\n".join([f"| {' | '.join(names)} |", "|:--|" + "--:|" * (len(names) - 1), *lines])
+
+
+def _suspects(suspects: Sequence[Record]) -> Iterator[str]:
+    rows = [
+        (one["path"], one["given"], one["suggested"], percent(one["suggested_probability"]))
+        for one in suspects[:SUSPECTS]
+    ]
+    if rows:
+        yield "### Labels that look wrong"
+        yield _table(("file", "given", "suggested", "probability"), rows)
 
 
 def _plots(titles: Mapping[str, str], pictures: Pictures) -> Iterator[str]:

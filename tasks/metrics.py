@@ -1,14 +1,24 @@
-"""Metrics, calibration and model-to-model comparison: pure functions of labels and probabilities."""
+"""What a model's predictions on the test images come to, and two models compared: pure functions."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 from scipy.stats import binomtest
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support, roc_auc_score
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-BINS = 15
+from tasks.calibration import (
+    brier_score,
+    calibration_error_of_chance,
+    expected_calibration_error,
+    fit_temperature,
+    log_loss,
+    reliability,
+    scale_temperature,
+)
+from tasks.curves import class_curves, ranking
+
+SCORES = ("precision", "recall", "f1")
 MISTAKES_SHOWN = 25
 RISE = 1.03  # validation loss this far above its lowest at the end counts as turned
 
@@ -25,6 +35,7 @@ def judge(
     calibrated = scale_temperature(probabilities, temperature)
     predicted = probabilities.argmax(1)
     table = confusion_matrix(labels, predicted, labels=range(len(classes)))
+    ranked = ranking(labels, probabilities)
     return {
         "classes": list(classes),
         "val": accuracy_of(val_labels, val_probabilities)
@@ -32,14 +43,18 @@ def judge(
         "test": accuracy_of(labels, probabilities)
         | averages(labels, predicted)
         | {
-            "roc_auc": roc_auc(labels, probabilities),
+            "roc_auc": mean_of(ranked, "roc_auc"),
+            "average_precision": mean_of(ranked, "average_precision"),
             "top2": float(np.mean((np.argsort(-probabilities, 1)[:, :2] == labels[:, None]).any(1))),
             "log_loss": log_loss(probabilities, labels),
+            "brier": brier_score(probabilities, labels),
             "ece": expected_calibration_error(probabilities, labels),
             "ece_calibrated": expected_calibration_error(calibrated, labels),
+            "ece_of_chance": calibration_error_of_chance(calibrated, labels),
         },
         "temperature": temperature,
-        "per_class": per_class(classes, labels, predicted),
+        "per_class": per_class(classes, labels, predicted, ranked),
+        "curves": class_curves(labels, probabilities, classes, ranked),
         "confusion": table.tolist(),
         "confused": confused_pairs(table, classes),
         "reliability": {
@@ -62,41 +77,30 @@ def accuracy_of(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, floa
 
 
 def averages(labels: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
-    return {
-        f"{how}_f1": float(
-            precision_recall_fscore_support(labels, predicted, average=how, zero_division=0)[2]
-        )
-        for how in ("macro", "weighted")
-    }
+    """Precision, recall and F1 over the classes: each class alike, and each by its number of images."""
+    found: dict[str, float] = {}
+    for how in ("macro", "weighted"):
+        values = precision_recall_fscore_support(labels, predicted, average=how, zero_division=0)[:3]
+        found |= {f"{how}_{name}": float(value) for name, value in zip(SCORES, values, strict=True)}
+    return found
 
 
-def per_class(classes: Sequence[str], labels: np.ndarray, predicted: np.ndarray) -> list[dict[str, Any]]:
+def per_class(
+    classes: Sequence[str], labels: np.ndarray, predicted: np.ndarray, ranked: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
     columns = precision_recall_fscore_support(labels, predicted, labels=range(len(classes)), zero_division=0)
     return [
-        {
-            "class": name,
-            "precision": float(precision),
-            "recall": float(recall),
-            "f1": float(f1),
-            "support": int(support),
-        }
-        for name, precision, recall, f1, support in zip(classes, *columns, strict=True)
+        {"class": name}
+        | {score: float(value) for score, value in zip(SCORES, values, strict=True)}
+        | {"support": int(support), **ranks}
+        for name, *values, support, ranks in zip(classes, *columns, ranked, strict=True)
     ]
 
 
-def roc_auc(labels: np.ndarray, probabilities: np.ndarray) -> float | None:
-    """Macro one-against-rest area under the ROC curve; None where a class has no test image."""
-    if len(np.unique(labels)) < probabilities.shape[1]:
-        return None
-    if probabilities.shape[1] == 2:
-        return float(roc_auc_score(labels, probabilities[:, 1]))
-    normalised = probabilities.astype(np.float64) / probabilities.sum(1, keepdims=True, dtype=np.float64)
-    return float(roc_auc_score(labels, normalised, multi_class="ovr"))
-
-
-def log_loss(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    chosen = probabilities[np.arange(len(labels)), labels].astype(np.float64)
-    return float(-np.log(np.clip(chosen, 1e-12, 1.0)).mean())
+def mean_of(ranked: Sequence[Mapping[str, Any]], name: str) -> float | None:
+    """The mean over the classes; None where a class has no test image."""
+    values = [row[name] for row in ranked]
+    return None if None in values else float(np.mean(values))
 
 
 def confused_pairs(table: np.ndarray, classes: Sequence[str], most: int = 3) -> list[dict[str, Any]]:
@@ -104,57 +108,14 @@ def confused_pairs(table: np.ndarray, classes: Sequence[str], most: int = 3) -> 
     wrong = table.copy()
     np.fill_diagonal(wrong, 0)
     order = np.argsort(-wrong, axis=None, kind="stable")[:most]
-    return [
-        {
-            "true": classes[true],
-            "predicted": classes[said],
-            "images": int(wrong[true, said]),
-            "share": float(wrong[true, said] / table[true].sum()),
-        }
-        for true, said in zip(*np.unravel_index(order, wrong.shape), strict=True)
-        if wrong[true, said]
-    ]
-
-
-def expected_calibration_error(probabilities: np.ndarray, labels: np.ndarray, bins: int = BINS) -> float:
-    """Gap between confidence and accuracy, averaged over equal-width confidence bins.
-
-    probabilities: float [images, classes], rows sum to 1. labels: int [images].
-    Returns a share in [0, 1]. Source: Guo et al. 2017, "On Calibration of Modern Neural Networks".
-    """
-    curve = reliability(probabilities, labels, bins)
-    gaps = np.abs(np.subtract(curve["confidence"], curve["accuracy"]))
-    return float(np.average(gaps, weights=curve["images"]))
-
-
-def reliability(probabilities: np.ndarray, labels: np.ndarray, bins: int = BINS) -> dict[str, list]:
-    """Mean confidence, accuracy and number of images of every confidence bin that has images."""
-    confidence = probabilities.max(1)
-    right = probabilities.argmax(1) == labels
-    places = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
-    used = np.unique(places)
-    return {
-        "confidence": [float(confidence[places == place].mean()) for place in used],
-        "accuracy": [float(right[places == place].mean()) for place in used],
-        "images": [int((places == place).sum()) for place in used],
-    }
-
-
-def fit_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """The temperature in [0.05, 20] of least log loss. Source: Guo et al. 2017, as above."""
-    found = minimize_scalar(
-        lambda exponent: log_loss(scale_temperature(probabilities, np.exp(exponent)), labels),
-        bounds=(np.log(0.05), np.log(20.0)),
-        method="bounded",
-    )
-    return float(np.exp(found.x))
-
-
-def scale_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:
-    """Probabilities whose logits are divided by `temperature`; the ranking of classes stays."""
-    logits = np.log(np.clip(probabilities.astype(np.float64), 1e-12, 1.0)) / temperature
-    scaled = np.exp(logits - logits.max(1, keepdims=True))
-    return (scaled / scaled.sum(1, keepdims=True)).astype(np.float32)
+    found = []
+    for true, said in zip(*np.unravel_index(order, wrong.shape), strict=True):
+        if images := int(wrong[true, said]):
+            share = images / int(table[true].sum())
+            words = f"{classes[true]} is taken for {classes[said]} in {100 * share:.1f} % of its images"
+            pair = {"true": classes[true], "predicted": classes[said], "images": images, "share": share}
+            found.append(pair | {"words": f"{words} ({images:,})"})
+    return found
 
 
 def learning(history: Sequence[Mapping[str, float]], number: int) -> dict[str, Any]:
@@ -190,8 +151,6 @@ def mistakes(
 ) -> list[dict[str, Any]]:
     """The most confident wrong predictions, worst first."""
     predicted, confidence = probabilities.argmax(1), probabilities.max(1)
-    wrong = np.flatnonzero(predicted != labels)
-    order = wrong[np.argsort(-confidence[wrong], kind="stable")][:MISTAKES_SHOWN]
     return [
         {
             "path": paths[i],
@@ -199,8 +158,14 @@ def mistakes(
             "predicted": classes[predicted[i]],
             "confidence": float(confidence[i]),
         }
-        for i in order
+        for i in confident_mistakes(labels, probabilities)[:MISTAKES_SHOWN]
     ]
+
+
+def confident_mistakes(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Rows of all wrong predictions, the most confident first."""
+    wrong = np.flatnonzero(probabilities.argmax(1) != labels)
+    return wrong[np.argsort(-probabilities.max(1)[wrong], kind="stable")]
 
 
 def compare(first_right: np.ndarray, second_right: np.ndarray) -> dict[str, Any]:

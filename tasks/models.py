@@ -81,6 +81,14 @@ def pooled(maps: Sequence[Any]) -> Any:
     return keras.layers.Concatenate(name="features")(means)
 
 
+def with_features(base: keras.Model, size_px: int) -> keras.Model:
+    """Images uint8 [batch, size_px, size_px, 3] to pooled features, float [batch, 1536]."""
+    images = keras.Input((size_px, size_px, 3), dtype="uint8", name="image")
+    model = keras.Model(images, pooled(base(keras.layers.Rescaling(1 / 127.5, offset=-1.0)(images))))
+    model(np.zeros((1, size_px, size_px, 3), np.uint8))  # Keras exports what has been called once
+    return model
+
+
 def settle_batch_norm(model: keras.Model, images: np.ndarray) -> None:
     """Set the statistics of every BatchNorm to those of `images`, uint8 [n, size_px, size_px, 3].
 

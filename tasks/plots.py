@@ -1,62 +1,24 @@
-"""Draws what a run found: each function turns data into a Figure whose title says the finding."""
+"""Draws what models did: each function turns data into a Figure whose title says the finding."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+from matplotlib.ticker import MaxNLocator
 
 from tasks import drawing
 from tasks.drawing import BLUE, FAINT, INK, ORANGE, PALETTE, REST, SPLITS, VERMILION
 
-GRID, BARS, CELLS_WITH_TEXT = 5, 24, 25
+CELLS_WITH_SHARE, CELLS_WITH_TEXT = 12, 25
 
 Row = Mapping[str, float]
 
 
-def class_pie(counts: Mapping[str, int]) -> Figure:
-    """Show how the images divide among the classes; beyond eight classes the smallest share a slice."""
-    figure = Figure(figsize=(7.3, 3.7), layout="constrained")
-    pie, key = figure.subplots(1, 2, width_ratios=[1, 1.15])
-    slices, total = _slices(counts), sum(counts.values())
-    colours = [*PALETTE[: len(slices) - 1], REST] if len(slices) < len(counts) else PALETTE[: len(slices)]
-    if total:
-        ring = {"width": 0.4, "edgecolor": "white", "linewidth": 2}
-        pie.pie([*slices.values()], colors=colours, startangle=90, counterclock=False, wedgeprops=ring)
-        pie.text(0, 0, f"{total:,}\nimages", fontsize=14, ha="center", va="center")
-    for axes in (pie, key):
-        axes.set_axis_off()
-    squares = [key.scatter([], [], color=colour, s=90, marker="s") for colour in colours]
-    texts = [f"{drawing.label(name)}:  {drawing.count(images, total)}" for name, images in slices.items()]
-    key.legend(squares, texts, loc="center left", frameon=False, fontsize=11, labelspacing=0.8)
-    return drawing.finish(figure, _balance_in_words(counts))
-
-
-def split_bars(counts: Mapping[str, Mapping[str, int]]) -> Figure:
-    """Compare the images of each class in the train, validation and test splits."""
-    everyone, totals = Counter[str](), list[str]()
-    for classes in counts.values():
-        everyone.update(classes)
-    figure, axes, names = _bar_axes(everyone, inches_each=0.6)
-    height = 0.8 / max(len(counts), 1)
-    for row, (split, classes) in enumerate(counts.items()):
-        label, colour = SPLITS.get(split, (split, FAINT))
-        places = np.arange(len(names)) + (row + 0.5) * height - 0.4
-        values = [classes.get(name, 0) for name in names]
-        bars = axes.barh(places, values, height * 0.9, color=colour, label=label)
-        axes.bar_label(bars, [f"{value:,}" for value in values], padding=3, fontsize=8.5, color=FAINT)
-        totals.append(f"{sum(classes.values()):,} {label}")
-    if counts:
-        figure.legend(loc="outside lower right", ncols=3, frameon=False, fontsize=10)
-    return drawing.finish(figure, f"{' · '.join(totals) or 'No'} images")
-
-
 def label_bars(counts: Mapping[str, int]) -> Figure:
     """Show how many images got each label."""
-    figure, axes, names = _bar_axes(counts, inches_each=0.42)
+    figure, axes, names = drawing.class_axes(counts, inches_each=0.42)
     total = sum(counts.values())
     values = [counts[name] for name in names]
     bars = axes.barh(range(len(names)), values, 0.7, color=PALETTE if len(names) <= len(PALETTE) else BLUE)
@@ -65,29 +27,6 @@ def label_bars(counts: Mapping[str, int]) -> Figure:
     most = max(counts, key=counts.__getitem__, default="")
     finding = f"Most frequent label: {drawing.label(most)}, {drawing.count(counts.get(most, 0), total)}"
     return drawing.finish(figure, finding if total else "No image was labelled")
-
-
-def sample_grid(images: np.ndarray, titles: Sequence[str]) -> Figure:
-    """Lay out pictures like a contact sheet, five in a row.
-
-    images: uint8 RGB [n, size, size, 3], n from 1 to 25. titles: one a picture, of one or two lines.
-    """
-    if not 1 <= len(images) == len(titles) <= GRID**2:
-        given = f"{len(images)} images, {len(titles)} titles"
-        raise ValueError(f"A grid holds 1 to {GRID**2} images with a title each. Received: {given}.")
-    side, gap, words = 1.22, 0.08, 0.1 + 0.15 * (1 + max(title.count("\n") for title in titles))
-    rows = -(-len(images) // GRID)
-    width, height = GRID * (side + gap) + gap, rows * (side + words) + gap
-    figure = Figure(figsize=(width, height))
-    for place, (image, title) in enumerate(zip(images, titles, strict=True)):
-        row, column = divmod(place, GRID)
-        left, bottom = gap + column * (side + gap), height - (row + 1) * (side + words)
-        axes = figure.add_axes((left / width, bottom / height, side / width, side / height))
-        axes.imshow(image)
-        axes.set_axis_off()
-        text = "\n".join(drawing.label(line, 20) for line in title.split("\n"))
-        axes.set_title(text, fontsize=8.5, pad=3, loc="left", linespacing=1.15)
-    return drawing.finish(figure)
 
 
 def learning_curves(history: Sequence[Row], kept: int, turned_at: int | None) -> Figure:
@@ -113,9 +52,10 @@ def learning_curves(history: Sequence[Row], kept: int, turned_at: int | None) ->
 
 
 def confusion_matrix(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
-    """Show which classes are taken for which: colour is the share of the true class, text the images.
+    """Show which classes are taken for which: images, and their share of the true class, which colours them.
 
-    matrix: int [classes, classes], a row a true class. Beyond 25 classes the cells carry no text.
+    matrix: int [classes, classes], a row a true class. Beyond 12 classes the cells carry no share, beyond 25
+    no text.
     """
     count = len(classes)
     side = float(np.clip(2.9 + 0.55 * count, 5.2, 10.5))
@@ -126,7 +66,9 @@ def confusion_matrix(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
     size, every = (10 if count <= 12 else 7), -(-count // 40)
     for (row, column), images in np.ndenumerate(matrix) if count <= CELLS_WITH_TEXT else ():
         colour = "white" if shares[row, column] > 0.55 else INK if images else REST
-        axes.text(column, row, f"{images:,}", ha="center", va="center", fontsize=size, color=colour)
+        told = count <= CELLS_WITH_SHARE and shares[row, column] >= 0.005
+        share = f"\n{100 * shares[row, column]:.0f} %" if told else ""
+        axes.text(column, row, f"{images:,}{share}", ha="center", va="center", fontsize=size, color=colour)
     names = [drawing.label(name, 16) for name in classes][::every]
     axes.set_xticks(range(0, count, every), names, rotation=45, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(0, count, every), names)
@@ -156,6 +98,55 @@ def reliability_diagram(before: Mapping[str, Any], after: Mapping[str, Any]) -> 
     curve.legend(loc="upper left", frameon=False, fontsize=10)
     finding = "Calibration error {} before scaling, {} after"
     return drawing.finish(figure, finding.format(*errors))
+
+
+def class_curves(curves: Sequence[Mapping[str, Any]]) -> Figure:
+    """Follow how each class is told from the rest as less certainty is asked for: ROC, precision-recall.
+
+    curves: at most eight classes as curves.class_curves gives them.
+    """
+    figure = Figure(figsize=(8.4, 4.6), layout="constrained")
+    roc, recall = figure.subplots(1, 2)
+    for row, colour in zip(curves, PALETTE, strict=False):
+        roc.plot(*row["roc"], color=colour, lw=1.8)
+        name = f"{drawing.label(row['class'], 16)}  {row['average_precision']:.3f}"
+        recall.plot(*row["precision_recall"], color=colour, lw=1.8, label=name)
+    roc.set_xscale("symlog", linthresh=0.01, linscale=0.5)
+    drawing.bare(roc, "share of the rest taken for the class", "share of the class found", "both", "both")
+    drawing.bare(
+        recall, "share of the class found (recall)", "share that is right (precision)", "both", "both"
+    )
+    roc.set(xlim=(0, 1), ylim=(0, 1.02), xticks=(0, 0.01, 0.1, 1))
+    recall.set(xlim=(0, 1.01), ylim=(0, 1.02))
+    style = {"frameon": False, "fontsize": 9.5, "title_fontsize": 9.5, "alignment": "left"}
+    title = "class and its average precision"
+    figure.legend(loc="outside lower left", ncols=4, title=title, **style)
+    worst = min(curves, key=lambda row: row["average_precision"])
+    finding = f"Hardest to tell from the rest: {drawing.label(worst['class'])}, average precision"
+    return drawing.finish(figure, f"{finding} {worst['average_precision']:.3f}")
+
+
+def slice_dots(slices: Sequence[Mapping[str, Any]], accuracy: float) -> Figure:
+    """Hold the accuracy in each slice of the test images, with its 95 % interval, against the overall one.
+
+    slices: rows as slices.slices gives them; those worse beyond chance are diamonds.
+    """
+    figure = Figure(figsize=(7.3, 1.3 + 0.33 * len(slices)), layout="constrained")
+    axes = figure.subplots()
+    looks = list(dict.fromkeys(row["look"] for row in slices))
+    places = [number + 0.6 * looks.index(row["look"]) for number, row in enumerate(slices)]
+    for place, row in zip(places, slices, strict=True):
+        colour, marker = (VERMILION, "D") if row["worse"] else (BLUE, "o")
+        ends = [row["low"], row["high"]]
+        axes.plot(ends, [place, place], color=colour, lw=4, alpha=0.4, solid_capstyle="round")
+        axes.plot(row["accuracy"], place, marker=marker, ms=7, color=colour)
+    axes.axvline(accuracy, color=FAINT, lw=1, linestyle=(0, (4, 4)))
+    drawing.bare(axes, "accuracy with 95 % interval (dashed: of all test images)", "", grid="x", shares="x")
+    axes.set_yticks(places, [f"{row['span']} ({row['images']:,})" for row in slices])
+    axes.set_ylim(places[-1] + 0.6, -0.6)
+    worse = sum(row["worse"] for row in slices)
+    which = f"{worse} of {len(slices)} slices" if worse else "none of these slices"
+    return drawing.finish(figure, f"Worse than elsewhere, beyond chance, in {which}")
 
 
 def model_comparison(results: Sequence[tuple[str, float, float, float]]) -> Figure:
@@ -194,21 +185,6 @@ def confidence_histogram(counts: np.ndarray) -> Figure:
     return drawing.finish(figure, finding.format(drawing.percent(middle), drawing.percent(unsure)))
 
 
-def _bar_axes(counts: Mapping[str, int], inches_each: float) -> tuple[Figure, Axes, list[str]]:
-    """Prepare a horizontal bar a class, for the classes with the most images if there are many."""
-    names = _largest(counts, BARS)
-    figure = Figure(figsize=(7.3, 1.3 + inches_each * len(names)), layout="constrained")
-    axes = figure.subplots()
-    which = "class" if len(counts) <= BARS else f"{BARS} largest of {len(counts)} classes"
-    drawing.bare(axes, "images", which, grid="x")
-    axes.set_yticks(range(len(names)), [drawing.label(name) for name in names], fontsize=10)
-    axes.set_ylim(len(names) - 0.4, -0.6)
-    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-    axes.margins(x=0.2)
-    return figure, axes, names
-
-
 def _curves(axes: Axes, history: Sequence[Row], quantity: str, best: Row) -> None:
     epochs = [row["epoch"] for row in history]
     for key, split, marker in ((quantity, "train", "s"), (f"val_{quantity}", "val", "o")):
@@ -218,29 +194,6 @@ def _curves(axes: Axes, history: Sequence[Row], quantity: str, best: Row) -> Non
     axes.scatter(*where, 90, "white", ec=VERMILION, lw=2, zorder=3, label=label)
     axes.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
     axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
-
-
-def _largest(counts: Mapping[str, int], limit: int) -> list[str]:
-    """Name the classes with the most images, still in class order."""
-    kept = set(sorted(counts, key=counts.__getitem__, reverse=True)[:limit])
-    return [name for name in counts if name in kept]
-
-
-def _slices(counts: Mapping[str, int]) -> dict[str, int]:
-    if len(counts) <= len(PALETTE):
-        return dict(counts)
-    named = {name: counts[name] for name in _largest(counts, len(PALETTE) - 1)}
-    return named | {f"{len(counts) - len(named)} others": sum(counts.values()) - sum(named.values())}
-
-
-def _balance_in_words(counts: Mapping[str, int]) -> str:
-    if not sum(counts.values()):
-        return "No images"
-    least, most = min(counts, key=counts.__getitem__), max(counts, key=counts.__getitem__)
-    if counts[most] < 2 * counts[least]:
-        return f"{len(counts)} classes of {counts[least]:,} to {counts[most]:,} images: well balanced"
-    larger, smaller = (f"{counts[name]:,} images of {drawing.label(name)}" for name in (most, least))
-    return f"Unbalanced: {larger}, {smaller}"
 
 
 def _worst(matrix: np.ndarray, classes: Sequence[str]) -> str:

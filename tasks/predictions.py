@@ -15,12 +15,12 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
 from tasks.batches import ahead
+from tasks.calibration import scale_temperature
 from tasks.engines import BATCH, load_classifier
 from tasks.errors import InputError
 from tasks.files import AHEAD_BYTES, FileEntry, in_order
 from tasks.images import UNREADABLE, ImageError, decode, looks, read_images
 from tasks.jobs import Job, Part, Partition, parts_of
-from tasks.metrics import scale_temperature
 from tasks.registry import ModelVersion
 from tasks.rows import USABLE, Row, as_stored, counts, standing_rows, write_rows
 from tasks.settings import Classification

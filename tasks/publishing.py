@@ -1,45 +1,33 @@
 """Puts reports, plots and summaries into the store, and the short of it into the Prefect UI."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 from prefect import task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
-from tasks import drawing, plots, storage
+from tasks import plots, storage
+from tasks.changes import data_changes
 from tasks.dataset import Shards, Split
-from tasks.evaluation import Evaluation, read_history, read_right
+from tasks.evaluation import EVIDENCE, Evaluation, read_arrays, read_history, read_right
+from tasks.exploration import dataset_figures, dataset_photos
 from tasks.gate import Verdict
-from tasks.markdown import explore_markdown, retrain_markdown, way_from_here
+from tasks.links import way_to_overview
+from tasks.markdown import retrain_markdown, way_from_here
 from tasks.metrics import compare
-from tasks.registry import versions
-from tasks.report import explore_report, retrain_report
+from tasks.overview import write_overview
+from tasks.photos import photo, with_evidence
+from tasks.pictures import Figures, small, write_pictures
+from tasks.registry import read_record, versions
+from tasks.report import retrain_report
 from tasks.settings import Training
 from tasks.training import Run, TrainedModel
 
-SAMPLES = 25
-ARTIFACT_DPI = 80
-PHOTOS = ("samples.png", "mistakes.png")  # too many bytes for an artifact
-
-Figures = dict[str, Figure]
-
-
-@task(cache_policy=NO_CACHE, task_run_name="publish report")
-def publish_exploration(shards: Shards, audit_url: str, run: Run) -> str:
-    """Write the report of a dataset and its plots. Returns the report's URL."""
-    audit = storage.read_json(audit_url)
-    figures = dataset_figures(shards, audit)
-    pictures = write_pictures(run, figures)
-    storage.write_bytes(run.url("report.html"), explore_report(audit, pictures).encode())
-    page = explore_markdown(audit, small(figures), way_from_here(run.url("report.html")))
-    create_markdown_artifact(page, key="explore-summary", description=f"What lies in {shards.root}")
-    return run.url("report.html")
+AUDITED = ("duplicates", "conflicts", "leaked", "leaking", "wrong_labels")
 
 
 @task(cache_policy=NO_CACHE, task_run_name="publish report")
@@ -58,10 +46,14 @@ def publish_report(
     audit = storage.read_json(audit_url)
     metrics = {one.kind: storage.read_json(storage.join(one.uri, "metrics.json")) for one in judged}
     summary = retrain_summary(run, shards, training, trained, judged, verdict, stages) | {"started": started}
-    figures = dataset_figures(shards, audit) | model_figures(shards, judged, metrics)
-    pictures = write_pictures(run, figures)
-    storage.write_bytes(run.url("report.html"), retrain_report(summary, audit, metrics, pictures).encode())
+    summary["dataset"] |= {name: audit["counts"][name] for name in AUDITED}
+    figures = dataset_figures(shards, audit) | model_figures(judged, metrics)
+    photos = dataset_photos(shards, audit) | mistake_photos(shards, judged, metrics)
+    pictures = write_pictures(run, figures) | photos
+    report = retrain_report(summary, audit, metrics, pictures, way_to_overview(run.store))
+    storage.write_bytes(run.url("report.html"), report.encode())
     storage.write_json(run.url("summary.json"), summary)
+    write_overview(run.store)
     publish_artifacts(run, summary, metrics, figures)
     return run.url("report.html")
 
@@ -91,10 +83,16 @@ def retrain_summary(
         "models": {model.kind: model_summary(model, one) for model, one in zip(trained, judged, strict=True)},
         "comparison": model_comparison(judged),
         "champion": asdict(verdict),
+        "changes": changes_since(verdict.previous, shards, run.store),
         "stages": dict(stages),
         "training": training.model_dump(mode="json"),
         "versions": versions(),
     }
+
+
+def changes_since(champion: str | None, shards: Shards, store: str) -> dict[str, Any] | None:
+    """What changed in the data since the champion before this run was trained, if there was one."""
+    return data_changes(shards, read_record(store, champion)["dataset"]) if champion else None
 
 
 def model_summary(model: TrainedModel, judged: Evaluation) -> dict[str, Any]:
@@ -124,68 +122,49 @@ def model_comparison(judged: Sequence[Evaluation]) -> dict[str, Any] | None:
     return {"models": [first.kind, second.kind]} | compare(read_right(first), read_right(second))
 
 
-def dataset_figures(shards: Shards, audit: Mapping[str, Any]) -> Figures:
-    """Pie of classes, bars of splits and a grid of samples, drawn from what may be trained on."""
-    totals: Counter[str] = Counter()
-    for counts in audit["splits"].values():
-        totals.update(counts)
-    train = Split(shards, "train")
-    if not len(train):
-        return {}
-    chosen = sample_rows(train.labels, len(shards.classes))
-    return {
-        "classes.png": plots.class_pie({name: totals[name] for name in shards.classes}),
-        "splits.png": plots.split_bars(audit["splits"]),
-        "samples.png": plots.sample_grid(
-            train.take(chosen), [shards.classes[label] for label in train.labels[chosen]]
-        ),
-    }
-
-
-def sample_rows(labels: np.ndarray, classes: int, most: int = SAMPLES) -> np.ndarray:
-    """Rows to show, every class in turn, the same ones for the same data."""
-    random = np.random.default_rng(0)
-    queues = [random.permutation(np.flatnonzero(labels == label)) for label in range(classes)]
-    longest = max(map(len, queues))
-    turns = [queue[turn] for turn in range(longest) for queue in queues if turn < len(queue)]
-    return np.sort(np.array(turns[:most], np.int64))
-
-
-def model_figures(
-    shards: Shards, judged: Sequence[Evaluation], metrics: Mapping[str, Mapping[str, Any]]
-) -> Figures:
-    test = Split(shards, "test")
-    place = {path: row for row, path in enumerate(test.paths)}
+def model_figures(judged: Sequence[Evaluation], metrics: Mapping[str, Mapping[str, Any]]) -> Figures:
     figures: Figures = {}
     for one in judged:
-        found = metrics[one.kind]
-        history = read_history(storage.join(one.uri, "history.csv"))
-        kept, turned_at = found["learning"]["best_epoch"], found["learning"]["turned_at"]
-        figures |= {
-            f"{one.kind}/learning_curves.png": plots.learning_curves(history, kept, turned_at),
-            f"{one.kind}/confusion.png": plots.confusion_matrix(np.array(found["confusion"]), shards.classes),
-            f"{one.kind}/reliability.png": plots.reliability_diagram(
-                found["reliability"]["before"], found["reliability"]["after"]
-            ),
-        }
-        if wrong := found["mistakes"]:
-            images = test.take(np.array([place[row["path"]] for row in wrong]))
-            titles = [f"{row['label']}\nas {row['predicted']} {row['confidence']:.0%}" for row in wrong]
-            figures[f"{one.kind}/mistakes.png"] = plots.sample_grid(images, titles)
+        drawn = outcome_figures(one, metrics[one.kind])
+        figures |= {f"{one.kind}/{name}.png": figure for name, figure in drawn.items()}
     if len(judged) > 1:
         rows = [(one.kind, one.accuracy, one.low, one.high) for one in judged]
         figures["comparison.png"] = plots.model_comparison(rows)
     return figures
 
 
-def write_pictures(run: Run, figures: Figures) -> dict[str, bytes]:
-    pictures = {
-        name: drawing.png(figure, drawing.PHOTOS_DPI) if name.endswith(PHOTOS) else drawing.png(figure)
-        for name, figure in figures.items()
+def outcome_figures(judged: Evaluation, found: Mapping[str, Any]) -> Figures:
+    history = read_history(storage.join(judged.uri, "history.csv"))
+    kept, turned_at = found["learning"]["best_epoch"], found["learning"]["turned_at"]
+    before, after = found["reliability"]["before"], found["reliability"]["after"]
+    figures = {
+        "learning_curves": plots.learning_curves(history, kept, turned_at),
+        "confusion": plots.confusion_matrix(np.array(found["confusion"]), found["classes"]),
+        "reliability": plots.reliability_diagram(before, after),
     }
-    for name, data in pictures.items():
-        storage.write_bytes(run.url(name), data)
-    return pictures
+    if found["curves"]:
+        figures["curves"] = plots.class_curves(found["curves"])
+    if found["slices"]:
+        figures["slices"] = plots.slice_dots(found["slices"], judged.accuracy)
+    return figures
+
+
+def mistake_photos(
+    shards: Shards, judged: Sequence[Evaluation], metrics: Mapping[str, Mapping[str, Any]]
+) -> dict[str, bytes]:
+    """Small JPEGs of the most confident mistakes, and of the first ones with the evidence over them."""
+    test = Split(shards, "test")
+    place = {path: row for row, path in enumerate(test.paths)}
+    photos: dict[str, bytes] = {}
+    for one in judged:
+        wrong = metrics[one.kind]["mistakes"]
+        images = test.take(np.array([place[row["path"]] for row in wrong], np.int64))
+        photos |= {f"photo:{row['path']}": photo(image) for row, image in zip(wrong, images, strict=True)}
+        found = read_arrays(storage.join(one.uri, EVIDENCE))["evidence"] if wrong else ()
+        for row, image, (said, true) in zip(wrong, images, found, strict=False):
+            photos[f"said:{one.kind}:{row['path']}"] = photo(with_evidence(image, said))
+            photos[f"true:{one.kind}:{row['path']}"] = photo(with_evidence(image, true))
+    return photos
 
 
 def publish_artifacts(
@@ -201,12 +180,3 @@ def publish_artifacts(
         ]
         key = f"{kind.replace('_', '-')}-classes"
         create_table_artifact(rows, key=key, description=f"{kind} on the test images, class by class")
-
-
-def small(figures: Figures) -> dict[str, bytes]:
-    """Figures as an artifact can hold them."""
-    return {
-        name: drawing.png(figure, ARTIFACT_DPI)
-        for name, figure in figures.items()
-        if not name.endswith(PHOTOS)
-    }

@@ -143,7 +143,7 @@ def pictures(job: Job, tally: Tally) -> dict[str, bytes]:
         titles = [
             f"{row['label']} {row['confidence']:.0%}\n{storage.name_of(row['path'])}" for row, _ in shown
         ]
-        grid = plots.sample_grid(np.stack([pixels for _, pixels in shown]), titles)
+        grid = drawing.sample_grid(np.stack([pixels for _, pixels in shown]), titles)
         drawn["unsure.png"] = drawing.png(grid, drawing.PHOTOS_DPI)
     return drawn
 

@@ -30,6 +30,7 @@ def _title(name: str, _: object) -> str:
 FORM = ConfigDict(frozen=True, extra="forbid", field_title_generator=_title)
 
 Word = Annotated[str, StringConstraints(min_length=1)]
+Leakage = Literal["exclude", "report"]
 MaxBadShare = Annotated[float, Field(ge=0, le=1)]
 Globs = Annotated[tuple[str, ...], BeforeValidator(_split_commas)]
 

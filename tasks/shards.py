@@ -12,7 +12,7 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
 from tasks.files import FileEntry
-from tasks.images import UNREADABLE, ImageError, decode, looks, read_images
+from tasks.images import UNREADABLE, ImageError, colourfulness, decode, looks, read_images, resize
 from tasks.manifest import (
     Manifest,
     manifest_url,
@@ -20,6 +20,8 @@ from tasks.manifest import (
     part_key,
     previous_dataset,
 )
+
+HASHED_PX, THUMBNAIL_PX = 32, 16
 
 
 @dataclass(frozen=True)
@@ -126,9 +128,12 @@ SIDE_CAR = pa.schema(
         "width": pa.int32(),
         "height": pa.int32(),
         "sha256": pa.string(),
+        "pixels_sha256": pa.string(),
         "perceptual_hash": pa.uint64(),
         "brightness": pa.float32(),
         "sharpness": pa.float32(),
+        "colourfulness": pa.float32(),
+        "thumbnail": pa.binary(THUMBNAIL_PX**2),
     }
 )
 
@@ -142,21 +147,27 @@ def _decode_into(out: np.ndarray, content: bytes | ImageError) -> dict:
     except ImageError as error:
         return row | {"status": error.status, "reason": error.reason}
     out[:] = decoded.pixels
-    grey = cv2.cvtColor(decoded.pixels, cv2.COLOR_RGB2GRAY)
-    return row | {
-        "status": "ok",
-        "width": decoded.width,
-        "height": decoded.height,
-        "perceptual_hash": perceptual_hash(grey),
+    size = {"width": decoded.width, "height": decoded.height}
+    return row | {"status": "ok"} | size | look_at(decoded.pixels)
+
+
+def look_at(pixels: np.ndarray) -> dict:
+    """What a side-car says of a decoded picture, uint8 RGB [size, size, 3]."""
+    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+    small = resize(grey, HASHED_PX)
+    return {
+        "pixels_sha256": hashlib.sha256(pixels.tobytes()).hexdigest(),
+        "perceptual_hash": perceptual_hash(small),
         **looks(grey),
+        "colourfulness": colourfulness(pixels),
+        "thumbnail": resize(small, THUMBNAIL_PX).tobytes(),
     }
 
 
-def perceptual_hash(grey: np.ndarray) -> int:
-    """64-bit pHash of a grey picture: signs of its lowest 8x8 DCT terms about their median.
+def perceptual_hash(small: np.ndarray) -> int:
+    """64-bit pHash of a grey picture of HASHED_PX: signs of its lowest 8x8 DCT terms about their median.
 
     Source: Zauner 2010, "Implementation and Benchmarking of Perceptual Image Hash Functions".
     """
-    small = cv2.resize(grey, (32, 32), interpolation=cv2.INTER_AREA).astype(np.float32)
-    low = cv2.dct(small)[:8, :8].ravel()
+    low = cv2.dct(small.astype(np.float32))[:8, :8].ravel()
     return int.from_bytes(np.packbits(low > np.partition(low, 31)[31]).tobytes(), "big")

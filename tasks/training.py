@@ -80,22 +80,6 @@ class TrainedModel:
         )
 
 
-def locate_weights(training: Training) -> Training:
-    """The training with its weights' path made absolute, since workers run in other folders.
-
-    Raises InputError when MobileNetV2 is to start from a file that is not there.
-    """
-    if "mobilenet_v2" not in training.models or training.weights in ("imagenet", "none"):
-        return training
-    weights = storage.absolute(training.weights)
-    if not weights.endswith((".h5", ".keras")) or not storage.exists(weights):
-        raise InputError(
-            "`weights` must be imagenet, none or the path of an existing .h5 or .keras file. "
-            f"Received: {training.weights!r}."
-        )
-    return training.model_copy(update={"weights": weights})
-
-
 @task(cache_policy=NO_CACHE, task_run_name="open run")
 def open_run(run: Run, shards: Shards, training: Training) -> None:
     """Write what a run trains on and how; raise InputError where it is resumed with anything else."""
@@ -118,15 +102,6 @@ def open_run(run: Run, shards: Shards, training: Training) -> None:
             f"A run goes on with the parameters it began with. Received other values for "
             f"{', '.join(changed)}: start a new run without `resume`."
         )
-
-
-@task(cache_policy=NO_CACHE, task_run_name="fetch weights")
-def fetch_weights(training: Training) -> None:
-    """Load MobileNetV2's weights once, so that missing ones fail the run before anything is trained."""
-    from tasks import models
-
-    if "mobilenet_v2" in training.models and training.weights != "none":
-        models.load_base(training.image_size, training.weights)
 
 
 @task(cache_policy=NO_CACHE, task_run_name="train {kind}")

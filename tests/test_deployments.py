@@ -58,8 +58,13 @@ def test_only_reports_are_served_and_only_to_who_knows_the_password(tmp_path: Pa
     assert browser.get("/store/runs/one/report.html").status_code == 401
     assert browser.get("/store/runs/one/report.html", auth=("admin", "guess")).status_code == 401
     assert "Report" in browser.get("/store/runs/one/report.html", auth=("admin", "secret")).text
+    for page in (report.with_name("index.html"), tmp_path / "store" / "index.html"):
+        page.write_text("<a href=runs/one/report.html>One</a>")
+    assert "One" in browser.get("/store/index.html", auth=("admin", "secret")).text
     for other in (
         "/store/runs/one/summary.json",
+        "/store/runs/one/index.html",
+        "/store/",
         "/store/runs/one/",
         "/store/../store/runs/one/summary.json",
     ):

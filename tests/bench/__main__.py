@@ -13,11 +13,12 @@ from rich.console import Console
 from rich.table import Table
 
 from tasks.sample import draw_sample
-from tests.bench import decoding, predicting, recovery, scale, training
+from tests.bench import auditing, decoding, predicting, recovery, scale, training
 from tests.bench.measure import Measured
 
 BENCHES = {
     "decoding": decoding.bench,
+    "auditing": auditing.bench,
     "training": training.bench,
     "predicting": predicting.bench,
     "recovery": recovery.bench,

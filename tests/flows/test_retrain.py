@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from prefect.artifacts import Artifact
@@ -11,7 +12,7 @@ from flows.explore import explore
 from flows.retrain import retrain
 from tasks import storage
 from tasks.errors import InputError
-from tasks.evaluation import read_history
+from tasks.evaluation import read_arrays, read_history
 from tasks.promotions import champion
 from tasks.registry import read_record, versions
 from tasks.training import Run
@@ -29,14 +30,22 @@ def test_a_retraining_writes_what_it_promises(retrained: Run, sample: Path):
     assert counts["test"] == len(list(sample.glob("seg_test/seg_test/*/*")))
     assert counts["train"] + counts["val"] + 2 == len(list(sample.glob("seg_train/seg_train/*/*")))
     assert summary["dataset"]["bad"] == 1
+    assert (summary["dataset"]["leaked"], summary["dataset"]["leaking"]) == (1, 0)
     for kind, model in summary["models"].items():
         assert {"parameters", "epochs", "seconds", "images_per_second", "precision"} <= set(model)
         assert model["test"]["low"] <= model["test"]["accuracy"] <= model["test"]["high"]
         history = read_history(retrained.url(kind, "history.csv"))
         assert [row["epoch"] for row in history] == [1, 2]
         assert storage.exists(retrained.url(kind, "confusion.png"))
+        evidence = read_arrays(retrained.url(kind, "evidence.npz"))["evidence"]
+        assert evidence.shape[1] == 2
+        assert np.isfinite(evidence).all()
     page = storage.read_bytes(retrained.url("report.html")).decode()
     assert "data:image/png;base64" in page
+    assert len(page) < 5_000_000
+    assert 'href="../../index.html"' in page
+    overview = storage.read_bytes(storage.join(retrained.store, "index.html")).decode()
+    assert f'href="runs/{retrained.name}/report.html"' in overview
     assert "http://" not in page.replace("http://www.w3.org", "")
 
 
@@ -83,8 +92,10 @@ def test_resuming_a_finished_run_neither_trains_nor_writes_its_versions_again(re
 
 
 def test_exploring_audits_without_a_test_split(sample: Path, store: str, prefect_api: None):
-    report = explore(str(sample / "seg_train/seg_train"), store)
-    assert "sea" in storage.read_bytes(report).decode()
+    report = explore(str(sample / "seg_train/seg_train"), store, weights="none")
+    page = storage.read_bytes(report).decode()
+    assert "sea" in page
+    assert "Labels were not checked" in page
     [dataset] = storage.names(storage.join(store, "datasets"))
     listed = pq.read_table(storage.join(store, "datasets", dataset, "manifest.parquet"))
     assert len(listed) == len(list(sample.glob("seg_train/seg_train/*/*")))

@@ -27,6 +27,21 @@ def test_a_training_is_told_with_its_verdict_table_plots_and_the_way_to_the_repo
     assert "No model was judged" in markdown.retrain_markdown({}, {}, {})
 
 
+def test_an_exploration_is_told_with_its_verdict_and_the_likeliest_wrong_labels():
+    suspect = {"path": EVIL, "given": "sea", "suggested": "forest", "suggested_probability": 0.97}
+    audit = {
+        "counts": {"files": 12, "ok": 12, "bad": 0, "leaked": 2},
+        "splits": {"train": {"sea": 8, EVIL: 2}, "test": {"sea": 1, EVIL: 1}},
+        "labels": {"checked": 12, "suspected": 0, "suspects": [suspect]},
+    }
+    text = markdown.explore_markdown(audit, PICTURES)
+    assert text.startswith("## Sound, but see to this\n")
+    assert "- 2 training images are copies of test or validation images" in text
+    assert "| sea | 8 | 1 |" in text
+    assert "| sea | forest | 97.0 % |" in text
+    assert EVIL not in text
+
+
 def test_a_classification_is_told_with_its_labels_most_first_and_its_drift():
     summary = {
         "images": 1200,

@@ -2,32 +2,10 @@
 
 import numpy as np
 import pytest
-from scipy.special import softmax
-from sklearn.metrics import log_loss as sklearn_log_loss
+from sklearn.metrics import classification_report, roc_auc_score
 
-from tasks.metrics import (
-    accuracy_of,
-    compare,
-    confused_pairs,
-    expected_calibration_error,
-    fit_temperature,
-    judge,
-    learning,
-    log_loss,
-    mistakes,
-    scale_temperature,
-)
-
-
-def predictions(
-    rows: int = 4000, classes: int = 4, temperature: float = 1.0
-) -> tuple[np.ndarray, np.ndarray]:
-    """Labels, and probabilities that are right as often as they say when temperature is 1."""
-    random = np.random.default_rng(0)
-    logits = random.normal(0, 2, (rows, classes))
-    calibrated = softmax(logits, 1)
-    labels = np.array([random.choice(classes, p=row) for row in calibrated])
-    return labels, softmax(logits / temperature, 1).astype(np.float32)
+from tasks.metrics import accuracy_of, compare, confused_pairs, judge, learning, mistakes
+from tests.tasks.draws import predictions
 
 
 def test_wilson_interval_of_a_known_case():
@@ -37,27 +15,6 @@ def test_wilson_interval_of_a_known_case():
     found = accuracy_of(labels, probabilities)
     assert found["accuracy"] == 0.8
     assert (found["low"], found["high"]) == pytest.approx((0.4902, 0.9433), abs=1e-4)
-
-
-def test_calibration_error_of_a_case_worked_out_by_hand():
-    probabilities = np.array([[0.9, 0.1]] * 4 + [[0.6, 0.4]] * 4)
-    labels = np.array([0, 0, 0, 1, 0, 0, 1, 1])
-    assert expected_calibration_error(probabilities, labels) == pytest.approx(0.5 * 0.15 + 0.5 * 0.10)
-
-
-@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
-def test_temperature_scaling_undoes_over_and_underconfidence(temperature: float):
-    labels, probabilities = predictions(temperature=1 / temperature)
-    found = fit_temperature(probabilities, labels)
-    assert found == pytest.approx(temperature, rel=0.1)
-    scaled = scale_temperature(probabilities, found)
-    assert expected_calibration_error(scaled, labels) < 0.03
-    assert np.array_equal(scaled.argmax(1), probabilities.argmax(1))
-
-
-def test_log_loss_is_scikit_learns():
-    labels, probabilities = predictions()
-    assert log_loss(probabilities, labels) == pytest.approx(sklearn_log_loss(labels, probabilities), rel=1e-5)
 
 
 def test_exact_mcnemar_of_a_known_case():
@@ -77,6 +34,7 @@ def test_confused_pairs_and_mistakes_name_the_worst_first():
         ("a", "b", 2),
         ("b", "c", 1),
     ]
+    assert pairs[0]["words"] == "b is taken for a in 50.0 % of its images (5)"
     probabilities = np.array([[0.6, 0.4], [0.99, 0.01], [0.2, 0.8]])
     wrong = mistakes(["x", "y", "z"], np.array([1, 1, 1]), probabilities, ["a", "b"])
     assert [row["path"] for row in wrong] == ["y", "x"]
@@ -103,6 +61,18 @@ def test_overfitting_is_named_where_validation_turned():
     assert learning(history((1.0, 1.0), (0.6, 0.7), (0.5, 0.7)), 2)["turned_at"] is None
     mixed_later = history((1.0, 1.0), (0.6, 0.7), (0.9, 0.8), (0.7, 1.2), tuned_from=3)
     assert learning(mixed_later, 2)["turned_at"] == 3
+
+
+def test_averages_over_the_classes_are_scikit_learns():
+    labels, probabilities = predictions()
+    found = judge("abcd", labels, probabilities, labels, probabilities)
+    expected = classification_report(labels, probabilities.argmax(1), output_dict=True)
+    for how in ("macro", "weighted"):
+        for ours, theirs in (("precision", "precision"), ("recall", "recall"), ("f1", "f1-score")):
+            assert found["test"][f"{how}_{ours}"] == pytest.approx(expected[f"{how} avg"][theirs])
+    probabilities /= probabilities.sum(1, keepdims=True)
+    area = roc_auc_score(labels, probabilities.astype(float), multi_class="ovr")
+    assert found["test"]["roc_auc"] == pytest.approx(area, abs=1e-6)
 
 
 def test_judging_copes_with_a_class_that_test_lacks():

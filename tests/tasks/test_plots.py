@@ -23,22 +23,9 @@ def history(validation_loss: list[float]) -> list[Mapping[str, float]]:
     return [{"epoch": e, "loss": 1 / e, "accuracy": 0.5, "val_loss": v, "val_accuracy": 0.4} for e, v in rows]
 
 
-def test_the_pie_names_every_class_until_there_are_too_many():
-    few = texts(plots.class_pie({"forest": 30, "sea": 10}))
-    assert "forest:  30 (75.0 %)" in few
-    many = texts(plots.class_pie({f"class {i}": i + 1 for i in range(20)}))
-    assert any(text.startswith("13 others:  91") for text in many)
-
-
-def test_split_bars_are_as_long_as_the_counts():
-    figure = plots.split_bars({"train": {"forest": 8, "sea": 6}, "test": {"forest": 2}})
-    assert [bar.get_width() for bar in figure.axes[0].patches] == [8, 6, 2, 0]
-    assert finding(figure) == "14 train · 2 test images"
-
-
 def test_the_confusion_matrix_writes_counts_and_the_worst_pair():
     figure = plots.confusion_matrix(np.array([[90, 10], [0, 0]]), ["glacier", "mountain"])
-    assert {"90", "10"} <= set(texts(figure))
+    assert {"90\n90 %", "10\n10 %"} <= set(texts(figure))
     assert finding(figure) == "90.0 % of 100 images right; glacier taken for mountain 10 times"
     drawing.png(figure)
 
@@ -63,6 +50,27 @@ def test_the_reliability_diagram_states_both_calibration_errors():
     assert finding(figure) == "Calibration error 17.5 % before scaling, 0.0 % after"
 
 
+def test_the_hardest_class_heads_the_curves():
+    line = ([0, 0.1, 1], [0, 0.9, 1])
+    curves = [
+        {"class": name, "roc": line, "precision_recall": line, "average_precision": precision}
+        for name, precision in (("forest", 0.99), ("glacier", 0.91))
+    ]
+    figure = plots.class_curves(curves)
+    assert finding(figure) == "Hardest to tell from the rest: glacier, average precision 0.910"
+    assert [tuple(axes.lines[1].get_ydata()) for axes in figure.axes] == [(0, 0.9, 1)] * 2
+    assert drawing.png(figure)
+
+
+def test_worse_slices_stand_out():
+    row = {"look": "brightness", "span": "brightness 0.10 to 0.30", "images": 9, "accuracy": 0.7}
+    rows = [row | {"low": 0.6, "high": 0.8, "worse": worse} for worse in (True, False)]
+    figure = plots.slice_dots(rows, 0.9)
+    assert finding(figure) == "Worse than elsewhere, beyond chance, in 1 of 2 slices"
+    markers = [line.get_marker() for line in figure.axes[0].lines]
+    assert markers.count("D") == markers.count("o") == 1
+
+
 def test_the_comparison_shows_the_best_model_and_all_intervals():
     figure = plots.model_comparison([("cnn", 0.84, 0.82, 0.86), ("mobilenet_v2", 0.93, 0.92, 0.94)])
     assert {"84.0 %", "93.0 %"} <= set(texts(figure))
@@ -73,14 +81,14 @@ def test_the_comparison_shows_the_best_model_and_all_intervals():
 @pytest.mark.parametrize("n", [1, 7, 25])
 def test_the_grid_shows_every_picture_with_its_title(n):
     titles = [f"glacier {i}\nas mountain 97 %" for i in range(n)]
-    figure = plots.sample_grid(np.zeros((n, 8, 8, 3), np.uint8), titles)
+    figure = drawing.sample_grid(np.zeros((n, 8, 8, 3), np.uint8), titles)
     assert [axes.get_title(loc="left") for axes in figure.axes] == titles
 
 
 @pytest.mark.parametrize(("images", "titles"), [(0, 0), (26, 26), (2, 1)])
 def test_the_grid_refuses_what_does_not_fit(images, titles):
     with pytest.raises(ValueError, match=f"Received: {images} images, {titles} titles"):
-        plots.sample_grid(np.zeros((images, 8, 8, 3), np.uint8), ["sea"] * titles)
+        drawing.sample_grid(np.zeros((images, 8, 8, 3), np.uint8), ["sea"] * titles)
 
 
 def test_the_histogram_counts_every_image():
@@ -92,6 +100,5 @@ def test_the_histogram_counts_every_image():
 
 @pytest.mark.parametrize("counts", [{}, {"sea": 0}, {r"$\broken{": 3, "<b>&": 1}])
 def test_empty_data_and_odd_names_are_drawn(counts):
-    for figure in (plots.class_pie(counts), plots.label_bars(counts), plots.split_bars({"train": counts})):
-        assert drawing.png(figure)
+    assert drawing.png(plots.label_bars(counts))
     assert drawing.png(plots.confidence_histogram(np.zeros(100, int)))

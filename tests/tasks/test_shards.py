@@ -1,25 +1,27 @@
-"""Decoded once, reused ever after; splits settle by content."""
+"""Decoded once, reused ever after."""
 
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from tasks import storage
 from tasks.audit import audit_shards
-from tasks.dataset import Shards, Split, check_splits, commit_shards, index_url, settle_splits
+from tasks.dataset import Shards, Split, check_splits, commit_shards, index_url
 from tasks.errors import InputError, JobError
 from tasks.images import decode
+from tasks.label_errors import LabelCheck
 from tasks.manifest import list_images
+from tasks.settings import Leakage
 from tasks.shards import decode_part, part_url, plan_parts
 
 SIZE = 32
 
 
-def decode_all(root: Path, store: str, max_bad_share: float = 0.5) -> Shards:
-    manifest = list_images.fn(str(root), store, SIZE, 0.2)
+def decode_all(root: Path, store: str, max_bad_share: float = 0.5, leakage: Leakage = "exclude") -> Shards:
+    manifest = list_images.fn(str(root), store, SIZE, 0.2, leakage)
     return commit_shards.fn(manifest, [decode_part.fn(part) for part in plan_parts(manifest)], max_bad_share)
 
 
@@ -70,51 +72,31 @@ def test_a_part_without_its_side_car_is_decoded_again(images: Path, store: str):
     assert np.array_equal(Split(again, "train").take(np.arange(5)), before)
 
 
-def rows(contents: Sequence[str], split: str = "train") -> list[dict]:
-    return [{"sha256": text, "label": "a", "split": split, "status": "ok"} for text in contents]
-
-
-def hashes(count: int) -> list[str]:
-    random = np.random.default_rng(0)
-    return [random.bytes(32).hex() for _ in range(count)]
-
-
-def test_no_file_changes_side_when_others_arrive():
-    contents = hashes(2000)
-    few = settle_splits(rows(contents[:1000]), 0.1)
-    many = settle_splits(rows(contents), 0.1)
-    assert many[:1000] == few
-    assert many.count("val") == pytest.approx(200, abs=45)
-
-
-def test_a_copy_of_a_test_image_is_not_trained_on():
-    contents = hashes(10)
-    splits = settle_splits(rows(contents) + rows(contents[:2], "test"), 0.1)
-    assert splits[:2] == ["leaked", "leaked"]
-    assert "leaked" not in splits[2:]
-
-
-def test_a_users_own_validation_split_is_kept_but_for_copies_of_test_images():
-    contents = hashes(54)
-    splits = settle_splits(
-        rows(contents[:50]) + rows(contents[50:53], "val") + rows(contents[52:], "test"), 0.5
-    )
-    assert splits == ["train"] * 50 + ["val"] * 2 + ["leaked"] + ["test"] * 2
-
-
-def test_a_class_never_gives_its_last_image_to_validation():
-    [low] = hashes(1)
-    assert settle_splits(rows(["00" + low[2:]]), 0.5) == ["train"]
-    assert sorted(settle_splits(rows(["ff" + low[2:], "fe" + low[2:]]), 0.1)) == ["train", "val"]
-
-
 def test_the_sample_is_audited_for_what_was_planted_in_it(images: Path, store: str):
-    audit = storage.read_json(audit_shards.fn(decode_all(images, store)))
+    audit = storage.read_json(audit_shards.fn(decode_all(images, store), LabelCheck(skipped="no weights")))
     assert [row["status"] for row in audit["bad"]] == ["corrupt"]
     [duplicate] = audit["duplicates"]
     assert duplicate["across_splits"]
     assert audit["counts"]["leaked"] == 1
     assert audit["counts"]["unlabelled"] == len(list((images / "seg_pred/seg_pred").iterdir())) + 1
+
+
+def test_a_test_image_saved_anew_in_train_is_left_out_or_reported_as_asked(images: Path, store: str):
+    [file, *_] = sorted((images / "seg_test/seg_test/sea").glob("*_[0-9]*.jpg"))
+    copy = images / "seg_train/seg_train/forest/copy.jpg"
+    cv2.imwrite(str(copy), cv2.imread(str(file)), [cv2.IMWRITE_JPEG_QUALITY, 60])
+    checked = LabelCheck(skipped="no weights")
+    excluded = decode_all(images, store)
+    counts = storage.read_json(audit_shards.fn(excluded, checked))["counts"]
+    told = {name: counts[name] for name in ("exact", "near", "conflicts", "leaked", "leaking")}
+    assert told == {"exact": 1, "near": 1, "conflicts": 1, "leaked": 2, "leaking": 0}
+    assert not any(path.endswith("copy.jpg") for path in Split(excluded, "train", "val").paths)
+
+    reported = decode_all(images, store, leakage="report")
+    counts = storage.read_json(audit_shards.fn(reported, checked))["counts"]
+    assert (counts["leaked"], counts["leaking"]) == (0, 2)
+    assert reported.fingerprint != excluded.fingerprint
+    assert reported.decoded == 0
 
 
 def test_too_many_bad_files_fail_the_job_and_are_listed(images: Path, store: str):

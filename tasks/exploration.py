@@ -1,0 +1,98 @@
+"""Tells what lies in a dataset: its figures, photographs of what was found, the report of an exploration."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from prefect import task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+
+from tasks import dataset_plots, drawing, storage
+from tasks.dataset import Shards, Split, index_url
+from tasks.markdown import explore_markdown, way_from_here
+from tasks.photos import photo
+from tasks.pictures import Figures, small, write_pictures
+from tasks.report import explore_report
+from tasks.training import Run
+
+SAMPLES = 25
+EVERY = ("train", "val", "test", "leaked")
+AVERAGED, AT_ONCE = 1_000, 250  # images of a class for its mean, and how many are held at a time
+SUSPECTS, SETS, COPIES = 20, 12, 4  # that are shown: likely wrong labels, sets of copies, files of a set
+
+
+@task(cache_policy=NO_CACHE, task_run_name="publish report")
+def publish_exploration(shards: Shards, audit_url: str, run: Run) -> str:
+    """Write the report of a dataset and its plots. Returns the report's URL."""
+    audit = storage.read_json(audit_url)
+    figures = dataset_figures(shards, audit)
+    pictures = write_pictures(run, figures) | dataset_photos(shards, audit)
+    storage.write_bytes(run.url("report.html"), explore_report(audit, pictures, shards.root).encode())
+    page = explore_markdown(audit, small(figures), way_from_here(run.url("report.html")))
+    create_markdown_artifact(page, key="explore-summary", description=f"What lies in {shards.root}")
+    return run.url("report.html")
+
+
+def dataset_figures(shards: Shards, audit: Mapping[str, Any]) -> Figures:
+    """Pie of classes, bars of splits, samples, mean images and sizes, drawn from what may be trained on."""
+    totals: Counter[str] = Counter()
+    for counts in audit["splits"].values():
+        totals.update(counts)
+    train = Split(shards, "train")
+    if not len(train):
+        return {}
+    chosen = sample_rows(train.labels, len(shards.classes))
+    index = storage.read_table(index_url(shards.dataset), ["width", "height"]).drop_null()
+    return {
+        "classes.png": dataset_plots.class_pie({name: totals[name] for name in shards.classes}),
+        "splits.png": dataset_plots.split_bars(audit["splits"]),
+        "samples.png": drawing.sample_grid(
+            train.take(chosen), [shards.classes[label] for label in train.labels[chosen]]
+        ),
+        "means.png": dataset_plots.mean_grid(mean_images(train, shards.classes)),
+        "sizes.png": dataset_plots.size_histogram(*(column.to_numpy() for column in index.columns)),
+    }
+
+
+def mean_images(split: Split, classes: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """The mean of at most AVERAGED images of each class, uint8 [size, size, 3]; few are held at a time."""
+    means = {}
+    for label, name in enumerate(classes):
+        images = np.flatnonzero(split.labels == label)
+        if not len(images):
+            continue
+        images = images[np.linspace(0, len(images) - 1, min(len(images), AVERAGED)).astype(int)]
+        chunks = np.array_split(images, -(-len(images) // AT_ONCE))
+        total = sum(split.take(chunk).sum(axis=0, dtype=np.uint32) for chunk in chunks)
+        means[name] = np.rint(total / len(images)).astype(np.uint8)
+    return means
+
+
+def dataset_photos(shards: Shards, audit: Mapping[str, Any]) -> dict[str, bytes]:
+    """Small JPEGs of what the audit found, named `photo:` and their path."""
+    split = Split(shards, *EVERY)
+    place = {path: image for image, path in enumerate(split.paths)}
+    paths = [path for path in dict.fromkeys(_shown(audit)) if path in place]
+    return {f"photo:{path}": photo(split.take(np.array([place[path]]))[0]) for path in paths}
+
+
+def _shown(audit: Mapping[str, Any]) -> Iterator[str]:
+    for suspect in audit["labels"]["suspects"][:SUSPECTS]:
+        yield suspect["path"]
+    for group in audit["duplicates"][:SETS]:
+        yield from islice(group["paths"], COPIES)
+    for outlier in audit["outliers"]:
+        for example in outlier["examples"]:
+            yield example["path"]
+
+
+def sample_rows(labels: np.ndarray, classes: int, most: int = SAMPLES) -> np.ndarray:
+    """Rows to show, every class in turn, the same ones for the same data."""
+    random = np.random.default_rng(0)
+    queues = [random.permutation(np.flatnonzero(labels == label)) for label in range(classes)]
+    longest = max(map(len, queues))
+    turns = [queue[turn] for turn in range(longest) for queue in queues if turn < len(queue)]
+    return np.sort(np.array(turns[:most], np.int64))
