@@ -14,16 +14,26 @@ from prefect.testing.utilities import prefect_test_harness
 
 from tasks.sample import draw_sample
 
-LONGEST = ("test_stack.py", "test_distribution.py")
+RETRAINED = "retrained"
+LONGEST = (
+    RETRAINED,
+    "test_stack.py",
+    "test_killed_training.py",
+    "test_distribution.py",
+    "test_killed_classify.py",
+)
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the markers
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Side by side go whole files, the longest first, and all flow tests that share one retraining as one."""
-    items.sort(key=lambda item: item.path.name not in LONGEST)
+
+    def group(item: pytest.Item) -> str:
+        return RETRAINED if RETRAINED in getattr(item, "fixturenames", ()) else item.path.name
+
+    items.sort(key=lambda item: LONGEST.index(group(item)) if group(item) in LONGEST else len(LONGEST))
     for item in items:
-        shares = "retrained" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("retrained" if shares else item.path.name))
+        item.add_marker(pytest.mark.xdist_group(group(item)))
 
 
 @pytest.fixture(scope="session")

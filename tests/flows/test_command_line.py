@@ -21,25 +21,10 @@ def folder(sample: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(sample, tmp_path / "images"))
 
 
-def only(folder: Path, *kept: str) -> Path:
-    for path in folder.rglob("*"):
-        if path.is_file() and not str(path.relative_to(folder)).startswith(kept):
-            path.unlink()
-    return folder
-
-
 @pytest.mark.parametrize(
     ("spoil", "flags", "status", "complaint"),
     [
         (lambda folder: folder / "nowhere", [], 2, "a path that does not exist"),
-        (lambda folder: only(folder, "nothing"), [], 2, "empty folder"),
-        (
-            lambda folder: only(folder, "seg_train/seg_train/sea", "seg_test/seg_test/sea"),
-            [],
-            2,
-            "only 'sea'",
-        ),
-        (lambda folder: only(folder, "seg_train"), [], 2, "no test images"),
         (lambda folder: folder, ["--weights", "/no/such/weights.h5"], 2, "/no/such/weights.h5"),
         (lambda folder: folder, ["--max-bad-share", "0"], 1, "corrupt"),
     ],
