@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,10 +41,10 @@ def up(settings: Settings) -> None:
     """
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
-    with suppress(KeyboardInterrupt), only_one(settings), ExitStack() as stack:
-        running = {
-            service.name: stack.enter_context(started(service, settings)) for service in services(settings)
-        }
+    with suppress(KeyboardInterrupt), only_one(settings), all_stopped() as running:
+        for service in services(settings):
+            running[service.name] = start(service, settings)
+            wait_for(service, running[service.name], settings)
         carry_out(settings, f"{BIN}/prefect", "--no-prompt", "deploy", "--prefect-file", str(FILE), "--all")
         carry_out(settings, sys.executable, "-m", "deployments.automations")
         for line in told(settings):
@@ -95,10 +95,21 @@ def only_one(settings: Settings) -> Iterator[None]:
 
 
 @contextmanager
-def started(service: Service, settings: Settings) -> Iterator[subprocess.Popen]:
-    """A service that answers; told to stop in the end. A session of its own keeps Ctrl-C from it."""
+def all_stopped() -> Iterator[dict[str, psutil.Popen]]:
+    """Hold the services that run, and stop them in the end; the server last, which the others tell things."""
+    running: dict[str, psutil.Popen] = {}
+    try:
+        yield running
+    finally:
+        server, others = list(running.values())[:1], list(running.values())[1:]
+        end(others)
+        end(server)
+
+
+def start(service: Service, settings: Settings) -> psutil.Popen:
+    """Start a service in a session of its own, which keeps Ctrl-C from it."""
     with open(log_of(service.name, settings), "ab") as log:
-        process = subprocess.Popen(
+        return psutil.Popen(
             service.command,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -106,18 +117,15 @@ def started(service: Service, settings: Settings) -> Iterator[subprocess.Popen]:
             env=environment(settings),
             start_new_session=True,
         )
-    try:
-        deadline = time.monotonic() + START_SECONDS
-        while not service.ready():
-            check_alive(service.name, process, settings)
-            if time.monotonic() > deadline:
-                raise JobError(f"The {service.name} does not answer: see {log_of(service.name, settings)}.")
-            time.sleep(POLL_SECONDS)
-        yield process
-    finally:
-        process.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(STOP_SECONDS)
+
+
+def wait_for(service: Service, process: psutil.Popen, settings: Settings) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while not service.ready():
+        check_alive(service.name, process, settings)
+        if time.monotonic() > deadline:
+            raise JobError(f"The {service.name} does not answer: see {log_of(service.name, settings)}.")
+        time.sleep(POLL_SECONDS)
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -151,7 +159,7 @@ def check_free(host: str, port: int, variable: str) -> None:
         )
 
 
-def check_alive(name: str, process: subprocess.Popen, settings: Settings) -> None:
+def check_alive(name: str, process: psutil.Popen, settings: Settings) -> None:
     if process.poll() is not None:
         raise JobError(f"The {name} ended with status {process.returncode}: see {log_of(name, settings)}.")
 
