@@ -203,7 +203,7 @@ def test_the_verdict_comes_first_and_says_why(summary, audit, metrics):
         ("Better on", "<nav>"),
     ):
         assert page.index(earlier, page.index("<h1>")) < page.index(later, page.index("<h1>"))
-    assert "95 % interval 82.6 % to 86.2 %" in page
+    assert "95 % interval 82.6 % to 86.2 %<br>a little flattered" in page
 
 
 def test_the_rules_and_what_changed_since_the_champion_are_told(summary, audit, metrics):
@@ -229,6 +229,7 @@ def test_a_refused_model_is_called_refused(summary):
     assert "Refused" in page
     assert "cnn was not promoted" in page
     assert "The champion stays: v1-cnn" in page
+    assert "flattered" not in page
 
 
 def test_long_lists_are_cut_and_say_so(audit):
