@@ -248,7 +248,7 @@ def champion_rules(comparison: Mapping[str, Any], most: float) -> Iterator[Rule]
 def left_out(images: int | None) -> str:
     if images is None:
         return " (all: what the champion was trained on is no longer known)"
-    return f" ({images:,} more left out: the champion was trained on them or copies)" if images else ""
+    return f" ({images:,} more left out: known to the champion from training)" if images else ""
 
 
 def chance_rule(text: str, p_value: float, most: float) -> Rule:

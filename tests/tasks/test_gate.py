@@ -63,7 +63,7 @@ def test_images_that_the_champion_was_trained_on_are_no_part_of_the_comparison()
     assert (found["images"], found["left_out"], found["only_first"], found["both_right"]) == (4, 4, 0, 4)
     assert [row["class"] for row in found["per_class"]] == ["b"]
     [first, *_] = champion_rules(found, 1.0)
-    assert "4 test images (4 more left out: the champion was trained on them or copies) it gets" in first.text
+    assert "4 test images (4 more left out: known to the champion from training) it gets" in first.text
 
 
 @pytest.mark.parametrize(
