@@ -13,13 +13,13 @@ LAYERS = (
     "Activation Add BatchNormalization Concatenate Conv2D Dense DepthwiseConv2D Dropout Flatten "
     "GlobalAveragePooling2D InputLayer LayerNormalization MaxPooling2D ReLU Rescaling ZeroPadding2D"
 )
-KNOWN = {
+KNOWN = [  # a list, since what is looked up in it may not be hashable
     *(("keras.layers", name) for name in LAYERS.split()),
     *(("keras.initializers", name) for name in ("GlorotUniform", "Ones", "Zeros")),
     ("keras.src.models.functional", "Functional"),
     ("keras", "DTypePolicy"),
     (None, "__keras_tensor__"),
-}
+]
 
 
 def check_archive(data: bytes, uri: str) -> None:

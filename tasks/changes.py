@@ -6,7 +6,7 @@ from typing import Any
 from tasks import storage
 from tasks.dataset import Shards, index_url
 
-SPLITS = ("train", "val", "test")
+SPLITS, LEFT_OUT = ("train", "val", "test"), "leaked"
 
 Content = dict[str, tuple[str, str]]
 
@@ -16,7 +16,7 @@ def data_changes(shards: Shards, champion_dataset: str) -> dict[str, Any]:
 
     `kept` says whether that dataset is still in the store; `darkroom clean` may have removed it. If so there
     are also `counts`, {split: {class: [then, now]}}, and how many images are `new`, `gone`, of another label
-    (`relabelled`) or in another split (`moved`).
+    (`relabelled`) or in another split (`moved`), to be left out as a copy being one as well.
     """
     changes: dict[str, Any] = {"dataset": champion_dataset, "same": champion_dataset == shards.fingerprint}
     before_url = index_url(storage.beside(shards.dataset, champion_dataset))
@@ -31,8 +31,8 @@ def data_changes(shards: Shards, champion_dataset: str) -> dict[str, Any]:
                 split: {name: [counted_before[split, name], counted_now[split, name]] for name in names}
                 for split in SPLITS
             },
-            "new": len(now.keys() - both),
-            "gone": len(before.keys() - both),
+            "new": sum(now[one][1] != LEFT_OUT for one in now.keys() - both),
+            "gone": sum(before[one][1] != LEFT_OUT for one in before.keys() - both),
             "relabelled": sum(before[one][0] != now[one][0] for one in both),
             "moved": sum(before[one][1] != now[one][1] for one in both),
         }
@@ -40,11 +40,14 @@ def data_changes(shards: Shards, champion_dataset: str) -> dict[str, Any]:
 
 
 def contents(url: str) -> tuple[Content, Counter[tuple[str, str]]]:
-    """Label and split of every usable image by the hash of its bytes, and how many each split has of each."""
+    """Label and split of every usable image by the hash of its bytes, and how many each split has of each.
+
+    Of images with the same bytes one that is left out does not hide one that is used.
+    """
     found, counted = Content(), Counter[tuple[str, str]]()
     columns = storage.read_table(url, ["sha256", "label", "split", "status"]).to_pydict().values()
     for sha256, label, split, status in zip(*columns, strict=True):
-        if status == "ok" and split in SPLITS:
+        if status == "ok" and (split in SPLITS or (split == LEFT_OUT and sha256 not in found)):
             found[sha256] = (label, split)
             counted[split, label] += 1
     return found, counted

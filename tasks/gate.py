@@ -17,6 +17,7 @@ from tasks.promotions import append_by_hand, append_promotion, champion_stack, p
 from tasks.registry import read_record, read_version
 from tasks.settings import Gate
 from tasks.training import Run
+from tasks.unseen import unseen_tests
 
 RACES = 5
 NAMED = 3  # classes in one line
@@ -42,8 +43,8 @@ class Rule:
 class Verdict:
     """What became of the best model of a run, and by which rules.
 
-    `comparison` is with the champion on the same test images, where there was one of the same classes:
-    metrics.compare with the champion first, and `per_class`, the recall of both.
+    `comparison` is with the champion on the same test images, where there was one of the same classes that
+    had not been trained on all of them: see `against`.
     """
 
     version: str
@@ -104,11 +105,15 @@ def decide(
     comparison = None
     if previous:
         champion = read_version(store, previous)
+        unseen = unseen_tests(shards, read_record(store, previous).get("dataset"))
         rules.append(classes_rule(previous, champion.classes, shards.classes))
-        if champion.classes == shards.classes:
+        if unseen is not None and not unseen.any():
+            rules.append(unseen_rule(previous, len(unseen)))
+        elif champion.classes == shards.classes:
             test = Split(shards, "test")
             champion_said = predict(champion.uri, test, champion.sha256).argmax(1)
-            comparison = against(champion_said, read_predictions(challenger)[1], test.labels, shards.classes)
+            said = read_predictions(challenger)[1]
+            comparison = against(champion_said, said, test.labels, unseen, shards.classes)
             rules += champion_rules(comparison, gate.max_p_value)
     refused = [rule.text for rule in rules if not rule.passed]
     earned = rules[-1].text if comparison else "first champion of this store, " + rules[0].text
@@ -172,29 +177,48 @@ def classes_rule(champion: str, known: Sequence[str], asked: Sequence[str]) -> R
     return Rule("classes of the champion", "the same", None, None, passed, text)
 
 
+def unseen_rule(champion: str, images: int) -> Rule:
+    text = (
+        f"the champion {champion} was trained on all {images:,} test images, or on copies of them: they "
+        "cannot be compared; put new images into the test split, or promote by hand"
+    )
+    return Rule("test images new to the champion", "at least", 1, 0, False, text)
+
+
 def listed(names: Sequence[str]) -> str:
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return ", ".join(names[:NAMED]) + more or "none"
 
 
 def against(
-    champion_said: np.ndarray, challenger_said: np.ndarray, labels: np.ndarray, classes: Sequence[str]
+    champion_said: np.ndarray,
+    challenger_said: np.ndarray,
+    labels: np.ndarray,
+    unseen: np.ndarray | None,
+    classes: Sequence[str],
 ) -> dict[str, Any]:
     """The champion against the challenger on the same test images, in all and class by class.
 
-    Each int [images]. `per_class` has both recalls; a class without test images is not in it.
+    Each int [images]. unseen: bool [images], those that the champion was not trained on, since only they can
+    judge it; None for all, where that is not known. Gives what metrics.compare does, the champion first;
+    `left_out`, how many images were, None where not known; and `per_class` with the recall of both, of the
+    classes that have such images.
     """
+    chosen = np.ones(len(labels), bool) if unseen is None else unseen
+    champion_said, challenger_said, labels = champion_said[chosen], challenger_said[chosen], labels[chosen]
     per_class = [
         {
             "class": name,
-            "images": int(chosen.sum()),
-            "champion_recall": float(np.mean(champion_said[chosen] == label)),
-            "challenger_recall": float(np.mean(challenger_said[chosen] == label)),
+            "images": int(own.sum()),
+            "champion_recall": float(np.mean(champion_said[own] == label)),
+            "challenger_recall": float(np.mean(challenger_said[own] == label)),
         }
         for label, name in enumerate(classes)
-        if (chosen := labels == label).any()
+        if (own := labels == label).any()
     ]
-    return compare(champion_said == labels, challenger_said == labels) | {"per_class": per_class}
+    left_out = None if unseen is None else int((~unseen).sum())
+    found = compare(champion_said == labels, challenger_said == labels)
+    return found | {"left_out": left_out, "per_class": per_class}
 
 
 def champion_rules(comparison: Mapping[str, Any], most: float) -> Iterator[Rule]:
@@ -212,12 +236,19 @@ def champion_rules(comparison: Mapping[str, Any], most: float) -> Iterator[Rule]
         else "no better than the champion"
     )
     text = (
-        f"{how}: of the same {comparison['images']:,} test images it gets {challenger:,} right, the champion "
-        f"{champion:,} ({gained:,} gained, {lost:,} lost; exact McNemar p = {p_value:.2g})"
+        f"{how}: of the same {comparison['images']:,} test images{left_out(comparison['left_out'])} it gets "
+        f"{challenger:,} right, the champion {champion:,} ({gained:,} gained, {lost:,} lost; "
+        f"exact McNemar p = {p_value:.2g})"
     )
     yield Rule("test images right", "more than", champion, challenger, gained > lost, text)
     if gained > lost:
         yield chance_rule(text, p_value, most)
+
+
+def left_out(images: int | None) -> str:
+    if images is None:
+        return " (all: what the champion was trained on is no longer known)"
+    return f" ({images:,} more left out: known to the champion from training)" if images else ""
 
 
 def chance_rule(text: str, p_value: float, most: float) -> Rule:

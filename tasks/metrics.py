@@ -77,11 +77,17 @@ def accuracy_of(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, floa
 
 
 def averages(labels: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
-    """Precision, recall and F1 over the classes: each class alike, and each by its number of images."""
+    """Precision, recall and F1 over the classes: each class alike, and each by its number of images.
+
+    Of the classes that have images; one that was only predicted has no recall.
+    """
     found: dict[str, float] = {}
+    judged = np.unique(labels)
     for how in ("macro", "weighted"):
-        values = precision_recall_fscore_support(labels, predicted, average=how, zero_division=0)[:3]
-        found |= {f"{how}_{name}": float(value) for name, value in zip(SCORES, values, strict=True)}
+        values = precision_recall_fscore_support(
+            labels, predicted, labels=judged, average=how, zero_division=0
+        )
+        found |= {f"{how}_{name}": float(value) for name, value in zip(SCORES, values[:3], strict=True)}
     return found
 
 

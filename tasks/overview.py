@@ -6,6 +6,7 @@ from typing import Any
 
 from tasks import storage
 from tasks.promotions import champion_stack, promotions
+from tasks.registry import read_record
 from tasks.report import overview_report
 
 READERS = 16
@@ -27,9 +28,8 @@ def write_overview(store: str) -> str:
     url, written = overview_url(store), None
     while (found := (summaries(store), champion_stack(promotions(store)))) != written:
         runs, stack = found
-        page = overview_report(
-            store, runs[::-1], stack[-1] if stack else None, champion_line(runs), storage.is_local(store)
-        )
+        champion = read_record(store, stack[-1]) if stack else None  # its run may have been removed
+        page = overview_report(store, runs[::-1], champion, champion_line(runs))
         storage.write_bytes(url, page.encode())
         written = found
     return url

@@ -57,6 +57,7 @@ def record_of(
 ) -> dict[str, Any]:
     """What model.json says; all that must be known of a version when its run and dataset have gone."""
     onnx = storage.beside(model.uri, "model.onnx")
+    audited = storage.read_json(storage.join(shards.dataset, "audit.json"))["counts"]
     return {
         "version": model.version,
         "kind": model.kind,
@@ -73,6 +74,7 @@ def record_of(
         "dataset": shards.fingerprint,
         "root": shards.root,
         "counts": shards.counts,
+        "leakage": {name: audited[name] for name in ("leaked", "leaking")},
         "training": storage.read_json(storage.beside(evaluation.uri, BEGUN))["training"],
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": versions(),

@@ -39,17 +39,13 @@ def retrain_report(
 
 
 def overview_report(
-    store: str, runs: Sequence[Record], champion: str | None, line: Sequence[Record], linked: bool
+    store: str, runs: Sequence[Record], champion: Record | None, line: Sequence[Record]
 ) -> str:
     """Tell all runs of a store on one page, newest first, and how the champion's accuracy went.
 
-    champion: the present one's version. line: see overview.champion_line. linked: whether a browser finds
-    the reports below the page.
+    champion: the present one's model.json. line: see overview.champion_line.
     """
-    models = [{"kind": kind, **model} for run in runs for kind, model in run.get("models", {}).items()]
-    present = next((model for model in models if model.get("version") == champion), {})
-    page = {"store": store, "runs": runs, "champion": champion, "present": present, "linked": linked}
-    page["line"] = sparkline(line)
+    page = {"store": store, "runs": runs, "champion": champion, "line": sparkline(line)}
     return _environment().get_template("overview.html.j2").render(page)
 
 

@@ -32,8 +32,8 @@ def slices(
     for look, values in looks.items():
         place = np.searchsorted(np.unique(np.quantile(values, QUARTERS)), values, side="right")
         used, images = np.unique(place, return_counts=True)
-        used = used[images >= LEAST]
-        for number in used if len(used) > 1 else ():
+        kept = used[images >= LEAST]
+        for number in kept if len(kept) > 1 else ():
             inside = place == number
             found.append(
                 {"look": look, "name": name_of(look, number == used[0], number == used[-1])}

@@ -55,6 +55,7 @@ def test_the_champion_is_a_version_that_can_be_traced(retrained: Run):
     record = read_record(retrained.store, "champion")
     assert record["version"] == summary["champion"]["version"] == champion(retrained.store)
     assert record["dataset"] == summary["dataset"]["fingerprint"]
+    assert record["leakage"] == {"leaked": 1, "leaking": 0}
     assert record["versions"] == versions()
     assert record["sha256"] == storage.sha256(storage.read_bytes(record["uri"]))
 

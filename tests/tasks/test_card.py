@@ -7,7 +7,7 @@ from tasks.card import model_card
 EVIL = "a|b `<img src=x onerror=alert(1)>` *c*"
 
 
-def card(kind: str = "cnn") -> str:
+def card(kind: str = "cnn", **more: object) -> str:
     per_class = [
         {"class": EVIL, "precision": 0.9, "recall": 0.412, "f1": 0.565, "support": 17},
         {"class": "sea", "precision": 0.9, "recall": 0.95, "f1": 0.92, "support": 20},
@@ -29,6 +29,7 @@ def card(kind: str = "cnn") -> str:
         "versions": {"keras": "3.15.1"},
         "sha256": "17219152",
         "onnx_sha256": None,
+        **more,
     }
     slices = [
         {"look": "brightness", "name": "darkest", "images": 9, "accuracy": 0.5, "rest": 0.9, "p_value": 0.001}
@@ -50,6 +51,16 @@ def test_a_card_says_what_goes_in_how_right_it_is_and_where_not():
         assert told in text
     for untold in ("brightest", "mobilenet", "onnxruntime", "Undefined", "None"):
         assert untold not in text
+
+
+def test_a_card_says_whether_copies_of_the_test_images_were_trained_on():
+    clean, nothing = "The test split trained nothing", card(leakage={"leaked": 2, "leaking": 0})
+    assert clean in nothing
+    assert "2 images that are copies of ones that judge were left out" in nothing
+    leaking = card(leakage={"leaked": 0, "leaking": 3})
+    assert clean not in leaking
+    assert "3 images are copies of ones that judge and were trained or validated on" in leaking
+    assert "told in the dataset's `audit.json`" in card()
 
 
 def test_no_name_becomes_markup_in_a_card():

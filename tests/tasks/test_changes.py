@@ -11,10 +11,13 @@ from tasks.dataset import Shards, index_url
 Row = tuple[str, str]  # label and split
 
 
-def dataset(store: str, fingerprint: str, images: Mapping[str, Row]) -> Shards:
+def dataset(
+    store: str, fingerprint: str, images: Mapping[str, Row], copies: Mapping[str, Row] | None = None
+) -> Shards:
     url = storage.join(store, "datasets", fingerprint)
-    labels, splits = zip(*images.values(), strict=True)
-    columns = {"sha256": list(images), "label": labels, "split": splits, "status": ["ok"] * len(images)}
+    contents = [*images, *(copies or {})]
+    labels, splits = zip(*images.values(), *(copies or {}).values(), strict=True)
+    columns = {"sha256": contents, "label": labels, "split": splits, "status": ["ok"] * len(contents)}
     storage.write_table(index_url(url), pa.table(columns))
     return Shards(url, fingerprint, "", ("forest", "sea"), 32, {}, 0, 0, 0, 0)
 
@@ -42,6 +45,15 @@ def test_new_gone_relabelled_and_moved_images_are_counted(store: str):
         "train": {"forest": [1, 1], "sea": [2, 2]},
         "val": {"forest": [0, 1], "sea": [1, 0]},
     }
+
+
+def test_images_that_are_left_out_as_copies_are_not_gone_and_used_ones_not_hidden(store: str):
+    before = {"a": ("sea", "train"), "b": ("sea", "leaked"), "c": ("sea", "leaked"), "d": ("sea", "test")}
+    now = {"a": ("sea", "leaked"), "b": ("sea", "train"), "e": ("sea", "leaked"), "d": ("sea", "test")}
+    dataset(store, "old", before)
+    found = data_changes(dataset(store, "new", now, copies={"d": ("sea", "leaked")}), "old")
+    assert [found[name] for name in ("new", "gone", "relabelled", "moved")] == [0, 0, 0, 2]
+    assert found["counts"] == {"train": {"sea": [1, 1]}, "val": {"sea": [0, 0]}, "test": {"sea": [1, 1]}}
 
 
 def test_a_dataset_that_is_gone_or_the_same_is_said_so(store: str):

@@ -64,11 +64,12 @@ def test_a_lambda_layer_is_refused_whatever_it_calls(tmp_path: Path, function):
     refused(path, "may run code", "'Lambda'")
 
 
-def test_layers_that_are_not_ours_are_refused(model: Path):
+@pytest.mark.parametrize("name", ["system", ["system"], {"system": 1}, None])
+def test_layers_that_are_not_ours_are_refused(model: Path, name: object):
     with zipfile.ZipFile(model) as archive:
         config = json.loads(archive.read("config.json"))
-    config["config"]["layers"][1] |= {"module": "os", "class_name": "system", "config": {}}
-    refused(rewritten(model, "config.json", json.dumps(config).encode()), "'system' of 'os'")
+    config["config"]["layers"][1] |= {"module": "os", "class_name": name, "config": {}}
+    refused(rewritten(model, "config.json", json.dumps(config).encode()), f"{name!r} of 'os'")
 
 
 def test_what_is_no_keras_archive_is_refused(model: Path):

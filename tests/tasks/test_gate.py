@@ -9,6 +9,7 @@ from tasks.evaluation import Evaluation
 from tasks.gate import accuracy_rule, against, champion_rules, decide, leakage_rule, recall_rule
 from tasks.settings import Gate
 from tests.tasks.test_promotions import add_version
+from tests.tasks.test_unseen import dataset
 
 PER_CLASS = [
     {"class": "glacier", "recall": 0.412, "support": 17},
@@ -46,12 +47,23 @@ LABELS = np.array([0, 0, 0, 0, 1, 1, 1, 1])
 
 
 def test_champion_and_challenger_are_held_against_each_other_class_by_class():
-    found = against(CHAMPION, CHALLENGER, LABELS, ("a", "b", "c"))
+    found = against(CHAMPION, CHALLENGER, LABELS, None, ("a", "b", "c"))
     assert found["per_class"] == [
         {"class": "a", "images": 4, "champion_recall": 0.75, "challenger_recall": 0.5},
         {"class": "b", "images": 4, "champion_recall": 0.75, "challenger_recall": 1.0},
     ]
     assert (found["only_first"], found["only_second"], found["both_right"]) == (1, 1, 5)
+    [first, *_] = champion_rules(found, 1.0)
+    assert "8 test images (all: what the champion was trained on is no longer known)" in first.text
+
+
+def test_images_that_the_champion_was_trained_on_are_no_part_of_the_comparison():
+    memorised = LABELS == 0
+    found = against(LABELS, CHALLENGER, LABELS, ~memorised, ("a", "b"))
+    assert (found["images"], found["left_out"], found["only_first"], found["both_right"]) == (4, 4, 0, 4)
+    assert [row["class"] for row in found["per_class"]] == ["b"]
+    [first, *_] = champion_rules(found, 1.0)
+    assert "4 test images (4 more left out: known to the champion from training) it gets" in first.text
 
 
 @pytest.mark.parametrize(
@@ -75,7 +87,8 @@ def test_a_challenger_must_get_more_right_and_be_sure_of_it_where_that_is_asked(
 ):
     first = np.repeat([1, 0, 1], [80, gained, lost])
     second = np.repeat([1, 1, 0], [80, gained, lost])
-    comparison = against(first, second, np.ones(len(first), int), ("no", "yes"))
+    everything = np.ones(len(first), int)
+    comparison = against(first, second, everything, everything > 0, ("no", "yes"))
     rules = list(champion_rules(comparison, most))
     assert [rule.passed for rule in rules] == passed
     assert (rules[0].value, rules[0].limit) == (80 + gained, 80 + lost)
@@ -99,6 +112,15 @@ def test_all_rules_that_refuse_are_told(store: str):
     assert [rule.passed for rule in verdict.rules] == [False] * 4
     for told in ("0.400 is 0.1 below", "glacier 0.412", "1 image is a copy of", "(gone: b; new: c)"):
         assert told in verdict.reason
+
+
+def test_a_champion_that_was_trained_on_all_test_images_cannot_be_compared(store: str):
+    dataset(store, "then", {"1": "train", "2": "val", "3": "test"})
+    now = dataset(store, "now", {"1": "test", "2": "test", "3": "train"})
+    add_version(store, "v1", dataset="then")
+    verdict = decide(evaluation(store, 0.9), ["v1"], now, store, Gate(min_class_recall=0), leaking=0)
+    assert (verdict.promoted, verdict.comparison) == (False, None)
+    assert verdict.reason.startswith("the champion v1 was trained on all 2 test images, or on copies of them")
 
 
 def test_the_first_champion_needs_only_what_is_asked_of_any(store: str):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import classification_report, roc_auc_score
 
-from tasks.metrics import accuracy_of, compare, confused_pairs, judge, learning, mistakes
+from tasks.metrics import accuracy_of, averages, compare, confused_pairs, judge, learning, mistakes
 from tests.tasks.draws import predictions
 
 
@@ -73,6 +73,20 @@ def test_averages_over_the_classes_are_scikit_learns():
     probabilities /= probabilities.sum(1, keepdims=True)
     area = roc_auc_score(labels, probabilities.astype(float), multi_class="ovr")
     assert found["test"]["roc_auc"] == pytest.approx(area, abs=1e-6)
+
+
+def test_a_class_without_test_images_is_no_part_of_the_averages_though_it_was_predicted():
+    found = averages(np.array([0, 0, 1, 1, 1, 1]), np.array([0, 2, 1, 1, 1, 1]))
+    assert found == pytest.approx(
+        {
+            "macro_precision": 1.0,
+            "macro_recall": (1 / 2 + 1) / 2,
+            "macro_f1": (2 / 3 + 1) / 2,
+            "weighted_precision": 1.0,
+            "weighted_recall": 5 / 6,
+            "weighted_f1": (2 * 2 / 3 + 4 * 1) / 6,
+        }
+    )
 
 
 def test_judging_copes_with_a_class_that_test_lacks():

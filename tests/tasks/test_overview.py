@@ -10,6 +10,7 @@ from tasks import overview, storage
 from tasks.overview import champion_line, overview_url, write_overview
 from tasks.promotions import append_promotion, promotions, roll_back
 from tests.tasks.pages import EVIL, Page
+from tests.tasks.test_promotions import add_version
 
 
 def night(
@@ -30,6 +31,7 @@ def night(
         "champion": verdict,
     }
     storage.write_json(storage.join(store, "runs", run, "summary.json"), summary)
+    add_version(store, f"{run}-cnn", metrics=test)
     if promoted:
         assert append_promotion(store, len(promotions(store)), "promote", f"{run}-cnn", "better")
     return run
@@ -53,6 +55,7 @@ def test_every_run_is_linked_newest_first_and_the_champion_marked(store: str, ni
     page = read(store)
     assert page.links[1:] == [f"runs/{run}/report.html" for run in reversed(nights)]
     assert page.texts_of("p", "champion") == ["93.0 % 91.0 % to 95.0 % cnn"]
+    assert "the best of 3 challengers or more" in page.text
     assert [len(page.texts_of("td", "verdict")), page.tags["circle"]] == [3, 3]
     roll_back(store)
     write_overview(store)
@@ -69,11 +72,16 @@ def test_the_line_follows_the_champion_on_each_nights_images(store: str, nights:
     assert line[1]["version"] == f"{nights[0]}-cnn"
 
 
-def test_runs_that_were_removed_are_gone_from_the_page(store: str, nights: list[str]):
+def test_a_run_that_was_removed_is_gone_from_the_page_but_its_champion_is_not(store: str, nights: list[str]):
     write_overview(store)
-    storage.remove(storage.join(store, "runs", nights[0]))
+    storage.remove(storage.join(store, "runs", nights[2]))
     write_overview(store)
-    assert read(store).links[1:] == [f"runs/{run}/report.html" for run in (nights[2], nights[1])]
+    page = read(store)
+    assert page.links[1:] == [f"runs/{run}/report.html" for run in (nights[1], nights[0])]
+    [score] = page.texts_of("p", "score")
+    assert score.startswith("93.0 %")
+    assert "91.0 % to 95.0 %" in score
+    assert page.texts_of("p", "reason") == [f"Version {nights[2]}-cnn"]
 
 
 def test_of_runs_that_finish_at_once_none_is_lost(store: str):

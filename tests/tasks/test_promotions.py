@@ -13,7 +13,7 @@ from tasks.promotions import append_promotion, champion, promotions, roll_back
 from tasks.registry import list_versions, read_record
 
 
-def add_version(store: str, version: str) -> None:
+def add_version(store: str, version: str, **more: Any) -> None:
     record: dict[str, Any] = {
         "version": version,
         "kind": "cnn",
@@ -22,6 +22,7 @@ def add_version(store: str, version: str) -> None:
         "size_px": 32,
         "temperature": 1.0,
         "created": version,
+        **more,
     }
     storage.write_json(storage.join(store, "models", version, "model.json"), record)
 

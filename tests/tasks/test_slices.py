@@ -46,5 +46,14 @@ def test_images_of_one_size_are_one_slice_and_hardly_any_of_another_none():
     assert (largest["images"], largest["p_value"], largest["worse"]) == (80, 1.0, False)
 
 
+def test_the_ends_are_those_of_all_images_even_where_too_few_are_there_to_tell():
+    size = np.repeat([100.0, 150.0, 200.0], [10, 40, 50])
+    found = slices({"size": size}, np.zeros(100, int), np.ones(100, bool), CLASSES)
+    assert [(row["name"], row["span"]) for row in found] == [
+        ("between", "size 150 px"),
+        ("largest", "size 200 px"),
+    ]
+
+
 def test_holm_of_a_known_case():
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
