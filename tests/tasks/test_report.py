@@ -215,7 +215,9 @@ def test_the_rules_and_what_changed_since_the_champion_are_told(summary, audit, 
     assert page.texts_of("td", "num change down") == ["\N{MINUS SIGN}5.0"]
     assert page.texts_of("td", "num change up") == ["+10.0"]
     assert "That is more than chance (exact McNemar test, p < 0.0001)." in page.text
-    assert "14 images are new and 2 gone or left out; 1 image has another label, 0 another split." in page.text
+    assert (
+        "14 images are new and 2 gone or left out; 1 image has another label, 0 another split." in page.text
+    )
     assert "../../index.html" in page.links
     summary["changes"] = {"dataset": "d8f4", "same": False, "kept": False}
     assert "d8f4, which has been removed" in Page(report.retrain_report(summary, audit, metrics, {})).text
