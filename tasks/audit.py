@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from prefect import task
@@ -12,12 +12,10 @@ from tasks import storage
 from tasks.dataset import Shards, index_url
 from tasks.label_errors import LabelCheck
 from tasks.outliers import find_outliers
-from tasks.splits import leaking
 
 log = logging.getLogger("darkroom")
 
 Row = Mapping[str, Any]
-SIZES_SHOWN = 20
 
 
 @task(cache_policy=NO_CACHE, task_run_name="audit")
@@ -41,10 +39,11 @@ def audit_shards(shards: Shards, labels: LabelCheck) -> str:
 def audit(rows: Sequence[Row], classes: Sequence[str], unlabelled: int) -> dict[str, Any]:
     """The whole audit.json of the index rows of a dataset, but for its labels.
 
-    counts: `duplicates` are sets of files that show one picture, `exact` those whose pixels are equal,
-    `same_bytes` those of them whose bytes are, `near` those that are only nearly equal; `conflicts` are
-    sets whose files have different labels. `leaked` files were left out of training or validation as copies
-    of what judges them; `leaking` ones were not.
+    counts: `duplicates` are sets of files that show one picture, chains of near copies, each counted once;
+    `exact` sets have equal pixels, `same_bytes` are those of them with equal bytes; `near` sets hold some
+    that are only nearly equal, and an exact set may lie in one. `conflicts` are sets whose files have
+    different labels. `leaked` files were left out of training or validation as copies of what judges them,
+    `leaked_near` those of them that are only near copies; `leaking` ones were not left out.
     """
     usable = [row for row in rows if row["status"] == "ok"]
     bad = [
@@ -52,20 +51,22 @@ def audit(rows: Sequence[Row], classes: Sequence[str], unlabelled: int) -> dict[
         for row in rows
         if row["status"] != "ok"
     ]
-    exact, near = exact_duplicates(usable), near_duplicates(usable)
+    near = near_duplicates(usable)
+    exact = exact_duplicates(usable, {path for group in near for path in group["paths"]})
     return {
         "counts": {
             "files": len(rows),
             "ok": len(usable),
             "bad": len(bad),
             "unlabelled": unlabelled,
-            "duplicates": len(exact) + len(near),
+            "duplicates": sum(len(group) > 1 for group in grouped(usable, "group")),
             "exact": len(exact),
             "same_bytes": sum(group["same_bytes"] for group in exact),
             "near": len(near),
             "conflicts": sum(len({row["label"] for row in rows}) > 1 for rows in grouped(usable, "group")),
             "leaked": sum(row["split"] == "leaked" for row in usable),
-            "leaking": sum(leaking(usable)),
+            "leaked_near": sum(row["split"] == "leaked" and row["leak"] == "near" for row in usable),
+            "leaking": sum(row["split"] != "leaked" and row["leak"] is not None for row in usable),
         },
         "splits": split_counts(usable, classes),
         "balance": imbalance(usable, classes),
@@ -75,12 +76,6 @@ def audit(rows: Sequence[Row], classes: Sequence[str], unlabelled: int) -> dict[
             [*exact, *near], key=lambda group: (not group["labels_conflict"], not group["across_splits"])
         ),
         "outliers": find_outliers(usable),
-        "sizes": [
-            {"width": width, "height": height, "images": images}
-            for (width, height), images in Counter(
-                (row["width"], row["height"]) for row in usable
-            ).most_common(SIZES_SHOWN)
-        ],
     }
 
 
@@ -107,16 +102,19 @@ def imbalance(rows: Sequence[Row], classes: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def exact_duplicates(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """Sets of files with the same pixels, in the order of their first path."""
+def exact_duplicates(rows: Sequence[Row], near: Collection[str]) -> list[dict[str, Any]]:
+    """Sets of files with the same pixels, in the order of their first path.
+
+    near: the paths in near sets; `in_near_set` marks the exact sets that are part of one.
+    """
     sets = [group for group in grouped(rows, "pixels_sha256") if len(group) > 1]
-    return [_duplicate("exact", group) for group in sets]
+    return [_duplicate("exact", group) | {"in_near_set": group[0]["path"] in near} for group in sets]
 
 
 def near_duplicates(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """Sets of files that show nearly the same picture, exact copies among them, in path order."""
     sets = [group for group in grouped(rows, "group") if len({row["pixels_sha256"] for row in group}) > 1]
-    return [_duplicate("near", group) for group in sets]
+    return [_duplicate("near", group) | {"in_near_set": False} for group in sets]
 
 
 def grouped(rows: Sequence[Row], column: str) -> list[list[Row]]:

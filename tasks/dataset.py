@@ -2,10 +2,11 @@
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,12 +14,12 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
-from tasks.duplicates import groups
+from tasks.duplicates import find_copies
 from tasks.errors import InputError, JobError
 from tasks.images import UNREADABLE
 from tasks.manifest import PARTS_VERSION, Manifest, manifest_url
 from tasks.shards import SIDE_CAR, THUMBNAIL_PX, PartDone, part_keys, part_url, success_url
-from tasks.splits import settle_splits
+from tasks.splits import MOST_LEFT_OUT, RANKS, settle_splits
 
 BAD_SHOWN = 5
 INDEXED = [name for name in SIDE_CAR.names if name != "thumbnail"]
@@ -51,7 +52,8 @@ def commit_shards(manifest: Manifest, done: Sequence[PartDone], max_bad_share: f
         index = build_index(manifest)
         check_bad_share(index, max_bad_share)
         storage.write_table(index_url(manifest.dataset), index)
-        storage.sweep(storage.join(manifest.dataset, "shards"))
+        for folder in ("shards", "features"):
+            storage.sweep(storage.join(manifest.dataset, folder))
         storage.write_json(
             success_url(manifest.dataset),
             {
@@ -98,7 +100,8 @@ def read_shards(manifest: Manifest, decoded: int) -> Shards:
 def build_index(manifest: Manifest) -> pa.Table:
     """One row a file, sorted by path: what the manifest and the side-cars say, part, row, settled split.
 
-    group: the number of the first row that shows the same picture; null for bad files.
+    group: the number of the first row that shows the same picture; null for bad files. leak: `exact` or
+    `near` where a row of a split that judges this one's matches it; else null.
     """
     tables = []
     for part in range(manifest.parts):
@@ -111,17 +114,18 @@ def build_index(manifest: Manifest) -> pa.Table:
     for name in listed.column_names:
         decoded = decoded.append_column(name, listed[name])
     decoded = decoded.sort_by("path")
-    decoded = decoded.append_column("group", duplicate_groups(manifest.dataset, decoded))
-    rows = decoded.select(["status", "sha256", "group", "label", "split"]).to_pylist()
+    decoded = with_copies(manifest.dataset, decoded)
+    rows = decoded.select(["status", "sha256", "group", "leak", "label", "split"]).to_pylist()
     splits = settle_splits(rows, manifest.val_share, manifest.leakage)
     return decoded.set_column(decoded.column_names.index("split"), "split", pa.array(splits, pa.string()))
 
 
-def duplicate_groups(dataset: str, decoded: pa.Table) -> pa.Array:
-    """The number of the first row that shows the same picture as each row of an index; null for bad files."""
+def with_copies(dataset: str, decoded: pa.Table) -> pa.Table:
+    """An index with its columns `group` and `leak`."""
     good = np.flatnonzero(np.array(decoded["status"]) == "ok")
-    usable = decoded.select(["part", "row", "pixels_sha256", "perceptual_hash"]).take(good)
+    usable = decoded.select(["part", "row", "pixels_sha256", "perceptual_hash", "split"]).take(good)
     part, row, hashes = (usable[name].to_numpy() for name in ("part", "row", "perceptual_hash"))
+    ranks = np.array([RANKS[split] for split in usable["split"].to_pylist()], np.int64)
 
     def thumbnails(images: np.ndarray) -> np.ndarray:
         found = np.zeros((len(images), THUMBNAIL_PX, THUMBNAIL_PX), np.uint8)
@@ -133,27 +137,51 @@ def duplicate_groups(dataset: str, decoded: pa.Table) -> pa.Array:
         return found
 
     pixels = usable["pixels_sha256"].combine_chunks().dictionary_encode().indices.to_numpy()
-    first = good[groups(pixels, hashes, thumbnails)]
-    numbers = np.full(len(decoded), -1, np.int64)
-    numbers[good] = first
-    return pa.array(numbers, mask=numbers < 0)
+    copies = find_copies(pixels, hashes, ranks, thumbnails)
+    group = np.full(len(decoded), -1)
+    group[good] = good[copies.group]
+    leak = np.full(len(decoded), "", "<U5")
+    leak[good] = np.select([ranks < copies.exact, ranks < copies.near], ["exact", "near"], "")
+    decoded = decoded.append_column("group", pa.array(group, mask=group < 0))
+    return decoded.append_column("leak", pa.array(leak, pa.string(), mask=leak == ""))
 
 
 def check_splits(shards: Shards) -> None:
     """Raise InputError unless every class can be trained and there are images to validate and test on."""
-    rows = storage.read_table(index_url(shards.dataset), ["label", "split", "status"]).to_pylist()
-    trained = Counter(row["label"] for row in rows if row["split"] == "train" and row["status"] == "ok")
+    columns = ["label", "split", "status", "leak"]
+    index = storage.read_table(index_url(shards.dataset), columns).to_pylist()
+    rows = [row for row in index if row["status"] == "ok"]
+    check_left_out(shards.root, rows)
+    trained = Counter(row["label"] for row in rows if row["split"] == "train")
     if missing := [name for name in shards.classes if not trained[name]]:
         raise InputError(
             "Every class must have a training image that can be decoded and lies in no other split. "
             f"Received none for {', '.join(missing)} in {shards.root!r}: give it others, or pass "
             "`leakage` report to train on copies of test images all the same."
         )
-    for split in ("val", "test"):
-        if not shards.counts[split]:
-            raise InputError(
-                f"The {split} split must have an image that can be decoded. Received none in {shards.root!r}."
-            )
+    if not shards.counts["test"]:
+        raise InputError(
+            f"The test split must have an image that can be decoded. Received none in {shards.root!r}."
+        )
+    if not shards.counts["val"]:
+        raise InputError(
+            "The validation split must have an image that can be decoded. Received none, and no class of "
+            f"{shards.root!r} has training images to spare that do not look alike: put some of each class "
+            "into `val/<class>/`."
+        )
+
+
+def check_left_out(root: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Raise InputError where so many images nearly match what judges them that they are no copies."""
+    near = sum(row["split"] == "leaked" and row["leak"] == "near" for row in rows)
+    learnt = sum(row["split"] != "test" for row in rows)
+    if near > MOST_LEFT_OUT * learnt:
+        raise InputError(
+            f"At most {MOST_LEFT_OUT:.0%} of the training and validation images may be left out as near "
+            f"copies of those that judge them. Received {near:,} of {learnt:,} in {root!r}: the scenes look "
+            "alike, as before a fixed camera. Split them by place or time, or pass `leakage` report to train "
+            "on all of them; what is tested will look better than it is, and the gate promotes nothing then."
+        )
 
 
 def check_bad_share(index: pa.Table, max_bad_share: float) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse import coo_matrix
@@ -16,40 +17,72 @@ EDGES_AT_ONCE = 100_000
 Thumbnails = Callable[[np.ndarray], np.ndarray]
 
 
-def groups(pixels: np.ndarray, hashes: np.ndarray, thumbnails: Thumbnails) -> np.ndarray:
-    """Which images show the same: int [images], for each the number of the first image of its group.
+class Copies(NamedTuple):
+    """What matches each image, int [images] each.
+
+    group: the number of the first image of its group. exact, near: the highest rank among the images with
+    the same pixels, itself one of them, and among those that nearly match it, -1 where none does.
+    """
+
+    group: np.ndarray
+    exact: np.ndarray
+    near: np.ndarray
+
+
+def find_copies(pixels: np.ndarray, hashes: np.ndarray, ranks: np.ndarray, thumbnails: Thumbnails) -> Copies:
+    """Which images show the same.
 
     pixels: int [images], equal where the decoded pixels are. hashes: perceptual hashes, uint64 [images].
+    ranks: int [images] from 0; of pictures with one hash those of the highest rank are compared first.
     thumbnails: gives the grey thumbnails, uint8 [n, side, side], of image numbers int [n].
 
-    Images are near duplicates when their perceptual hashes differ in at most MAX_DISTANCE of 64 bits and
-    the details of their thumbnails correlate by MIN_CORRELATION or more. Groups are chains of such pairs.
+    Images match nearly when their perceptual hashes differ in at most MAX_DISTANCE of 64 bits and the
+    details of their thumbnails correlate by MIN_CORRELATION or more. Groups are chains of such pairs.
     That finds 98 to 100 % of copies saved anew as JPEG (quality 15 and up), resized, or made brighter,
     darker or grey, 85 % of those cropped by 2 %; also photographs taken in a row. Mirrored copies and
     pictures without detail are not found.
     """
     _, first, picture = np.unique(pixels, return_index=True, return_inverse=True)
-    edges = _candidates(hashes[first])
+    exact, near = np.full((2, len(first)), -1)
+    np.maximum.at(exact, picture, ranks)
+    edges = _candidates(hashes[first], exact)
     edges = edges[_alike(first[edges], thumbnails)]
+    for one, other in (edges.T, edges.T[::-1]):
+        np.maximum.at(near, one, exact[other])
     graph = coo_matrix((np.ones(len(edges), bool), (edges[:, 0], edges[:, 1])), (len(first), len(first)))
     _, group = connected_components(graph, directed=False)
     of_image = group[picture]
     _, first_of_group, inverse = np.unique(of_image, return_index=True, return_inverse=True)
-    return first_of_group[inverse]
+    return Copies(first_of_group[inverse], exact[picture], near[picture])
 
 
-def _candidates(hashes: np.ndarray) -> np.ndarray:
+def _candidates(hashes: np.ndarray, ranks: np.ndarray) -> np.ndarray:
     """Pairs of different pictures with equal or near hashes, int [pairs, 2].
 
-    Of pictures with one hash each is paired with the first and with the next; the first stands for all.
+    Of pictures with one hash each is paired with the first and with the next; the first, of the highest
+    rank, stands for all where pictures with near hashes are paired with it.
     """
-    order = np.argsort(hashes, kind="stable")
-    unique, start, of = np.unique(hashes[order], return_index=True, return_inverse=True)
+    order = np.lexsort((-ranks, hashes))
+    unique, start, of, images = np.unique(
+        hashes[order], return_index=True, return_inverse=True, return_counts=True
+    )
     place = np.arange(len(order))
     later = place > start[of]
     to_first = np.stack([start[of][later], place[later]], 1)
     to_next = np.stack([place[later] - 1, place[later]], 1)
-    return order[np.concatenate([to_first, to_next, start[near_pairs(unique)]])]
+    pairs = near_pairs(unique)
+    to_higher = _to_higher(pairs, start, images, ranks[order])
+    return order[np.concatenate([to_first, to_next, start[pairs], to_higher])]
+
+
+def _to_higher(pairs: np.ndarray, start: np.ndarray, images: np.ndarray, ranks: np.ndarray) -> np.ndarray:
+    """Each place but the first of a hash, with the first of a near hash if that ranks higher, int [n, 2]."""
+    one, other = np.concatenate([pairs, pairs[:, ::-1]]).T
+    later = images[one] - 1
+    place = np.repeat(start[one] + 1 - (np.cumsum(later) - later), later) + np.arange(later.sum())
+    first = np.repeat(start[other], later)
+    higher = ranks[first] > ranks[place]
+    return np.stack([place[higher], first[higher]], 1)
 
 
 def near_pairs(hashes: np.ndarray) -> np.ndarray:

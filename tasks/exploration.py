@@ -37,24 +37,25 @@ def publish_exploration(shards: Shards, audit_url: str, run: Run) -> str:
 
 
 def dataset_figures(shards: Shards, audit: Mapping[str, Any]) -> Figures:
-    """Pie of classes, bars of splits, samples, mean images and sizes, drawn from what may be trained on."""
+    """Pie of classes, bars of splits, sizes; samples and mean images of what may be trained on."""
     totals: Counter[str] = Counter()
     for counts in audit["splits"].values():
         totals.update(counts)
-    train = Split(shards, "train")
-    if not len(train):
-        return {}
-    chosen = sample_rows(train.labels, len(shards.classes))
-    index = storage.read_table(index_url(shards.dataset), ["width", "height"]).drop_null()
-    return {
+    figures = {
         "classes.png": dataset_plots.class_pie({name: totals[name] for name in shards.classes}),
         "splits.png": dataset_plots.split_bars(audit["splits"]),
-        "samples.png": drawing.sample_grid(
-            train.take(chosen), [shards.classes[label] for label in train.labels[chosen]]
-        ),
-        "means.png": dataset_plots.mean_grid(mean_images(train, shards.classes)),
-        "sizes.png": dataset_plots.size_histogram(*(column.to_numpy() for column in index.columns)),
     }
+    train = Split(shards, "train")
+    if len(train):
+        chosen = sample_rows(train.labels, len(shards.classes))
+        names = [shards.classes[label] for label in train.labels[chosen]]
+        figures["samples.png"] = drawing.sample_grid(train.take(chosen), names)
+        figures["means.png"] = dataset_plots.mean_grid(mean_images(train, shards.classes))
+    index = storage.read_table(index_url(shards.dataset), ["width", "height"]).drop_null()
+    if len(index):
+        sizes = (column.to_numpy() for column in index.columns)
+        figures["sizes.png"] = dataset_plots.size_histogram(*sizes)
+    return figures
 
 
 def mean_images(split: Split, classes: tuple[str, ...]) -> dict[str, np.ndarray]:
@@ -82,7 +83,7 @@ def dataset_photos(shards: Shards, audit: Mapping[str, Any]) -> dict[str, bytes]
 def _shown(audit: Mapping[str, Any]) -> Iterator[str]:
     for suspect in audit["labels"]["suspects"][:SUSPECTS]:
         yield suspect["path"]
-    for group in audit["duplicates"][:SETS]:
+    for group in islice((one for one in audit["duplicates"] if not one["in_near_set"]), SETS):
         yield from islice(group["paths"], COPIES)
     for outlier in audit["outliers"]:
         for example in outlier["examples"]:

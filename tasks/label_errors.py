@@ -20,11 +20,15 @@ from tasks.embeddings import Base, Features
 from tasks.training import Run
 
 FOLDS = 5
-FEWEST = 2 * FOLDS  # images of a class that can be judged
+FEWEST = 2 * FOLDS  # images of a class that can be judged, FOLDS of them unlike
 MOST_TRAINED = 20_000  # images a fold learns from
 STRENGTH, TOLERANCE, ROUNDS = 1e-3, 1e-2, 100  # chosen by planted label errors
 PREDICTED_AT_ONCE = 4_096
 SHOWN = 50
+TOO_FEW = (
+    f"it takes two classes with {FEWEST} images each outside the test split, "
+    f"{FOLDS} of them no copies of one another"
+)
 METHOD = (
     "out-of-fold logistic regression on MobileNetV2 features, confident learning (Northcutt et al. 2021), "
     "ranked by normalised margin"
@@ -77,6 +81,9 @@ def check_labels(shards: Shards, base: Base, run: Run) -> LabelCheck:
     rows = [row for row in index if row["status"] == "ok"]
     part, row = (np.array([one[name] for one in rows], np.int64) for name in ("part", "row"))
     checked, suspects = find_suspects(rows, Features(shards, base, part, row))
+    if not checked:
+        log.info("Labels were not checked: %s", TOO_FEW)
+        return LabelCheck(skipped=TOO_FEW)
     write_suspects(run.url("wrong_labels.csv"), suspects)
     log.info("Labels: %s checked, %s likely wrong", f"{checked:,}", f"{len(suspects):,}")
     return LabelCheck(checked, len(suspects), tuple(suspects[:SHOWN]))
@@ -94,11 +101,14 @@ def find_suspects(rows: Sequence[dict], features: Taken) -> tuple[int, list[Susp
     """How many labels were checked, and those likely wrong, likeliest first.
 
     rows: path, label, split, sha256 and group of usable images. Test images are judged, not learned from.
-    Classes with fewer than FEWEST other images are not judged.
+    Classes with fewer than FEWEST other images, or FOLDS unlike ones, are not judged.
     """
     names, labels = np.unique([row["label"] for row in rows], return_inverse=True)
-    learnt = np.array([row["split"] != "test" for row in rows])
-    known = np.bincount(labels[learnt], minlength=len(names)) >= FEWEST
+    learnt = np.array([row["split"] != "test" for row in rows], bool)
+    group = np.array([row["group"] for row in rows], np.int64)
+    unlike = np.unique(np.stack([labels, group])[:, learnt], axis=1)[0]
+    images = np.bincount(labels[learnt], minlength=len(names))
+    known = (images >= FEWEST) & (np.bincount(unlike, minlength=len(names)) >= FOLDS)
     if known.sum() < 2:
         return 0, []
     probabilities = out_of_fold(features, labels, deal(rows, labels), learnt & known[labels])
@@ -124,24 +134,26 @@ def deal(rows: Sequence[dict], labels: np.ndarray) -> np.ndarray:
     Copies and near duplicates go to one fold, since they would vouch for one another's labels.
     """
     hashes = np.array([row["sha256"] for row in rows])
-    order = np.lexsort((hashes, labels))
-    starts = np.searchsorted(labels[order], labels[order])
-    folds = np.empty(len(rows), np.int64)
-    folds[order] = (np.arange(len(rows)) - starts) % FOLDS
     _, first, group = np.unique([row["group"] for row in rows], return_index=True, return_inverse=True)
-    return folds[first][group]
+    order = np.lexsort((hashes[first], labels[first]))
+    dealt = labels[first][order]
+    folds = np.empty(len(first), np.int64)
+    folds[order] = (np.arange(len(first)) - np.searchsorted(dealt, dealt)) % FOLDS
+    return folds[group]
 
 
 def out_of_fold(features: Taken, labels: np.ndarray, folds: np.ndarray, learnt: np.ndarray) -> np.ndarray:
     """Probabilities float32 [images, classes] by models that never saw the image or a copy of it.
 
     learnt: the images that may be learned from, bool [images]; of many, a balanced MOST_TRAINED. A class
-    that a fold's model never saw has probability 0.
+    that a fold's model never saw has probability 0, as all have in a fold whose others hold one class.
     """
     random = np.random.default_rng(0)
     probabilities = np.zeros((len(labels), labels.max() + 1), np.float32)
     for fold in range(FOLDS):
         images = balanced(random.permutation(np.flatnonzero(learnt & (folds != fold))), labels)
+        if len(np.unique(labels[images])) < 2:
+            continue
         model = fitted(features.take(images), labels[images])
         judged = np.flatnonzero(folds == fold)
         for chunk in _chunks(judged):

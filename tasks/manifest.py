@@ -35,6 +35,10 @@ SPLITS = {
 DECODER_VERSION = 1  # raise when `images.decode` gives other pixels: decoded parts are then not reused
 PARTS_VERSION = [DECODER_VERSION, 2]  # raise the second when side-cars say more: likewise
 
+INDEX_VERSION = (
+    1  # raise when splits settle otherwise or the index says more: datasets are made anew of parts
+)
+
 log = logging.getLogger("darkroom")
 
 T = TypeVar("T")
@@ -173,7 +177,7 @@ def check_trainable(manifest: Manifest) -> None:
 
 def fingerprint_of(rows: Iterable[Labelled], size_px: int, val_share: float, leakage: Leakage) -> str:
     """Hash the sorted entries and every option that changes what is trained on; 16 hex digits."""
-    digest = hashlib.sha256(json.dumps([PARTS_VERSION, size_px, val_share, leakage]).encode())
+    digest = hashlib.sha256(json.dumps([PARTS_VERSION, INDEX_VERSION, size_px, val_share, leakage]).encode())
     for row in rows:
         digest.update(json.dumps([*_identity(row.file), row.label, row.split]).encode())
     return digest.hexdigest()[:16]

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from tasks.splits import MOST_LEFT_OUT
+
 BAD_SHARE, WRONG_SHARE = 0.05, 0.05  # of the files, of the labels: more than that is not sound
 UNEVEN = 3  # times as many images in the largest class as in the smallest
 
@@ -17,6 +19,7 @@ def soundness(audit: Audit) -> dict[str, Any]:
     points = [*_about_splits(audit), *_about_labels(audit), *_about_files(audit)]
     serious = (
         counts.get("leaking")
+        or _scenes_look_alike(audit)
         or counts["bad"] > BAD_SHARE * counts["files"]
         or labels.get("suspected", 0) > WRONG_SHARE * max(labels.get("checked", 0), 1)
         or any(_missing(audit).values())
@@ -30,12 +33,17 @@ def _about_splits(audit: Audit) -> Iterator[str]:
     counts = audit["counts"]
     if leaking := counts.get("leaking"):
         yield (
-            f"{_many(leaking, 'training image is a copy', 'training images are copies')} of judging images, "
-            "and still trained on: results will look better than they are."
+            f"{_copies(leaking)} of images that judge them and still used: results will look better "
+            "than they are."
         )
     if leaked := counts.get("leaked"):
-        copies = _many(leaked, "training image is a copy", "training images are copies")
-        yield f"{copies} of test or validation images and left out of training."
+        yield f"{_copies(leaked)} of images that judge them and left out."
+    if _scenes_look_alike(audit):
+        yield (
+            f"{counts['leaked_near']:,} of these are only near copies, more than {100 * MOST_LEFT_OUT:.0f} % "
+            "of all: the scenes look alike, as before a fixed camera, and retraining refuses to leave them "
+            "out. Split them by place or time, or train on all of them with --leakage report."
+        )
     for split, names in _missing(audit).items():
         if names:
             yield f"No {split} images of {', '.join(names)}."
@@ -72,6 +80,17 @@ def _missing(audit: Audit) -> dict[str, list[str]]:
         split: [name for name, images in counted.items() if not images]
         for split, counted in audit.get("splits", {}).items()
     }
+
+
+def _scenes_look_alike(audit: Audit) -> bool:
+    """Whether so many images nearly match what judges them that a retraining would not leave them out."""
+    splits, counts = audit.get("splits", {}), audit["counts"]
+    used = sum(sum(splits.get(split, {}).values()) for split in ("train", "val"))
+    return counts.get("leaked_near", 0) > MOST_LEFT_OUT * (used + counts.get("leaked", 0))
+
+
+def _copies(number: int) -> str:
+    return _many(number, "training or validation image is a copy", "training or validation images are copies")
 
 
 def _many(number: int, one: str, many: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.duplicates import groups
+from tasks.duplicates import Copies, find_copies
 from tests.bench.measure import Measured, best_rate
 
 IMAGES = 1_000_000
@@ -18,13 +18,17 @@ def bench(images: Path, scratch: Path) -> Iterator[Measured]:
     hashes = random.integers(0, 2**64, IMAGES, dtype=np.uint64)
     hashes[:COPIES] = hashes[-COPIES:] ^ np.uint64(0b10001)
     pixels = random.permutation(IMAGES)
+    splits = random.integers(0, 3, IMAGES)
     thumbnail = random.integers(0, 255, (1, 16, 16), dtype=np.uint8)
 
-    def find() -> np.ndarray:
-        return groups(pixels, hashes, lambda numbers: np.broadcast_to(thumbnail, (len(numbers), 16, 16)))
+    def thumbnails(numbers: np.ndarray) -> np.ndarray:
+        return np.broadcast_to(thumbnail, (len(numbers), 16, 16))
+
+    def find() -> Copies:
+        return find_copies(pixels, hashes, splits, thumbnails)
 
     tracemalloc.start()
-    assert IMAGES - len(np.unique(find())) >= COPIES  # a few more are alike by chance
+    assert IMAGES - len(np.unique(find().group)) >= COPIES  # a few more are alike by chance
     peak = tracemalloc.get_traced_memory()[1] / 2**20
     tracemalloc.stop()
     yield Measured(

@@ -25,7 +25,9 @@ def grouped(pictures: Sequence[np.ndarray]) -> list[int]:
     thumbnails = np.stack([np.frombuffer(row["thumbnail"], np.uint8).reshape(16, 16) for row in seen])
     hashes = np.array([row["perceptual_hash"] for row in seen], np.uint64)
     _, pixels = np.unique([row["pixels_sha256"] for row in seen], return_inverse=True)
-    return duplicates.groups(pixels, hashes, thumbnails.__getitem__).tolist()
+    return duplicates.find_copies(
+        pixels, hashes, np.zeros(len(hashes), int), thumbnails.__getitem__
+    ).group.tolist()
 
 
 def saved_anew(picture: np.ndarray) -> np.ndarray:
@@ -63,3 +65,20 @@ def test_no_pair_of_near_hashes_is_missed():
     expected = np.argwhere(np.triu(distances <= duplicates.MAX_DISTANCE, k=1))
     assert len(expected) > 10
     assert np.array_equal(duplicates.near_pairs(hashes), expected)
+
+
+def test_only_what_matches_an_image_itself_has_its_rank():
+    chain = np.array([0, 0b111, 0b111111, 0b111111111, 0b111111111, 0b111111111], np.uint64)
+    textured = np.random.default_rng(0).integers(0, 255, (1, 16, 16), dtype=np.uint8)
+    ranks = np.array([2, 0, 0, 0, 2, 0])
+    pixels = np.array([0, 1, 2, 3, 4, 3])
+    found = duplicates.find_copies(pixels, chain, ranks, lambda images: np.repeat(textured, len(images), 0))
+    assert found.group.tolist() == [0] * 6
+    assert found.exact.tolist() == [2, 0, 0, 0, 2, 0]
+    assert found.near.tolist() == [0, 2, 2, 2, 0, 2]
+    alone = duplicates.find_copies(
+        pixels[:4], chain[:4], ranks[:4], lambda images: np.repeat(textured, len(images), 0)
+    )
+    assert alone.near.tolist() == [0, 2, 2, 0]
+    nothing = np.zeros(0, np.int64)
+    assert not len(duplicates.find_copies(nothing, nothing.astype(np.uint64), nothing, np.zeros).group)

@@ -82,6 +82,27 @@ def test_a_class_too_small_to_judge_accuses_nobody(clusters):
     assert "rare" not in {one.given for one in suspects} | {one.suggested for one in suspects}
 
 
+def test_copies_of_one_picture_are_no_class_to_learn(clusters):
+    rows, features, _ = clusters
+    for row in rows:
+        row["group"] = 0 if row["label"] == "sea" else row["group"]
+    checked, suspects = find_suspects(rows, features)
+    assert checked == sum(row["label"] != "sea" for row in rows)
+    assert "sea" not in {one.suggested for one in suspects}
+    assert find_suspects([row for row in rows if row["label"] != "forest"], features) == (0, [])
+    assert find_suspects([row | {"group": 0} for row in rows], features) == (0, [])
+    assert find_suspects([], features) == (0, [])
+
+
+def test_a_fold_whose_others_hold_one_class_judges_nobody(clusters):
+    rows, features, _ = clusters
+    labels = np.searchsorted(CLASSES, [row["label"] for row in rows])
+    folds = np.where(labels == 0, 0, np.where(labels == 1, 1, 0))
+    probabilities = out_of_fold(features, labels, folds, np.ones(len(rows), bool))
+    assert not probabilities[folds == 0].any()
+    assert probabilities[folds == 1].any()
+
+
 def test_the_confident_joint_by_hand():
     probabilities = np.array([[0.9, 0.1], [0.7, 0.3], [0.1, 0.9], [0.3, 0.7], [0.95, 0.05]])
     order, suggested = likely_wrong(probabilities, np.array([0, 0, 1, 1, 1]))

@@ -36,7 +36,7 @@ def test_an_exploration_is_told_with_its_verdict_and_the_likeliest_wrong_labels(
     }
     text = markdown.explore_markdown(audit, PICTURES)
     assert text.startswith("## Sound, but see to this\n")
-    assert "- 2 training images are copies of test or validation images" in text
+    assert "- 2 training or validation images are copies of images that judge them" in text
     assert "| sea | 8 | 1 |" in text
     assert "| sea | forest | 97.0 % |" in text
     assert EVIL not in text

@@ -132,3 +132,16 @@ def test_a_file_that_cannot_be_read_is_a_bad_row_until_it_can(images: Path, stor
     again = decode_all(images, store)
     assert (again.fingerprint, again.bad) == (shards.fingerprint, shards.bad - 1)
     assert plan_parts(manifest) == []
+
+
+def test_scenes_that_all_look_alike_are_refused_unless_they_are_only_reported(images: Path, store: str):
+    [file, *_] = sorted((images / "seg_test/seg_test/sea").glob("*_[0-9]*.jpg"))
+    for quality in range(70, 90, 2):
+        copy = images / f"seg_train/seg_train/sea/{quality}.jpg"
+        cv2.imwrite(str(copy), cv2.imread(str(file)), [cv2.IMWRITE_JPEG_QUALITY, quality])
+    with pytest.raises(InputError, match=r"look alike.*`leakage` report"):
+        check_splits(decode_all(images, store))
+    check_splits(decode_all(images, store, leakage="report"))
+    for copy in images.glob("seg_train/seg_train/sea/[0-9][0-9].jpg"):
+        shutil.copy(file, copy)
+    check_splits(decode_all(images, store))

@@ -12,8 +12,10 @@ SPLITS = {"train": {"a": 40, "b": 40}, "test": {"a": 10, "b": 10}}
     ("counts", "more", "grade", "told"),
     [
         ({}, {}, "sound", ""),
-        ({"leaked": 12}, {}, "but", "12 training images are copies of test or validation images"),
-        ({"leaking": 1}, {}, "not", "1 training image is a copy"),
+        ({"leaked": 12}, {}, "but", "12 training or validation images are copies of images that judge them"),
+        ({"leaked": 9, "leaked_near": 8}, {}, "but", "9 training or validation images are copies"),
+        ({"leaked": 10, "leaked_near": 10}, {}, "not", "--leakage report"),
+        ({"leaking": 1}, {}, "not", "1 training or validation image is a copy"),
         ({"conflicts": 4}, {}, "but", "4 pictures are there twice under different labels"),
         ({"bad": 2}, {"statuses": {"ok": 98, "corrupt": 2}}, "but", "2 files cannot be used (2 corrupt)"),
         ({"bad": 6}, {}, "not", "6 files cannot be used"),

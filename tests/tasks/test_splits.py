@@ -5,18 +5,23 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from tasks.splits import leaking, settle_splits
+from tasks.splits import settle_splits
 
 
-def rows(contents: Sequence[str], split: str = "train") -> list[dict]:
-    return [
-        {"sha256": text, "group": text, "label": "a", "split": split, "status": "ok"} for text in contents
-    ]
+def rows(
+    contents: Sequence[str], split: str = "train", label: str = "a", leak: str | None = None
+) -> list[dict]:
+    common = {"label": label, "split": split, "leak": leak, "status": "ok"}
+    return [{"sha256": text, "group": text} | common for text in contents]
 
 
 def hashes(count: int) -> list[str]:
     random = np.random.default_rng(0)
     return [random.bytes(32).hex() for _ in range(count)]
+
+
+def in_groups(count: int, size: int) -> list[dict]:
+    return [row | {"group": number // size} for number, row in enumerate(rows(hashes(count * size)))]
 
 
 def test_no_file_changes_side_when_others_arrive():
@@ -27,41 +32,52 @@ def test_no_file_changes_side_when_others_arrive():
     assert many.count("val") == pytest.approx(200, abs=45)
 
 
-def test_a_copy_of_a_test_image_is_not_trained_on():
+@pytest.mark.parametrize("size", [1, 2, 10])
+def test_the_share_is_that_of_groups_whatever_their_size(size: int):
+    splits = settle_splits(in_groups(2000, size), 0.1, "exclude")
+    assert splits.count("val") / size == pytest.approx(200, abs=45)
+    assert all(len(set(splits[start : start + size])) == 1 for start in range(0, len(splits), size))
+
+
+@pytest.mark.parametrize("leak", ["exact", "near"])
+def test_what_matches_a_judging_image_is_not_trained_on_unless_it_is_only_reported(leak: str):
     contents = hashes(10)
-    splits = settle_splits(rows(contents) + rows(contents[:2], "test"), 0.1, "exclude")
+    found = rows(contents[:2], leak=leak) + rows(contents[2:]) + rows(contents[:2], "test")
+    splits = settle_splits(found, 0.1, "exclude")
     assert splits[:2] == ["leaked", "leaked"]
     assert "leaked" not in splits[2:]
+    assert "leaked" not in settle_splits(found, 0.1, "report")
 
 
 def test_a_users_own_validation_split_is_kept_but_for_copies_of_test_images():
     contents = hashes(54)
-    splits = settle_splits(
-        rows(contents[:50]) + rows(contents[50:53], "val") + rows(contents[52:], "test"), 0.5, "exclude"
-    )
-    assert splits == ["train"] * 50 + ["val"] * 2 + ["leaked"] + ["test"] * 2
+    found = rows(contents[:50]) + rows(contents[50:52], "val")
+    found += rows(contents[52:53], "val", leak="exact") + rows(contents[52:], "test")
+    assert settle_splits(found, 0.5, "exclude") == ["train"] * 50 + ["val"] * 2 + ["leaked"] + ["test"] * 2
 
 
 def test_a_class_never_gives_its_last_image_to_validation():
-    [low] = hashes(1)
-    assert settle_splits(rows(["00" + low[2:]]), 0.5, "exclude") == ["train"]
-    assert sorted(settle_splits(rows(["ff" + low[2:], "fe" + low[2:]]), 0.1, "exclude")) == ["train", "val"]
+    for content in hashes(20):
+        assert settle_splits(rows([content]), 0.9, "exclude") == ["train"]
+    for share in (0.01, 0.9):
+        assert sorted(settle_splits(rows(hashes(2)), share, "exclude")) == ["train", "val"]
 
 
-def test_near_duplicates_of_test_images_are_left_out_and_others_stay_on_one_side():
-    contents = hashes(400)
-    pairs = [row | {"group": number // 2} for number, row in enumerate(rows(contents))]
-    pairs[1]["split"] = "test"
-    splits = settle_splits(pairs, 0.3, "exclude")
-    assert splits[:2] == ["leaked", "test"]
-    assert all(first == second for first, second in zip(splits[2::2], splits[3::2], strict=True))
-    assert {"train", "val"} <= set(splits)
+def test_a_group_of_most_of_a_class_stays_in_training():
+    crowd = [row | {"group": "crowd"} for row in rows(hashes(40))]
+    found = crowd + rows([text[::-1] for text in hashes(5)])
+    splits = settle_splits(found, 0.99, "exclude")
+    assert set(splits[:40]) == {"train"}
+    assert "val" in splits[40:]
 
 
-def test_copies_of_test_images_that_are_only_reported_are_trained_on_and_counted():
-    contents = hashes(10)
-    found = rows(contents) + rows(contents[:2], "test")
-    splits = settle_splits(found, 0.1, "report")
-    assert "leaked" not in splits
-    settled = [row | {"split": split} for row, split in zip(found, splits, strict=True)]
-    assert sum(leaking(settled)) == 2
+@pytest.mark.parametrize("names", ["ab", "ba"])
+@pytest.mark.parametrize("share", [0.01, 0.5, 0.99])
+def test_a_picture_with_two_labels_leaves_both_classes_an_image_whatever_their_order(
+    names: str, share: float
+):
+    one, other = names
+    for content in hashes(20):
+        disputed = rows([content], label=one) + rows([content], label=other)
+        splits = settle_splits([*disputed, *rows([content[::-1]], label=one)], share, "exclude")
+        assert splits == ["train", "train", "val"]
