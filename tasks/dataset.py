@@ -141,7 +141,8 @@ def with_copies(dataset: str, decoded: pa.Table) -> pa.Table:
     group = np.full(len(decoded), -1)
     group[good] = good[copies.group]
     leak = np.full(len(decoded), None)
-    leak[good] = np.select([ranks < copies.exact, ranks < copies.near], ["exact", "near"], None)
+    leak[good[ranks < copies.near]] = "near"
+    leak[good[ranks < copies.exact]] = "exact"
     decoded = decoded.append_column("group", pa.array(group, mask=group < 0))
     return decoded.append_column("leak", pa.array(leak, pa.string()))
 
