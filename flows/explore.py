@@ -2,17 +2,14 @@
 
 from prefect import flow
 
+from flows.examine import examine
 from flows.naming import run_of, run_title
 from flows.progress import Stages
 from flows.runtime import ray_runner
-from tasks.audit import audit_shards
-from tasks.dataset import commit_shards
-from tasks.embeddings import embed_part, fetch_base, locate_weights, plan_features
+from tasks.embeddings import locate_weights
 from tasks.exploration import publish_exploration
-from tasks.label_errors import check_labels
 from tasks.manifest import list_images
 from tasks.settings import Leakage, MaxBadShare, Training, Word
-from tasks.shards import decode_part, plan_parts
 
 
 @flow(name="explore", task_runner=ray_runner(), flow_run_name=run_title)
@@ -36,9 +33,5 @@ def explore(
     weights = locate_weights(weights)
     with stages.stage("list"):
         manifest = list_images(images, store, usual.image_size, usual.val_share, leakage)
-    base = fetch_base.submit(manifest.dataset, weights, needed=False)
-    decoded = stages.parts("decode", decode_part.map(plan_parts(manifest)), manifest.files)
-    shards = commit_shards(manifest, decoded, max_bad_share)
-    stages.parts("look", embed_part.map(plan_features(shards, base.result())), manifest.files)
-    labels = check_labels(shards, base.result(), run)
-    return publish_exploration(shards, audit_shards(shards, labels), run)
+    shards, audit = examine(manifest, weights, False, max_bad_share, run, stages)
+    return publish_exploration(shards, audit, run)

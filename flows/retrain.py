@@ -3,20 +3,18 @@
 from prefect import flow
 from prefect_ray.context import remote_options
 
+from flows.examine import examine
 from flows.naming import run_of, run_title
 from flows.progress import Stages
 from flows.runtime import ray_runner
-from tasks.audit import audit_shards
-from tasks.dataset import check_splits, commit_shards
-from tasks.embeddings import embed_part, fetch_base, locate_weights, plan_features
+from tasks.dataset import check_splits
+from tasks.embeddings import locate_weights
 from tasks.evaluation import evaluate_model
 from tasks.gate import promote
-from tasks.label_errors import check_labels
 from tasks.manifest import check_trainable, list_images
 from tasks.publishing import publish_report
 from tasks.registry import register
 from tasks.settings import Gate, Leakage, MaxBadShare, Training, Word
-from tasks.shards import decode_part, plan_parts
 from tasks.tracking import check_tracking, track
 from tasks.training import Run, open_run, train_model
 
@@ -48,13 +46,8 @@ def retrain(
     with stages.stage("list"):
         manifest = list_images(images, store, training.image_size, training.val_share, leakage)
         check_trainable(manifest)
-    base = fetch_base.submit(manifest.dataset, training.weights, needed="mobilenet_v2" in training.models)
-    decoded = stages.parts("decode", decode_part.map(plan_parts(manifest)), manifest.files)
-    with stages.stage("audit"):
-        shards = commit_shards(manifest, decoded, max_bad_share)
-    stages.parts("look", embed_part.map(plan_features(shards, base.result())), manifest.files)
-    with stages.stage("audit"):
-        audit = audit_shards(shards, check_labels(shards, base.result(), run))
+    pretrained = "mobilenet_v2" in training.models
+    shards, audit = examine(manifest, training.weights, pretrained, max_bad_share, run, stages)
     check_splits(shards)
     open_run(run, shards, training)
     with remote_options(num_cpus=0):

@@ -10,8 +10,9 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
 from tasks.dataset import Shards, index_url
-from tasks.label_errors import LabelCheck
+from tasks.label_errors import labels_url
 from tasks.outliers import find_outliers
+from tasks.training import Run
 
 log = logging.getLogger("darkroom")
 
@@ -19,13 +20,11 @@ Row = Mapping[str, Any]
 
 
 @task(cache_policy=NO_CACHE, task_run_name="audit")
-def audit_shards(shards: Shards, labels: LabelCheck) -> str:
+def audit_shards(shards: Shards) -> str:
     """Write audit.json beside the dataset. Returns its URL."""
     url = storage.join(shards.dataset, "audit.json")
     rows = storage.read_table(index_url(shards.dataset)).to_pylist()
     found = audit(rows, shards.classes, shards.unlabelled)
-    found["labels"] = labels.record()
-    found["counts"]["wrong_labels"] = labels.suspected
     storage.write_json(url, found)
     told = ("files", "bad", "exact", "near", "conflicts", "leaked", "leaking")
     log.info(
@@ -36,8 +35,14 @@ def audit_shards(shards: Shards, labels: LabelCheck) -> str:
     return url
 
 
+def read_audit(url: str, run: Run) -> dict[str, Any]:
+    """The audit.json of a dataset with what this run found of its labels: `labels`, `counts.wrong_labels`."""
+    found, labels = storage.read_json(url), storage.read_json(labels_url(run))
+    return found | {"labels": labels, "counts": found["counts"] | {"wrong_labels": labels["suspected"]}}
+
+
 def audit(rows: Sequence[Row], classes: Sequence[str], unlabelled: int) -> dict[str, Any]:
-    """The whole audit.json of the index rows of a dataset, but for its labels.
+    """The whole audit.json of the index rows of a dataset.
 
     counts: `duplicates` are sets of files that show one picture, chains of near copies, each counted once;
     `exact` sets have equal pixels, `same_bytes` are those of them with equal bytes; `near` sets hold some

@@ -63,37 +63,46 @@ def locate_weights(weights: str) -> str:
 
 
 @task(cache_policy=NO_CACHE, task_run_name="fetch weights")
-def fetch_base(dataset: str, weights: str, needed: bool) -> Base:
-    """Load MobileNetV2's weights once and export the network, unless this store holds it already.
+def fetch_base(dataset: str, size_px: int, weights: str, needed: bool) -> Base:
+    """Load the weights that MobileNetV2 trains from and export it, unless this store holds it already.
 
-    needed: whether a model is trained from them. Missing ones fail the run then, before anything is
-    trained; else only what is told by features is left out.
+    size_px: of the images that a model may be trained on. needed: whether one is; missing weights fail the
+    run then, before anything is trained. Else only what is told by features is left out, as it is where the
+    network cannot be exported.
     """
     if weights == "none":
         return Base(missing="they need pretrained weights, and weights are none")
+    # Which file Keras takes depends on the size of the images.
+    content = [weights, size_px] if weights == "imagenet" else storage.sha256(storage.read_bytes(weights))
+    key = _digest([VERSION, SIDE_PX, content])
+    base = Base(_url(dataset, f"{key}.onnx"), key)
+    there = take_over(base.url, earlier_features(dataset))
+    if there and not needed:
+        return base
+    from tasks import models
+
     try:
-        return _exported(dataset, weights, needed)
+        network = models.load_base(size_px, weights)
     except JobError as error:
         if needed:
             raise
         log.warning("%s", error)
         return Base(missing=f"MobileNetV2's weights could not be loaded from {weights} (see --weights)")
+    return base if there else _exported(network, base)
 
 
-def _exported(dataset: str, weights: str, needed: bool) -> Base:
-    content = weights if weights == "imagenet" else storage.sha256(storage.read_bytes(weights))
-    key = _digest([VERSION, SIDE_PX, content])
-    base = Base(_url(dataset, f"{key}.onnx"), key)
-    there = take_over(base.url, earlier_features(dataset))
-    if needed or not there:
-        from tasks import models
+def _exported(network: Any, base: Base) -> Base:
+    from tasks import models
 
-        network = models.load_base(SIDE_PX, weights)
-        if not there:
-            with tempfile.TemporaryDirectory() as folder:
-                path = Path(folder, "base.onnx")
-                models.with_features(network, SIDE_PX).export(str(path), format="onnx", verbose=False)
-                storage.write_bytes(base.url, path.read_bytes())
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "base.onnx")
+            resized = models.with_features(models.at_size(network, SIDE_PX), SIDE_PX)
+            resized.export(str(path), format="onnx", verbose=False)
+            storage.write_bytes(base.url, path.read_bytes())
+    except Exception as error:  # converters raise whatever they like; only the check of labels needs it
+        log.warning("MobileNetV2 could not be exported to ONNX: %s", error)
+        return Base(missing="MobileNetV2 could not be exported to ONNX here")
     return base
 
 

@@ -11,6 +11,7 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 from tasks import dataset_plots, drawing, storage
+from tasks.audit import read_audit
 from tasks.dataset import Shards, Split, index_url
 from tasks.markdown import explore_markdown, way_from_here
 from tasks.photos import photo
@@ -27,7 +28,7 @@ SUSPECTS, SETS, COPIES = 20, 12, 4  # that are shown: likely wrong labels, sets 
 @task(cache_policy=NO_CACHE, task_run_name="publish report")
 def publish_exploration(shards: Shards, audit_url: str, run: Run) -> str:
     """Write the report of a dataset and its plots. Returns the report's URL."""
-    audit = storage.read_json(audit_url)
+    audit = read_audit(audit_url, run)
     figures = dataset_figures(shards, audit)
     pictures = write_pictures(run, figures) | dataset_photos(shards, audit)
     storage.write_bytes(run.url("report.html"), explore_report(audit, pictures, shards.root).encode())

@@ -25,6 +25,7 @@ MOST_TRAINED = 20_000  # images a fold learns from
 STRENGTH, TOLERANCE, ROUNDS = 1e-3, 1e-2, 100  # chosen by planted label errors
 PREDICTED_AT_ONCE = 4_096
 SHOWN = 50
+FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n")
 TOO_FEW = (
     f"it takes two classes with {FEWEST} images each outside the test split, "
     f"{FOLDS} of them no copies of one another"
@@ -72,29 +73,45 @@ class LabelCheck:
 
 @task(cache_policy=NO_CACHE, task_run_name="check labels")
 def check_labels(shards: Shards, base: Base, run: Run) -> LabelCheck:
-    """Look for wrong labels and write all suspects to wrong_labels.csv of the run, likeliest first."""
-    if base.missing:
-        log.info("Labels were not checked: %s", base.missing)
-        return LabelCheck(skipped=base.missing)
+    """Look for wrong labels; write labels.json of the run, and all suspects to its wrong_labels.csv."""
+    checked = LabelCheck(skipped=base.missing) if base.missing else look_for_wrong_labels(shards, base, run)
+    if checked.skipped:
+        log.info("Labels were not checked: %s", checked.skipped)
+    else:
+        log.info("Labels: %s checked, %s likely wrong", f"{checked.checked:,}", f"{checked.suspected:,}")
+    storage.write_json(labels_url(run), checked.record())
+    return checked
+
+
+def labels_url(run: Run) -> str:
+    return run.url("labels.json")
+
+
+def look_for_wrong_labels(shards: Shards, base: Base, run: Run) -> LabelCheck:
     columns = ["path", "part", "row", "label", "split", "sha256", "group", "status"]
     index = storage.read_table(index_url(shards.dataset), columns).to_pylist()
     rows = [row for row in index if row["status"] == "ok"]
     part, row = (np.array([one[name] for one in rows], np.int64) for name in ("part", "row"))
     checked, suspects = find_suspects(rows, Features(shards, base, part, row))
     if not checked:
-        log.info("Labels were not checked: %s", TOO_FEW)
         return LabelCheck(skipped=TOO_FEW)
-    write_suspects(run.url("wrong_labels.csv"), suspects)
-    log.info("Labels: %s checked, %s likely wrong", f"{checked:,}", f"{len(suspects):,}")
+    storage.write_bytes(run.url("wrong_labels.csv"), as_csv(suspects))
     return LabelCheck(checked, len(suspects), tuple(suspects[:SHOWN]))
 
 
-def write_suspects(url: str, suspects: Sequence[Suspect]) -> None:
+def as_csv(suspects: Sequence[Suspect]) -> bytes:
+    """Suspects for a spreadsheet, likeliest first; names that it would take for formulas begin with '."""
     text = io.StringIO()
     writer = csv.DictWriter(text, list(Suspect.__dataclass_fields__))
     writer.writeheader()
-    writer.writerows(asdict(suspect) for suspect in suspects)
-    storage.write_bytes(url, text.getvalue().encode())
+    for suspect in suspects:
+        writer.writerow({name: _no_formula(value) for name, value in asdict(suspect).items()})
+    return text.getvalue().encode()
+
+
+def _no_formula(value: Any) -> Any:
+    """Source: OWASP, "CSV Injection"."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULAS) else value
 
 
 def find_suspects(rows: Sequence[dict], features: Taken) -> tuple[int, list[Suspect]]:

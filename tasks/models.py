@@ -1,5 +1,6 @@
 """The two networks, preprocessing inside: uint8 RGB in, probabilities out. Imported by workers only."""
 
+import socket
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from tasks.errors import JobError
 BASE_NAME = "mobilenet_v2"
 FREEZE_LAYER = "block_12_add"  # blocks 13 to 16 and the last convolution are fine-tuned above it
 POOLED_LAYERS = (FREEZE_LAYER, "block_15_add")  # besides the last
+STALLED_SECONDS = 15
 
 
 def build(kind: str, classes: int, size_px: int, dropout: float, weights: str) -> keras.Model:
@@ -169,11 +171,14 @@ def until(model: keras.Model, layer: str) -> keras.Model:
 def load_base(size_px: int, weights: str) -> keras.Model:
     """MobileNetV2 without its head, to the maps of POOLED_LAYERS and its last.
 
-    Raises JobError when the weights cannot be downloaded or do not fit.
+    Raises JobError when the weights cannot be downloaded, STALLED_SECONDS without a sign of the server
+    among it, or do not fit.
     """
     source = None if weights == "none" else weights
     if weights not in ("none", "imagenet"):
         source = storage.local_copy(weights)
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(STALLED_SECONDS)  # Keras would wait for ever
     try:
         base = keras.applications.MobileNetV2(
             input_shape=(size_px, size_px, 3), include_top=False, weights=source
@@ -186,5 +191,14 @@ def load_base(size_px: int, weights: str) -> keras.Model:
             "Pass `--weights PATH` with a downloaded mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224"
             "_no_top.h5, or `--weights none` to train from random weights."
         ) from error
+    finally:
+        socket.setdefaulttimeout(before)
     maps = [base.get_layer(name).output for name in POOLED_LAYERS]
     return keras.Model(base.input, [*maps, base.output], name=BASE_NAME)
+
+
+def at_size(base: keras.Model, size_px: int) -> keras.Model:
+    """A base with the same weights for images of another size; Keras downloads others for some sizes."""
+    other = load_base(size_px, "none")
+    other.set_weights(base.get_weights())
+    return other

@@ -11,6 +11,7 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
 from tasks import plots, storage
+from tasks.audit import read_audit
 from tasks.changes import data_changes
 from tasks.dataset import Shards, Split
 from tasks.evaluation import EVIDENCE, Evaluation, read_arrays, read_history, read_right
@@ -43,7 +44,7 @@ def publish_report(
     stages: Mapping[str, float],
 ) -> str:
     """Write summary.json, plots and report of a retraining, and its artifacts. Returns the report's URL."""
-    audit = storage.read_json(audit_url)
+    audit = read_audit(audit_url, run)
     metrics = {one.kind: storage.read_json(storage.join(one.uri, "metrics.json")) for one in judged}
     summary = retrain_summary(run, shards, training, trained, judged, verdict, stages) | {"started": started}
     summary["dataset"] |= {name: audit["counts"][name] for name in AUDITED}

@@ -41,7 +41,7 @@ def _about_splits(audit: Audit) -> Iterator[str]:
     if _scenes_look_alike(audit):
         yield (
             f"{counts['leaked_near']:,} of these are only near copies, more than {100 * MOST_LEFT_OUT:.0f} % "
-            "of all: the scenes look alike, as before a fixed camera, and retraining refuses to leave them "
+            "of all: the scenes look alike, as before a fixed camera, and a retraining will not leave them "
             "out. Split them by place or time, or train on all of them with --leakage report."
         )
     for split, names in _missing(audit).items():

@@ -67,5 +67,5 @@ def _drawn(rows: Sequence[Row], val_share: float) -> set[int]:
 
 
 def _lot(content: str) -> float:
-    """A number from 0 to 1 drawn by the least hash of a group, which is the lower the more files it has."""
+    """A number from 0 to 1, drawn for a group by its least hash, which alone is low where it has many."""
     return int(hashlib.sha256(content.encode()).hexdigest()[:8], 16) / 2**32

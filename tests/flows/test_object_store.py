@@ -14,7 +14,7 @@ from tasks.promotions import champion
 from tasks.settings import Classification, Training
 from tests.flows.conftest import OPEN
 
-SMALL = Training(models=("cnn",), image_size=32, epochs=1, batch_size=16, precision="float32")
+SMALL = Training(models=("cnn",), weights="none", image_size=32, epochs=1, batch_size=16, precision="float32")
 
 
 def rows(output: str) -> pa.Table:

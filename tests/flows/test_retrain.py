@@ -1,6 +1,7 @@
 """The main job on a real Prefect API and a real Ray."""
 
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from prefect.artifacts import Artifact
 
 from flows.explore import explore
 from flows.retrain import retrain
-from tasks import storage
+from tasks import models, storage
 from tasks.errors import InputError
 from tasks.evaluation import read_arrays, read_history
 from tasks.promotions import champion
@@ -92,11 +93,23 @@ def test_resuming_a_finished_run_neither_trains_nor_writes_its_versions_again(re
         retrain(str(sample), retrained.store, SMALL, resume="no-such-run")
 
 
-def test_exploring_audits_without_a_test_split(sample: Path, store: str, prefect_api: None):
-    report = explore(str(sample / "seg_train/seg_train"), store, weights="none")
+def test_exploring_audits_and_checks_labels_without_a_test_split(
+    sample: Path, store: str, prefect_api: None, tmp_path: Path
+):
+    images, weights = tmp_path / "images", str(tmp_path / "base.weights.h5")
+    for split in ("seg_train", "seg_test"):
+        shutil.copytree(sample / split / split, images, dirs_exist_ok=True)
+    models.load_base(SMALL.image_size, "none").save_weights(weights)
+    report = explore(str(images), store, weights)
     page = storage.read_bytes(report).decode()
     assert "sea" in page
-    assert "Labels were not checked" in page
+    assert "Labels were not checked" not in page
+    [run] = storage.names(storage.join(store, "runs"))
+    labels = storage.read_json(storage.join(store, "runs", run, "labels.json"))
+    suspects = Path(store, "runs", run, "wrong_labels.csv").read_text().splitlines()[1:]
+    assert labels["checked"] > 50
+    assert len(suspects) == labels["suspected"]
     [dataset] = storage.names(storage.join(store, "datasets"))
+    assert "labels" not in storage.read_json(storage.join(store, "datasets", dataset, "audit.json"))
     listed = pq.read_table(storage.join(store, "datasets", dataset, "manifest.parquet"))
-    assert len(listed) == len(list(sample.glob("seg_train/seg_train/*/*")))
+    assert len(listed) == len(list(images.glob("*/*")))

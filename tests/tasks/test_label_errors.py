@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from tasks.label_errors import FOLDS, deal, find_suspects, likely_wrong, out_of_fold
+from tasks.label_errors import FOLDS, Suspect, as_csv, deal, find_suspects, likely_wrong, out_of_fold
 
 CLASSES = np.array(["forest", "mountain", "sea"])
 
@@ -101,6 +101,11 @@ def test_a_fold_whose_others_hold_one_class_judges_nobody(clusters):
     probabilities = out_of_fold(features, labels, folds, np.ones(len(rows), bool))
     assert not probabilities[folds == 0].any()
     assert probabilities[folds == 1].any()
+
+
+def test_a_spreadsheet_takes_no_name_for_a_formula():
+    lines = as_csv([Suspect("=1+1.jpg", "train", "@a", "sea", 0.1, 0.9)]).decode().splitlines()
+    assert lines[1] == "'=1+1.jpg,train,'@a,sea,0.1,0.9"
 
 
 def test_the_confident_joint_by_hand():

@@ -12,7 +12,6 @@ from tasks.audit import audit_shards
 from tasks.dataset import Shards, Split, check_splits, commit_shards, index_url
 from tasks.errors import InputError, JobError
 from tasks.images import decode
-from tasks.label_errors import LabelCheck
 from tasks.manifest import list_images
 from tasks.settings import Leakage
 from tasks.shards import decode_part, part_url, plan_parts
@@ -73,7 +72,7 @@ def test_a_part_without_its_side_car_is_decoded_again(images: Path, store: str):
 
 
 def test_the_sample_is_audited_for_what_was_planted_in_it(images: Path, store: str):
-    audit = storage.read_json(audit_shards.fn(decode_all(images, store), LabelCheck(skipped="no weights")))
+    audit = storage.read_json(audit_shards.fn(decode_all(images, store)))
     assert [row["status"] for row in audit["bad"]] == ["corrupt"]
     [duplicate] = audit["duplicates"]
     assert duplicate["across_splits"]
@@ -85,15 +84,14 @@ def test_a_test_image_saved_anew_in_train_is_left_out_or_reported_as_asked(image
     [file, *_] = sorted((images / "seg_test/seg_test/sea").glob("*_[0-9]*.jpg"))
     copy = images / "seg_train/seg_train/forest/copy.jpg"
     cv2.imwrite(str(copy), cv2.imread(str(file)), [cv2.IMWRITE_JPEG_QUALITY, 60])
-    checked = LabelCheck(skipped="no weights")
     excluded = decode_all(images, store)
-    counts = storage.read_json(audit_shards.fn(excluded, checked))["counts"]
+    counts = storage.read_json(audit_shards.fn(excluded))["counts"]
     told = {name: counts[name] for name in ("exact", "near", "conflicts", "leaked", "leaking")}
     assert told == {"exact": 1, "near": 1, "conflicts": 1, "leaked": 2, "leaking": 0}
     assert not any(path.endswith("copy.jpg") for path in Split(excluded, "train", "val").paths)
 
     reported = decode_all(images, store, leakage="report")
-    counts = storage.read_json(audit_shards.fn(reported, checked))["counts"]
+    counts = storage.read_json(audit_shards.fn(reported))["counts"]
     assert (counts["leaked"], counts["leaking"]) == (0, 2)
     assert reported.fingerprint != excluded.fingerprint
     assert reported.decoded == 0

@@ -1,0 +1,28 @@
+"""What retrain and explore do first: decode the images that were listed, look through them, audit them."""
+
+from flows.progress import Stages
+from tasks.audit import audit_shards
+from tasks.dataset import Shards, commit_shards
+from tasks.embeddings import embed_part, fetch_base, plan_features
+from tasks.label_errors import check_labels
+from tasks.manifest import Manifest
+from tasks.shards import decode_part, plan_parts
+from tasks.training import Run
+
+
+def examine(
+    manifest: Manifest, weights: str, needed: bool, max_bad_share: float, run: Run, stages: Stages
+) -> tuple[Shards, str]:
+    """Commit a listed folder as a dataset and audit it. Returns it, and the URL of its audit.
+
+    weights: what wrong labels are looked for with; needed, if a model is trained from them too.
+    """
+    base = fetch_base.submit(manifest.dataset, manifest.size_px, weights, needed)
+    decoded = stages.parts("decode", decode_part.map(plan_parts(manifest)), manifest.files)
+    with stages.stage("audit"):
+        shards = commit_shards(manifest, decoded, max_bad_share)
+    stages.parts("look", embed_part.map(plan_features(shards, base.result())), manifest.files)
+    with stages.stage("audit"):
+        check_labels(shards, base.result(), run)
+        audit = audit_shards(shards)
+    return shards, audit
