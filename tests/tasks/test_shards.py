@@ -11,6 +11,7 @@ from tasks import storage
 from tasks.audit import audit_shards
 from tasks.dataset import Shards, Split, check_splits, commit_shards, index_url
 from tasks.errors import InputError, JobError
+from tasks.exploration import dataset_figures
 from tasks.images import decode
 from tasks.manifest import list_images
 from tasks.settings import Leakage
@@ -84,17 +85,25 @@ def test_a_test_image_saved_anew_in_train_is_left_out_or_reported_as_asked(image
     [file, *_] = sorted((images / "seg_test/seg_test/sea").glob("*_[0-9]*.jpg"))
     copy = images / "seg_train/seg_train/forest/copy.jpg"
     cv2.imwrite(str(copy), cv2.imread(str(file)), [cv2.IMWRITE_JPEG_QUALITY, 60])
+    shutil.copy(copy, copy.with_stem("copy of copy"))
     excluded = decode_all(images, store)
     counts = storage.read_json(audit_shards.fn(excluded))["counts"]
-    told = {name: counts[name] for name in ("exact", "near", "conflicts", "leaked", "leaking")}
-    assert told == {"exact": 1, "near": 1, "conflicts": 1, "leaked": 2, "leaking": 0}
+    told = {name: counts[name] for name in ("duplicates", "exact", "near", "conflicts")}
+    assert told == {"duplicates": 2, "exact": 2, "near": 1, "conflicts": 1}
+    assert (counts["leaked"], counts["leaked_near"], counts["leaking"]) == (3, 2, 0)
     assert not any(path.endswith("copy.jpg") for path in Split(excluded, "train", "val").paths)
 
     reported = decode_all(images, store, leakage="report")
     counts = storage.read_json(audit_shards.fn(reported))["counts"]
-    assert (counts["leaked"], counts["leaking"]) == (0, 2)
+    assert (counts["leaked"], counts["leaking"]) == (0, 3)
     assert reported.fingerprint != excluded.fingerprint
     assert reported.decoded == 0
+
+
+def test_a_folder_of_test_images_alone_keeps_its_plots(images: Path, store: str):
+    shards = decode_all(Path(shutil.copytree(images / "seg_test", images.with_name("alone"))), store)
+    figures = dataset_figures(shards, storage.read_json(audit_shards.fn(shards)))
+    assert list(figures) == ["classes.png", "splits.png", "sizes.png"]
 
 
 def test_too_many_bad_files_fail_the_job_and_are_listed(images: Path, store: str):
