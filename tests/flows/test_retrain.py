@@ -97,8 +97,8 @@ def test_exploring_audits_and_checks_labels_without_a_test_split(
     sample: Path, store: str, prefect_api: None, tmp_path: Path
 ):
     images, weights = tmp_path / "images", str(tmp_path / "base.weights.h5")
-    for split in ("seg_train", "seg_test"):
-        shutil.copytree(sample / split / split, images, dirs_exist_ok=True)
+    for number, folder in enumerate(sample.glob("seg_t*/seg_t*/*")):
+        shutil.copytree(folder, images / folder.name / str(number))
     models.load_base(SMALL.image_size, "none").save_weights(weights)
     report = explore(str(images), store, weights)
     page = storage.read_bytes(report).decode()
@@ -112,4 +112,4 @@ def test_exploring_audits_and_checks_labels_without_a_test_split(
     [dataset] = storage.names(storage.join(store, "datasets"))
     assert "labels" not in storage.read_json(storage.join(store, "datasets", dataset, "audit.json"))
     listed = pq.read_table(storage.join(store, "datasets", dataset, "manifest.parquet"))
-    assert len(listed) == len(list(images.glob("*/*")))
+    assert len(listed) == len(list(images.glob("*/*/*")))
