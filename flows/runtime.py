@@ -15,6 +15,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect_ray import RayTaskRunner
 
 FLUSH_SECONDS = 10
+START_SECONDS = 120  # Prefect's own 20 are too few for a busy machine
 QUIET_SERVER = {"PREFECT_LOGGING_ROOT_LEVEL": "CRITICAL", "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
 
 
@@ -42,7 +43,7 @@ def prefect_api() -> Iterator[None]:
     os.environ |= QUIET_SERVER
     server = SubprocessASGIServer()
     with patch.object(subprocess, "Popen", partial(subprocess.Popen, start_new_session=True)):
-        server.start()  # in a session of its own: Ctrl-C must not end it before the run has told it
+        server.start(START_SECONDS)  # in its own session: Ctrl-C must not end it before the run has told it
     os.environ["PREFECT_API_URL"] = server.api_url
     try:
         with temporary_settings({PREFECT_API_URL: server.api_url}), _ended_with_us(server):
