@@ -36,6 +36,8 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> Shards:
         "split": ["train"] * ROWS,
         "brightness": [0.0] * ROWS,
         "sharpness": [0.0] * ROWS,
+        "width": [SIZE] * ROWS,
+        "height": [SIZE] * ROWS,
     }
     storage.write_table(index_url(dataset), pa.table(rows))
     return Shards(dataset, "", "", ("a",), SIZE, {"train": ROWS}, 0, 0, 0, 0)
