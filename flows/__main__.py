@@ -1,6 +1,7 @@
 """The `darkroom` command line over the flows."""
 
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -149,19 +150,25 @@ def clean(
 ) -> None:
     """Remove old runs and versions, and datasets that nothing left was made from.
 
-    The champion and all that rollbacks lead to always stay.
+    The champion, its run and all that rollbacks lead to always stay.
 
     :param store: Folder or URL to clean.
     :param keep_runs: How many of the newest runs stay.
     :param keep_versions: How many of the newest versions stay.
     :param dry_run: Only tell what would be removed.
     """
+    if not storage.exists(store):
+        raise InputError(f"`store` must be a folder or URL that is there. Received: {store!r}.")
     gone = list(outdated(store, keep_runs, keep_versions))
     for url in gone:
         tell("Would remove" if dry_run else "Removing", url)
         if not dry_run:
             storage.remove(url)
-    if gone and not dry_run:
+    if not gone:
+        print("Nothing to remove.")
+    elif dry_run:
+        print("Nothing was removed: that takes --no-dry-run.")
+    else:
         write_overview(store)
 
 
@@ -189,6 +196,9 @@ def run(arguments: Sequence[str]) -> int:
             file=sys.stderr,
         )
         return FAILED
+    except BrokenPipeError:  # who reads our output has seen enough, such as `head`
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - or Python complains once more at its end
+        return DONE
     except Exception:
         traceback.print_exc()
         return FAILED

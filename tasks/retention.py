@@ -19,17 +19,24 @@ FRESH = timedelta(days=1)  # a run may be decoding a dataset, or may not have be
 def outdated(store: str, keep_runs: int, keep_versions: int) -> Iterator[str]:
     """Yield the URLs that may be removed.
 
-    What stays: the newest `keep_runs` runs and `keep_versions` versions, the champion and all that rollbacks
-    lead to, unfinished runs younger than RESUMABLE, and every dataset that one of those was made from.
+    What stays: the newest `keep_runs` retrainings and as many explorations, the newest `keep_versions`
+    versions, the champion with its run and all that rollbacks lead to, unfinished runs younger than
+    RESUMABLE, and every dataset that one of those was made from.
     """
     store = storage.absolute(store)
     runs = [Run(name, store) for name in storage.names(storage.join(store, "runs")) if began(name)]
     unfinished = [run for run in runs if resumable(run)]
-    kept_runs = [run for run in runs if run in runs[-keep_runs:] or run in unfinished]
+    champions = champion_stack(promotions(store))
+    trainings = [run for run in runs if run.begun()]
+    explorations = [run for run in runs if not run.begun()]
+    newest = [*trainings[-keep_runs:], *explorations[-keep_runs:], *unfinished]
+    kept_runs = [
+        run for run in runs if run in newest or any(made_by(version, [run]) for version in champions[-1:])
+    ]
     yield from (run.url() for run in runs if run not in kept_runs)
     versions = list_versions(store)
     names = [record["version"] for record in versions]
-    kept_versions = {*names[-keep_versions:], *champion_stack(promotions(store))}
+    kept_versions = {*names[-keep_versions:], *champions}
     kept_versions |= {name for name in names if made_by(name, unfinished)}
     yield from unneeded_versions(store, set(names), kept_versions, kept_runs)
     used = {record["dataset"] for record in versions if record["version"] in kept_versions}

@@ -47,6 +47,16 @@ def test_temperature_scaling_undoes_over_and_underconfidence(temperature: float)
     assert np.array_equal(scaled.argmax(1), probabilities.argmax(1))
 
 
+def test_few_images_hardly_mistaken_do_not_make_a_model_certain():
+    few, many = (
+        fit_temperature(
+            np.tile([0.8, 0.05, 0.05, 0.05, 0.05], (count, 1)), (np.arange(count) % 55 == 0).astype(int)
+        )
+        for count in (55, 55_000)
+    )
+    assert many < 0.55 < 0.6 < few < 1
+
+
 def test_log_loss_is_scikit_learns():
     labels, probabilities = predictions()
     assert log_loss(probabilities, labels) == pytest.approx(sklearn_log_loss(labels, probabilities), rel=1e-5)
