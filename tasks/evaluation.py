@@ -58,10 +58,10 @@ def evaluate_model(model: TrainedModel, shards: Shards, run: Run) -> Evaluation:
         metrics["slices"] = slices(
             test.looks, test.labels, probabilities.argmax(1) == test.labels, shards.classes
         )
-        metrics["mistakes"] = mistakes(test.paths, test.labels, probabilities, shards.classes)
-        write_arrays(storage.join(uri, "predictions.npz"), labels=test.labels, probabilities=probabilities)
-        explain_mistakes(model.uri, test, probabilities, storage.join(uri, EVIDENCE))
         calibrated = scale_temperature(probabilities, metrics["temperature"])
+        metrics["mistakes"] = mistakes(test.paths, test.labels, calibrated, shards.classes)
+        write_arrays(storage.join(uri, "predictions.npz"), labels=test.labels, probabilities=probabilities)
+        explain_mistakes(model.uri, test, calibrated, storage.join(uri, EVIDENCE))
         storage.write_json(
             storage.join(uri, "reference.json"), drift_reference(test, calibrated, shards.classes)
         )
