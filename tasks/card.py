@@ -1,12 +1,11 @@
 """A version's model card: what a stranger must know before using the model."""
 
 from functools import cache
-from pathlib import Path
 
-from jinja2 import ChainableUndefined, Environment, FileSystemLoader
+from jinja2 import Environment
 
 from tasks.markdown import plain
-from tasks.report import Record, count, moment, number, percent, setting
+from tasks.report import Record, count, moment, number, percent, setting, templates
 from tasks.settings import ModelKind
 
 
@@ -42,13 +41,6 @@ def _others(kind: ModelKind) -> tuple[str, ...]:
 @cache
 def _environment() -> Environment:
     """Jinja2 where every expression is made plain Markdown, as autoescape makes it plain HTML."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).with_name("templates")),
-        finalize=plain,
-        undefined=ChainableUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    environment = templates(finalize=plain, keep_trailing_newline=True)
     environment.filters |= {one.__name__: one for one in (count, moment, number, percent, setting)}
     return environment

@@ -65,12 +65,15 @@ def judge(
 
 
 def accuracy_of(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
-    """Accuracy with its 95 % interval (Wilson 1927, "Probable inference")."""
-    right = int((probabilities.argmax(1) == labels).sum())
-    interval = binomtest(right, len(labels)).proportion_ci(method="wilson")
+    return share_right(probabilities.argmax(1) == labels)
+
+
+def share_right(right: np.ndarray) -> dict[str, float]:
+    """Accuracy with its 95 % interval (Wilson 1927, "Probable inference"). right: bool [images]."""
+    interval = binomtest(int(right.sum()), len(right)).proportion_ci(method="wilson")
     return {
-        "images": len(labels),
-        "accuracy": right / len(labels),
+        "images": len(right),
+        "accuracy": float(right.mean()),
         "low": float(interval.low),
         "high": float(interval.high),
     }

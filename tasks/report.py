@@ -89,15 +89,20 @@ def verdict_of(summary: Record) -> dict[str, Any]:
     return {**champion, "title": title, "promoted": promoted, "test": test}
 
 
-@cache
-def _environment() -> Environment:
-    environment = Environment(
+def templates(**escaping: Any) -> Environment:
+    """The templates of this package, what they are told escaped as asked."""
+    return Environment(
         loader=FileSystemLoader(Path(__file__).with_name("templates")),
-        autoescape=True,
         undefined=ChainableUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        **escaping,
     )
+
+
+@cache
+def _environment() -> Environment:
+    environment = templates(autoescape=True)
     filters = (number, percent, points, figure, sentence, duration, moment, day, count, setting, data_uri)
     environment.filters |= {function.__name__: function for function in filters}
     environment.globals |= {"ROWS_SHOWN": ROWS_SHOWN, "SPARK": SPARK, "soundness": soundness}

@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.stats import binomtest, fisher_exact
+from scipy.stats import fisher_exact
+
+from tasks.metrics import share_right
 
 QUARTERS = (0.25, 0.5, 0.75)
 LEAST = 20  # images; fewer tell nothing
@@ -47,14 +49,10 @@ def slices(
 
 
 def against_rest(inside: np.ndarray, right: np.ndarray) -> dict[str, Any]:
-    """Accuracy of a slice with its 95 % interval (Wilson 1927), that of all others, and the chance of it."""
+    """Accuracy of a slice with its interval, that of all others, and the chance of it."""
     table = [[int(right[part].sum()), int((~right[part]).sum())] for part in (inside, ~inside)]
-    interval = binomtest(table[0][0], sum(table[0])).proportion_ci(method="wilson")
     return {
-        "images": int(inside.sum()),
-        "accuracy": float(right[inside].mean()),
-        "low": float(interval.low),
-        "high": float(interval.high),
+        **share_right(right[inside]),
         "rest": float(right[~inside].mean()),
         "p_value": float(fisher_exact(table, alternative="less").pvalue),
     }
