@@ -10,7 +10,7 @@ from flows.progress import Stages
 from flows.runtime import ray_runner
 from tasks.jobs import locate, partitions, plan_job
 from tasks.locks import locked
-from tasks.predictions import classify_partition, room_for
+from tasks.predictions import check_room, classify_partition, room_for
 from tasks.registry import read_version
 from tasks.results import commit_predictions
 from tasks.settings import Classification, Word
@@ -39,11 +39,17 @@ def classify(
     images, output, options = locate(images, output, options)
     with locked(output, "output") as lock:
         with stages.stage("list"):
-            room = room_for(options)
+            room = check_room(options)
             job = plan_job(images, output, version, options)
             open_sorting(job)
         with remote_options(num_cpus=options.cpus_per_task, num_gpus=options.gpus_per_task):
-            started = classify_partition.map(partitions(job, room))
-        done = stages.parts("classify", started, job.plan.files, poll=lock.check)
+            done = stages.parts(
+                "classify",
+                classify_partition,
+                partitions(job, room),
+                job.plan.files,
+                most=lambda: room_for(options) + 1,  # one waits: the longest come first
+                poll=lock.check,
+            )
         lock.check()
         return commit_predictions(job, done, stages.seconds.get("classify", 0.0))

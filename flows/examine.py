@@ -18,10 +18,10 @@ def examine(
     weights: what wrong labels are looked for with; needed, if a model is trained from them too.
     """
     base = fetch_base.submit(manifest.dataset, manifest.size_px, weights, needed)
-    decoded = stages.parts("decode", decode_part.map(plan_parts(manifest)), manifest.files)
+    decoded = stages.parts("decode", decode_part, plan_parts(manifest), manifest.files)
     with stages.stage("audit"):
         shards = commit_shards(manifest, decoded, max_bad_share)
-    stages.parts("look", embed_part.map(plan_features(shards, base.result())), manifest.files)
+    stages.parts("look", embed_part, plan_features(shards, base.result()), manifest.files)
     with stages.stage("audit"):
         check_labels(shards, base.result(), run)
         audit = audit_shards(shards)

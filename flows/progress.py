@@ -3,14 +3,16 @@
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, Protocol, cast
 from uuid import UUID
 
 import httpx
 import ray
+from prefect import Task
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect_ray.task_runners import PrefectRayFuture
 from rich.console import Console
@@ -31,6 +33,13 @@ Poll = Callable[[], None]
 
 def do_nothing() -> None:
     pass
+
+
+Most = Callable[[], int]
+
+
+def as_many_as_there_are() -> int:
+    return sys.maxsize
 
 
 class PartResult(Protocol):
@@ -54,18 +63,28 @@ class Stages:
         self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - started
 
     def parts(
-        self, name: str, futures: Sequence[PrefectRayFuture], images: int, poll: Poll = do_nothing
+        self,
+        name: str,
+        task: Task,
+        parts: Sequence[Any],
+        images: int,
+        most: Most = as_many_as_there_are,
+        poll: Poll = do_nothing,
     ) -> list[Any]:
-        """Wait for parts, counting images and bad files as they come in. Returns their results."""
-        if not futures:
+        """Run a task on each part, counting images and bad files as they come in. Returns results in order.
+
+        most: how many may be on Ray at a time. Ray takes what waits there in any order.
+        """
+        if not parts:
             return []
-        done: list[PartResult] = []
+        started: list[PrefectRayFuture] = []
+        images_done = bad = 0
         with self.stage(name), shown(name, images, "images") as show:
-            for future in finished(futures, poll):
-                done.append(future.result())
-                bad = sum(part.bad for part in done)
-                show(sum(part.images for part in done), f"{bad:,} bad")
-            return [future.result() for future in futures]
+            for future in finished(submitted(task, parts, started), poll, most):
+                done: PartResult = future.result()
+                images_done, bad = images_done + done.images, bad + done.bad
+                show(images_done, f"{bad:,} bad")
+            return [future.result() for future in started]
 
     def epochs(self, future: PrefectRayFuture, run: Run, kind: str, epochs: int) -> Any:
         """Wait for a training, showing each epoch that its history gains. Returns its result."""
@@ -92,10 +111,26 @@ class Stages:
         return values
 
 
-def finished(futures: Sequence[PrefectRayFuture], poll: Poll) -> Iterator[PrefectRayFuture]:
-    """Yield futures as they finish, calling `poll` while waiting."""
-    waiting = {future.wrapped_future: future for future in futures}
-    while waiting:
+def submitted(
+    task: Task, parts: Iterable[Any], started: list[PrefectRayFuture]
+) -> Iterator[PrefectRayFuture]:
+    """Submit a task for each part as its future is asked for, keeping it in `started` too."""
+    for part in parts:
+        started.append(cast(PrefectRayFuture, task.submit(part)))
+        yield started[-1]
+
+
+def finished(
+    futures: Iterable[PrefectRayFuture], poll: Poll, most: Most = as_many_as_there_are
+) -> Iterator[PrefectRayFuture]:
+    """Yield futures as they finish, calling `poll` while waiting; at most `most()` are taken ahead."""
+    coming = iter(futures)
+    waiting: dict[Any, PrefectRayFuture] = {}
+    while True:
+        room = max(most() - len(waiting), 0)
+        waiting |= {future.wrapped_future: future for future in islice(coming, room)}
+        if not waiting:
+            return
         ready, _ = ray.wait(list(waiting), timeout=POLL_SECONDS, fetch_local=False)
         for reference in ready:
             yield waiting.pop(reference)

@@ -117,11 +117,15 @@ def in_order(
     most: int,
     weight: Callable[[T], float] = lambda _: 0.0,
 ) -> Iterator[R]:
-    """Yield function(item) of each item in order, computed ahead by threads.
+    """Yield function(item) of each item in order, computed ahead by threads, or when asked for without any.
 
     What is held waiting is at most `most` results and weighs at most 1, or is one chunk's. Threads take
     chunks, since handing over costs as much as reading a small file.
     """
+
+    if not threads:
+        yield from map(function, items)
+        return
 
     def compute(chunk: Sequence[T]) -> list[R]:
         return [function(item) for item in chunk]

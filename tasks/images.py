@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import simplejpeg
 from PIL import Image, UnidentifiedImageError
 
 from tasks.files import FileEntry, read_ahead
@@ -16,7 +17,8 @@ ORIENTATION_TAG = 0x0112
 UNREADABLE = "unreadable"  # the one status that another try may change
 DECODABLE = {"JPEG", "MPO", "PNG", "WEBP", "BMP", "TIFF", "GIF"}
 WITH_ALPHA = {"RGBA", "LA", "PA", "RGBa", "La"}
-END_OF_JPEG, END_OF_PNG = b"\xff\xd9", b"IEND\xaeB\x60\x82"
+START_OF_JPEG, END_OF_JPEG, EXIF = b"\xff\xd8", b"\xff\xd9", b"Exif\0\0"
+END_OF_PNG = b"IEND\xaeB\x60\x82"
 
 # One thread a decode: parallelism is over images, and Ray grants each task its cores.
 cv2.setNumThreads(1)
@@ -96,8 +98,9 @@ def brightness(grey: np.ndarray) -> float:
 
 def sharpness(grey: np.ndarray) -> float:
     """Variance of the Laplacian. Source: Pech-Pacheco et al. 2000, "Diatom autofocusing"."""
-    _, deviation = cv2.meanStdDev(cv2.Laplacian(grey, cv2.CV_16S))
-    return float(deviation.item() ** 2)
+    edges = cv2.Laplacian(grey, cv2.CV_16S)
+    mean, square = cv2.sumElems(edges)[0] / edges.size, cv2.norm(edges, cv2.NORM_L2SQR) / edges.size
+    return square - mean**2  # three times as fast as meanStdDev, the same but for the last digits
 
 
 def colourfulness(pixels: np.ndarray) -> float:
@@ -118,6 +121,24 @@ def read_header(data: bytes) -> Header:
         raise ImageError("corrupt", "the file is empty")
     if len(data) > MAX_BYTES:
         raise _too_large(len(data))
+    return header_of_plain_jpeg(data) or header_by_pillow(data)
+
+
+def header_of_plain_jpeg(data: bytes) -> Header | None:
+    """The header of a JPEG that says nothing of its orientation, read several times faster than by Pillow.
+
+    None for any other file, and for one that Pillow shall say what is wrong with.
+    """
+    if not data.startswith(START_OF_JPEG) or EXIF in data:
+        return None
+    try:
+        height, width, _, _ = simplejpeg.decode_jpeg_header(data)
+    except ValueError:
+        return None
+    return Header("JPEG", width, height, 1, False) if width * height <= MAX_PIXELS else None
+
+
+def header_by_pillow(data: bytes) -> Header:
     try:
         with Image.open(io.BytesIO(data)) as image:
             width, height = image.size

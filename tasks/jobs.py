@@ -22,9 +22,9 @@ from tasks.manifest import DECODER_VERSION
 from tasks.registry import ModelVersion
 from tasks.settings import Classification
 
-SMALLEST_PART, LARGEST_PART = 512, 4096  # files: what a kill loses at most
+SMALLEST_PART, LARGEST_PART = 256, 4096  # files: what a kill loses at most
 MAX_PARTITIONS = 256
-LONGEST_PARTITION = 8  # parts, where MAX_PARTITIONS allows: progress is told as partitions end
+LONGEST_PARTITION = 16  # parts, where MAX_PARTITIONS allows: progress is told as partitions end
 PART_NAME = re.compile(r"part-(\d{5,})\.(parquet|csv|json)")
 PLAN = b"darkroom"
 
@@ -226,7 +226,7 @@ def guided(parts: int, at_once: int) -> list[int]:
     longest = max(LONGEST_PARTITION, -(-2 * parts // MAX_PARTITIONS))
     bounds = [0]
     while left := parts - bounds[-1]:
-        fair = min(-(-left // (2 * at_once)), longest)
+        fair = min(-(-3 * left // (4 * at_once)), longest)
         bounds.append(bounds[-1] + max(fair, -(-left // (MAX_PARTITIONS - len(bounds) + 1))))
     return bounds
 

@@ -14,7 +14,6 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
-from tasks.batches import ahead
 from tasks.calibration import scale_temperature
 from tasks.engines import BATCH, load_classifier
 from tasks.errors import InputError
@@ -88,18 +87,26 @@ def classify_partition(partition: Partition) -> PartitionDone:
 
 
 def room_for(options: Classification) -> int:
-    """How many tasks the Ray cluster can run at once; InputError when no node has what one asks for."""
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    """How many tasks the Ray cluster can run at once now; 0 while no node has what one asks for."""
     asked = {"CPU": options.cpus_per_task, "GPU": options.gpus_per_task}
     needed = {name: amount for name, amount in asked.items() if amount}
-    room = sum(min(int(node.get(name, 0) / amount) for name, amount in needed.items()) for node in nodes)
-    if not room:
-        have = "; ".join(f"{node.get('CPU', 0):g} CPUs, {node.get('GPU', 0):g} GPUs" for node in nodes)
-        raise InputError(
-            "A node of the cluster must have `cpus_per_task` and `gpus_per_task`. "
-            f"Received {asked['CPU']} CPUs and {asked['GPU']:g} GPUs for nodes of: {have}."
-        )
-    return room
+    return sum(min(int(node.get(name, 0) / amount) for name, amount in needed.items()) for node in nodes())
+
+
+def check_room(options: Classification) -> int:
+    """The room for tasks; InputError when there is none."""
+    if room := room_for(options):
+        return room
+    have = "; ".join(f"{node.get('CPU', 0):g} CPUs, {node.get('GPU', 0):g} GPUs" for node in nodes())
+    raise InputError(
+        "A node of the cluster must have `cpus_per_task` and `gpus_per_task`. "
+        f"Received {options.cpus_per_task} CPUs and {options.gpus_per_task:g} GPUs for nodes of: {have}."
+    )
+
+
+def nodes() -> list[dict[str, float]]:
+    """What each living node of the Ray cluster has."""
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
 def earlier(part: Part) -> PartDone | None:
@@ -131,12 +138,14 @@ def commit(part: Part, rows: Sequence[Row], standing: bool) -> PartDone:
 def predict_parts(parts: Sequence[Part]) -> Iterator[list[Row]]:
     """Yield the rows of each part, one a file, in order; a file that cannot be used has its status and error.
 
-    Threads read ahead and decode while the model runs; nothing waits from one part to the next.
+    Threads read ahead and decode while the model runs; nothing waits from one part to the next. Without a
+    GPU the model's own thread is one of those that decode: one more for the same core only gets in its way.
     """
     if not parts:
         return
     job = parts[0].job
-    batches = ahead(lambda: decoded_batches(job.root, parts, job.model.size_px, job.options.cpus_per_task))
+    threads = job.options.cpus_per_task - (not job.options.gpus_per_task)
+    batches = decoded_batches(job.root, parts, job.model.size_px, threads)
     for part in parts:
         rows: list[Row] = []
         while len(rows) < len(part.files):

@@ -104,6 +104,9 @@ def size(url: str) -> int:
 
 
 def read_bytes(url: str) -> bytes:
+    """All of a file; a local one without fsspec, which costs three times the reading of a small one."""
+    if "://" not in url:
+        return Path(url).read_bytes()
     fs, path = filesystem(url)
     return fs.cat_file(path)
 

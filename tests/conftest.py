@@ -12,6 +12,7 @@ import ray
 from prefect.settings import PREFECT_API_URL
 from prefect.testing.utilities import prefect_test_harness
 
+from flows.runtime import one_certificate
 from tasks.sample import draw_sample
 
 RETRAINED = "retrained"
@@ -38,7 +39,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def prefect_api() -> Iterator[None]:
-    with prefect_test_harness(server_startup_timeout=120):
+    with one_certificate(), prefect_test_harness(server_startup_timeout=120):
         yield
 
 

@@ -54,4 +54,5 @@ def add(table: Table, row: Measured) -> None:
     )
 
 
-main()
+if __name__ == "__main__":  # and not where a bench starts processes
+    main()

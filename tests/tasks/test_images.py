@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from tasks.images import ORIENTATION_TAG, ImageError, decode
+from tasks.images import ORIENTATION_TAG, ImageError, decode, header_by_pillow, header_of_plain_jpeg
 
 
 def corners(size: int = 60) -> np.ndarray:
@@ -41,6 +41,22 @@ def test_exif_orientation_is_applied_as_pillow_applies_it(kind: str, orientation
     ours = decoded.pixels[[10, 10, 50, 50], [10, 50, 10, 50]].astype(int)
     theirs = np.array(upright.resize((60, 60)))[[10, 10, 50, 50], [10, 50, 10, 50]]
     assert np.abs(ours - theirs).max() < 30
+
+
+@pytest.mark.parametrize(
+    ("mode", "options"), [("RGB", {}), ("RGB", {"progressive": True}), ("L", {}), ("CMYK", {})]
+)
+def test_a_plain_jpegs_header_says_what_pillow_reads(mode: str, options: dict):
+    data = encoded(Image.new(mode, (40, 60)), "JPEG", **options)
+    assert header_of_plain_jpeg(data) == header_by_pillow(data)
+
+
+def test_a_jpeg_with_an_orientation_or_a_broken_header_is_left_to_pillow():
+    exif = Image.Exif()
+    exif[ORIENTATION_TAG] = 6
+    plain = encoded(Image.new("RGB", (40, 60)), "JPEG")
+    for data in (encoded(Image.new("RGB", (40, 60)), "JPEG", exif=exif), plain[:30], b"GIF89a"):
+        assert header_of_plain_jpeg(data) is None
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])

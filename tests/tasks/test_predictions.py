@@ -17,7 +17,7 @@ import ray
 from tasks import models, storage
 from tasks.errors import InputError, JobError
 from tasks.jobs import Partition, partitions, plan_job
-from tasks.predictions import classify_partition, room_for
+from tasks.predictions import check_room, classify_partition, room_for
 from tasks.registry import ModelVersion
 from tasks.rows import read_part, read_rows
 from tasks.settings import Classification
@@ -76,7 +76,7 @@ def test_the_next_night_keeps_the_rows_of_what_is_still_there(sample, tmp_path, 
     (images / files[1].name).unlink()
     (images / files[5].name).write_bytes(files[5].read_bytes())
     partition_a, partition_b = partitions(
-        plan_job.fn(str(images), str(output), model, Classification(format=format))
+        plan_job.fn(str(images), str(output), model, Classification(format=format)), at_once=2
     )
     assert classify_partition.fn(partition_a).classified == 0
     assert classify_partition.fn(partition_b).classified == 1
@@ -109,7 +109,7 @@ def test_as_many_tasks_run_at_once_as_the_nodes_hold(monkeypatch):
     assert room_for(Classification(cpus_per_task=2)) == 4
     assert room_for(Classification(cpus_per_task=2, gpus_per_task=0.5)) == 2
     with pytest.raises(InputError, match="Received 8 CPUs and 0 GPUs"):
-        room_for(Classification(cpus_per_task=8))
+        check_room(Classification(cpus_per_task=8))
 
 
 def test_files_that_vanish_or_change_while_it_runs_are_put_right_by_the_next_run(sample, tmp_path):

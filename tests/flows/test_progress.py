@@ -1,0 +1,25 @@
+"""How a flow waits for its task runs on Ray."""
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+
+import ray
+
+from flows.progress import do_nothing, finished
+
+
+def test_no_more_task_runs_are_submitted_than_there_is_room_for():
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+    work, submitted = ray.remote(lambda number: number), []
+
+    def futures() -> Iterator[SimpleNamespace]:
+        for number in range(6):
+            submitted.append(number)
+            yield SimpleNamespace(wrapped_future=work.remote(number))
+
+    try:
+        for before, _ in enumerate(finished(futures(), do_nothing, most=lambda: 2)):
+            assert len(submitted) <= before + 2
+        assert submitted == list(range(6))
+    finally:
+        ray.shutdown()
