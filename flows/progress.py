@@ -127,7 +127,7 @@ def finished(
     coming = iter(futures)
     waiting: dict[Any, PrefectRayFuture] = {}
     while True:
-        room = max(most() - len(waiting), 0)
+        room = max(max(most(), 1) - len(waiting), 0)
         waiting |= {future.wrapped_future: future for future in islice(coming, room)}
         if not waiting:
             return

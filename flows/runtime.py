@@ -14,6 +14,7 @@ from prefect.events.worker import EventsWorker
 from prefect.logging.handlers import APILogWorker
 from prefect.server.api.server import SubprocessASGIServer
 from prefect.settings import PREFECT_API_SSL_CERT_FILE, PREFECT_API_URL, temporary_settings
+from prefect.settings.legacy import Setting
 from prefect_ray import RayTaskRunner
 
 FLUSH_SECONDS = 10
@@ -43,16 +44,12 @@ def prefect_api() -> Iterator[None]:
         yield
         return
     os.environ |= QUIET_SERVER
-    server = SubprocessASGIServer()
-    with patch.object(subprocess, "Popen", partial(subprocess.Popen, start_new_session=True)):
-        server.start(START_SECONDS)  # in its own session: Ctrl-C must not end it before the run has told it
     with one_certificate():
+        server = SubprocessASGIServer()
+        with patch.object(subprocess, "Popen", partial(subprocess.Popen, start_new_session=True)):
+            server.start(START_SECONDS)  # in its own session: Ctrl-C must not end it before the run told it
         try:
-            with (
-                temporary_settings({PREFECT_API_URL: server.api_url}),
-                patch.dict(os.environ, {PREFECT_API_URL.name: server.api_url}),
-                _ended_with_us(server),
-            ):
+            with _set(PREFECT_API_URL, server.api_url), _ended_with_us(server):
                 yield
         finally:
             APILogWorker.drain_all(timeout=FLUSH_SECONDS)
@@ -64,17 +61,30 @@ def prefect_api() -> Iterator[None]:
 def one_certificate() -> Iterator[None]:
     """Have the clients of a Prefect API that speaks plain HTTP read one certificate instead of all.
 
-    Each task run makes four clients, and each of them takes 45 ms of CPU to read them all.
+    Each task run makes four clients, and each of them takes 45 ms of CPU to read them all. Workers must see
+    this machine's temporary folder.
     """
     end = "-----END CERTIFICATE-----\n"
     with NamedTemporaryFile("w", suffix=".pem") as file:
         file.write(certifi.contents().partition(end)[0] + end)
         file.flush()
-        with (
-            temporary_settings({PREFECT_API_SSL_CERT_FILE: file.name}),
-            patch.dict(os.environ, {PREFECT_API_SSL_CERT_FILE.name: file.name}),
-        ):
+        with _set(PREFECT_API_SSL_CERT_FILE, file.name):
             yield
+
+
+@contextmanager
+def _set(setting: Setting, value: str) -> Iterator[None]:
+    """Give a Prefect setting a value, in the environment too: the workers of a local Ray find it there."""
+    before = os.environ.get(setting.name)
+    os.environ[setting.name] = value
+    try:
+        with temporary_settings({setting: value}):
+            yield
+    finally:
+        if before is None:
+            del os.environ[setting.name]
+        else:
+            os.environ[setting.name] = before
 
 
 @contextmanager

@@ -17,7 +17,7 @@ ORIENTATION_TAG = 0x0112
 UNREADABLE = "unreadable"  # the one status that another try may change
 DECODABLE = {"JPEG", "MPO", "PNG", "WEBP", "BMP", "TIFF", "GIF"}
 WITH_ALPHA = {"RGBA", "LA", "PA", "RGBa", "La"}
-START_OF_JPEG, END_OF_JPEG, EXIF = b"\xff\xd8", b"\xff\xd9", b"Exif\0\0"
+START_OF_JPEG, END_OF_JPEG, EXIF = b"\xff\xd8\xff", b"\xff\xd9", b"Exif\0\0"
 END_OF_PNG = b"IEND\xaeB\x60\x82"
 
 # One thread a decode: parallelism is over images, and Ray grants each task its cores.
@@ -133,7 +133,7 @@ def header_of_plain_jpeg(data: bytes) -> Header | None:
         return None
     try:
         height, width, _, _ = simplejpeg.decode_jpeg_header(data)
-    except ValueError:
+    except Exception:  # whatever it stumbles over
         return None
     return Header("JPEG", width, height, 1, False) if width * height <= MAX_PIXELS else None
 

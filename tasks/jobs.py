@@ -22,7 +22,7 @@ from tasks.manifest import DECODER_VERSION
 from tasks.registry import ModelVersion
 from tasks.settings import Classification
 
-SMALLEST_PART, LARGEST_PART = 256, 4096  # files: what a kill loses at most
+SMALLEST_PART, LARGEST_PART = 256, 2048  # files: what a kill loses at most
 MAX_PARTITIONS = 256
 LONGEST_PARTITION = 16  # parts, where MAX_PARTITIONS allows: progress is told as partitions end
 PART_NAME = re.compile(r"part-(\d{5,})\.(parquet|csv|json)")
@@ -221,7 +221,8 @@ def guided(parts: int, at_once: int) -> list[int]:
     """Where to cut `parts` into at most MAX_PARTITIONS ranges: long ones first, since every task run costs
     a start, then ever shorter ones, so that none is waited for.
 
-    Source: Polychronopoulos and Kuck 1987, "Guided Self-Scheduling".
+    Each takes three quarters of a fair share of what is left, since not all workers are equally fast.
+    Source, with whole shares: Polychronopoulos and Kuck 1987, "Guided Self-Scheduling".
     """
     longest = max(LONGEST_PARTITION, -(-2 * parts // MAX_PARTITIONS))
     bounds = [0]

@@ -1,4 +1,4 @@
-"""Bulk classification of one partition on Ray: read ahead, decoded by threads, predicted, committed."""
+"""Bulk classification of one partition on Ray: read ahead, decoded, predicted, committed."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -14,6 +14,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
+from tasks.batches import ahead
 from tasks.calibration import scale_temperature
 from tasks.engines import BATCH, load_classifier
 from tasks.errors import InputError
@@ -138,14 +139,17 @@ def commit(part: Part, rows: Sequence[Row], standing: bool) -> PartDone:
 def predict_parts(parts: Sequence[Part]) -> Iterator[list[Row]]:
     """Yield the rows of each part, one a file, in order; a file that cannot be used has its status and error.
 
-    Threads read ahead and decode while the model runs; nothing waits from one part to the next. Without a
-    GPU the model's own thread is one of those that decode: one more for the same core only gets in its way.
+    Threads read ahead, and decode while the model runs; nothing waits from one part to the next. On one CPU
+    alone the model's own thread decodes too: another one for the same core would only be in its way.
     """
     if not parts:
         return
     job = parts[0].job
-    threads = job.options.cpus_per_task - (not job.options.gpus_per_task)
-    batches = decoded_batches(job.root, parts, job.model.size_px, threads)
+    cpus, gpus = job.options.cpus_per_task, job.options.gpus_per_task
+    if cpus == 1 and not gpus:
+        batches = decoded_batches(job.root, parts, job.model.size_px, threads=0)
+    else:
+        batches = ahead(lambda: decoded_batches(job.root, parts, job.model.size_px, threads=cpus))
     for part in parts:
         rows: list[Row] = []
         while len(rows) < len(part.files):

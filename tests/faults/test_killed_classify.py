@@ -17,12 +17,12 @@ from tests.faults.processes import SERVER, command_of, darkroom, descendants, fi
 from tests.stores import untrained_store
 
 FILES = 4_000
-PARTS = 8
+PARTS = 16
 
 
 @pytest.fixture(scope="module")
 def many(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Eight parts' worth of files: links to the sample's unlabelled ones, bad ones among them."""
+    """Sixteen parts' worth of files: links to the sample's unlabelled ones, bad ones among them."""
     root = tmp_path_factory.mktemp("many")
     files = sorted((sample / "seg_pred/seg_pred").iterdir())
     for number in range(FILES):

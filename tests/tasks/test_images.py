@@ -55,7 +55,9 @@ def test_a_jpeg_with_an_orientation_or_a_broken_header_is_left_to_pillow():
     exif = Image.Exif()
     exif[ORIENTATION_TAG] = 6
     plain = encoded(Image.new("RGB", (40, 60)), "JPEG")
-    for data in (encoded(Image.new("RGB", (40, 60)), "JPEG", exif=exif), plain[:30], b"GIF89a"):
+    odd = plain.replace(b"\x03\x01\x22\x00", b"\x03\x01\x14\x00")  # luma sampled 1x4, which has no name
+    assert odd != plain
+    for data in (encoded(Image.new("RGB", (40, 60)), "JPEG", exif=exif), plain[:30], odd, b"GIF89a"):
         assert header_of_plain_jpeg(data) is None
 
 
