@@ -20,7 +20,7 @@ from flows.runtime import prefect_api
 from tasks.engines import BATCH, load_classifier
 from tasks.registry import read_version
 from tests.bench.measure import Measured, best_rate, steady_rate
-from tests.stores import untrained_store
+from tests.untrained import untrained_store
 
 SIZE = 150
 PRELOADED = 8 * BATCH

@@ -10,7 +10,7 @@ import psutil
 
 from tests.bench.measure import Measured, steady_rate
 from tests.faults.processes import darkroom, descendants
-from tests.stores import untrained_store
+from tests.untrained import untrained_store
 
 COUNTS = (10_000, 100_000, 1_000_000)
 SIZE = 96

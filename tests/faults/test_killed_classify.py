@@ -14,7 +14,7 @@ import pytest
 from ray.cluster_utils import Cluster
 
 from tests.faults.processes import SERVER, command_of, darkroom, descendants, finish, until
-from tests.stores import untrained_store
+from tests.untrained import untrained_store
 
 FILES = 4_000
 PARTS = 16

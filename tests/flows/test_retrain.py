@@ -11,13 +11,14 @@ from prefect.artifacts import Artifact
 
 from flows.explore import explore
 from flows.retrain import retrain
-from tasks import models, storage
+from tasks import storage
 from tasks.errors import InputError
 from tasks.evaluation import read_arrays, read_history
 from tasks.promotions import champion
 from tasks.registry import read_record, versions
 from tasks.training import Run
 from tests.flows.conftest import OPEN, SMALL
+from tests.untrained import settled_base
 
 VERSION_FILES = ("model.keras", "model.onnx", "model.json", "card.md")
 
@@ -96,10 +97,9 @@ def test_resuming_a_finished_run_neither_trains_nor_writes_its_versions_again(re
 def test_exploring_audits_and_checks_labels_without_a_test_split(
     sample: Path, store: str, prefect_api: None, tmp_path: Path
 ):
-    images, weights = tmp_path / "images", str(tmp_path / "base.weights.h5")
+    images, weights = tmp_path / "images", settled_base(tmp_path / "base.weights.h5", SMALL.image_size)
     for number, folder in enumerate(sample.glob("seg_t*/seg_t*/*")):
         shutil.copytree(folder, images / folder.name / str(number))
-    models.load_base(SMALL.image_size, "none").save_weights(weights)
     report = explore(str(images), store, weights)
     page = storage.read_bytes(report).decode()
     assert "sea" in page

@@ -22,7 +22,7 @@ from tasks import storage
 from tasks.evaluation import read_history
 from tests.faults.processes import command_of
 from tests.ports import free_ports
-from tests.stores import untrained_store
+from tests.untrained import untrained_store
 
 CHROMIUM = shutil.which("chromium")
 EPOCHS = 40

@@ -15,13 +15,12 @@ from tasks import models, storage
 from tasks.embeddings import SIDE_PX, Features, embed_part, fetch_base, locate_weights, plan_features
 from tasks.errors import InputError, JobError
 from tests.tasks.test_shards import SIZE, decode_all
+from tests.untrained import settled_base
 
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
-    path = tmp_path_factory.mktemp("weights") / "base.weights.h5"
-    models.load_base(SIDE_PX, "none").save_weights(path)
-    return str(path)
+    return settled_base(tmp_path_factory.mktemp("weights") / "base.weights.h5", SIDE_PX)
 
 
 def test_new_pictures_alone_are_looked_at(sample: Path, weights: str, tmp_path: Path):

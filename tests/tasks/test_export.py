@@ -13,7 +13,7 @@ from tasks.classifier import TensorflowClassifier
 from tasks.engines import OnnxClassifier, load_classifier
 from tasks.errors import InputError, JobError
 from tasks.registry import read_version
-from tests.stores import CLASSES, untrained_store
+from tests.untrained import CLASSES, untrained_store
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""A store whose champion is an untrained network: its rows need not be right, only the same."""
+"""Untrained networks for tests whose answers need not be right, only the same."""
 
 from pathlib import Path
 
@@ -18,8 +18,7 @@ def untrained_store(folder: Path, kind: str, size_px: int) -> str:
     place = folder / "models" / "v1"
     place.mkdir(parents=True)
     models.build(kind, len(CLASSES), size_px, 0.0, "none").save(place / "model.keras")
-    pictures = np.random.default_rng(0).integers(0, 255, (64, size_px, size_px, 3), dtype=np.uint8)
-    assert export_onnx(str(place / "model.keras"), pictures)
+    assert export_onnx(str(place / "model.keras"), noise(64, size_px))
     record = {
         "version": "v1",
         "kind": kind,
@@ -34,3 +33,19 @@ def untrained_store(folder: Path, kind: str, size_px: int) -> str:
     storage.write_json(str(place / "model.json"), record)
     promote_by_hand(str(folder), "v1")
     return str(folder)
+
+
+def settled_base(path: Path, size_px: int) -> str:
+    """Write weights of MobileNetV2 without its head to `path`, drawn by chance and settled on noise.
+
+    Left as drawn, what they say of an image is 1e-7: nothing in half a float.
+    """
+    keras.utils.set_random_seed(0)
+    whole = models.build_mobilenet_v2(len(CLASSES), size_px)
+    models.settle_batch_norm(whole, noise(32, size_px))
+    whole.get_layer(models.BASE_NAME).save_weights(path)
+    return str(path)
+
+
+def noise(images: int, size_px: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (images, size_px, size_px, 3), dtype=np.uint8)
