@@ -12,7 +12,6 @@ from unittest.mock import patch
 import certifi
 from prefect.events.worker import EventsWorker
 from prefect.logging.handlers import APILogWorker
-from prefect.server.api.server import SubprocessASGIServer
 from prefect.settings import PREFECT_API_SSL_CERT_FILE, PREFECT_API_URL, temporary_settings
 from prefect.settings.legacy import Setting
 from prefect_ray import RayTaskRunner
@@ -43,13 +42,15 @@ def prefect_api() -> Iterator[None]:
     if PREFECT_API_URL.value():
         yield
         return
+    from prefect.server.api.server import SubprocessASGIServer  # 3 s that a run with an API does not wait
+
     os.environ |= QUIET_SERVER
     with one_certificate():
         server = SubprocessASGIServer()
         with patch.object(subprocess, "Popen", partial(subprocess.Popen, start_new_session=True)):
             server.start(START_SECONDS)  # in its own session: Ctrl-C must not end it before the run told it
         try:
-            with _set(PREFECT_API_URL, server.api_url), _ended_with_us(server):
+            with _set(PREFECT_API_URL, server.api_url), _ended_with_us(server.server_process):
                 yield
         finally:
             APILogWorker.drain_all(timeout=FLUSH_SECONDS)
@@ -88,12 +89,11 @@ def _set(setting: Setting, value: str) -> Iterator[None]:
 
 
 @contextmanager
-def _ended_with_us(server: SubprocessASGIServer) -> Iterator[None]:
-    """See to it that the server does not outlive this process, even if that is killed.
+def _ended_with_us(process: subprocess.Popen | None) -> Iterator[None]:
+    """See to it that a started server does not outlive this process, even if that is killed.
 
     A shell waits on a pipe that only this process holds open; when it closes, the server is told to stop.
     """
-    process = server.server_process
     if process is None:
         raise RuntimeError("The temporary Prefect server has not been started.")
     command = ["sh", "-c", f"cat > /dev/null; kill {process.pid}"]

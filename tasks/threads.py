@@ -6,10 +6,13 @@ import ray
 
 
 def granted_cpus() -> int | None:
-    """CPUs of this Ray task, None outside of Ray."""
+    """CPUs of this Ray task; None outside of Ray, and in a process that only sends tasks to it."""
     if not ray.is_initialized():
         return None
-    return max(1, int(ray.get_runtime_context().get_assigned_resources().get("CPU", 1)))
+    context = ray.get_runtime_context()
+    if context.worker.mode != ray.WORKER_MODE:
+        return None
+    return max(1, int(context.get_assigned_resources().get("CPU", 1)))
 
 
 def use_granted_cpus() -> None:

@@ -12,16 +12,24 @@ import ray
 from prefect.settings import PREFECT_API_URL
 from prefect.testing.utilities import prefect_test_harness
 
+from flows.retrain import retrain
 from flows.runtime import one_certificate
 from tasks.sample import draw_sample
+from tasks.settings import Gate, Training
+from tasks.training import Run
 
-RETRAINED = "retrained"
+EPOCHS = 8  # a training is killed twice in between
+SMALL = Training(
+    image_size=48, epochs=EPOCHS, patience=EPOCHS, weights="none", batch_size=16, precision="float32"
+)
+OPEN = Gate(min_accuracy=0.0, min_class_recall=0.0)
+RETRAINED, ONE_RAY = "retrained", "one_ray"
 LONGEST = (
     RETRAINED,
     "test_stack.py",
-    "test_killed_training.py",
     "test_distribution.py",
     "test_killed_classify.py",
+    "test_object_store.py",
 )
 
 
@@ -50,9 +58,14 @@ def api(prefect_api: None) -> str:
 
 
 @pytest.fixture(autouse=True)
-def ray_is_left_shut_down() -> Iterator[None]:
-    yield
-    assert not ray.is_initialized(), "the test left Ray running"
+def ray_is_left_as_it_was(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Tests start without Ray and leave none running, but for those who share one."""
+    if ONE_RAY not in request.fixturenames:
+        ray.shutdown()
+        yield
+        assert not ray.is_initialized(), "the test left Ray running"
+    else:
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -61,6 +74,21 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("sample") / "images"
     draw_sample(str(root), images_per_class=10, seed=0)
     return root
+
+
+@pytest.fixture(scope="session")
+def one_ray() -> None:
+    """A Ray that flows share: in one of its own each would wait for its workers to import everything."""
+    ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+
+
+@pytest.fixture(scope="session")
+def retrained(
+    sample: Path, prefect_api: None, one_ray: None, tmp_path_factory: pytest.TempPathFactory
+) -> Run:
+    """Both models trained on the sample at 48 px; the better one is champion whatever it reached."""
+    store = str(tmp_path_factory.mktemp("retrained") / "store")
+    return retrain(str(sample), store, SMALL, OPEN)
 
 
 @pytest.fixture

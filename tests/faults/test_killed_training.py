@@ -6,16 +6,22 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from flows.retrain import retrain
 from tasks.evaluation import read_history
-from tests.faults.processes import SERVER, command_of, darkroom, descendants, ended_within, finish, until
+from tasks.training import Run
+from tests.conftest import EPOCHS, OPEN, SMALL
+from tests.faults.processes import SERVER, command_of, darkroom, descendants, ended_within, until
 
-EPOCHS = 8
+CNN = SMALL.model_copy(update={"models": ("cnn",)})
 
 
-def command(images: Path, store: Path, *more: str) -> list[str]:
-    flags = "--models cnn --weights none --image-size 48 --batch-size 16 --precision float32 --min-accuracy 0"
-    long = ["--epochs", str(EPOCHS), "--patience", str(EPOCHS)]
-    return ["retrain", "--images", str(images), "--store", str(store), *flags.split(), *long, *more]
+def command(images: Path, store: Path) -> list[str]:
+    """CNN, as a command."""
+    flags = f"""
+        --models cnn --weights none --image-size {CNN.image_size} --batch-size {CNN.batch_size}
+        --precision {CNN.precision} --epochs {EPOCHS} --patience {EPOCHS}
+    """
+    return ["retrain", "--images", str(images), "--store", str(store), *flags.split()]
 
 
 def epochs(store: Path) -> int:
@@ -23,16 +29,13 @@ def epochs(store: Path) -> int:
     return len(read_history(str(histories[0]))) if histories else 0
 
 
-def weights(store: Path) -> list[np.ndarray]:
-    [model] = store.glob("models/*/model.keras")
-    return keras.models.load_model(model).get_weights()
+def weights(run: Run) -> list[np.ndarray]:
+    return keras.models.load_model(f"{run.version_url('cnn')}/model.keras").get_weights()
 
 
-def test_a_killed_worker_and_a_killed_flow_change_nothing(sample: Path, tmp_path: Path, api: str):
-    untouched, killed, home = tmp_path / "untouched", tmp_path / "killed", tmp_path / "prefect"
-    finish(darkroom(command(sample, untouched), home, api))
-
-    process = darkroom(command(sample, killed), home, api=None)
+def test_a_killed_worker_and_a_killed_flow_change_nothing(retrained: Run, sample: Path, tmp_path: Path):
+    killed = tmp_path / "killed"
+    process = darkroom(command(sample, killed), tmp_path / "prefect", api=None)
     until(lambda: epochs(killed) >= 2, process)
     [worker] = [child for child in descendants(process) if "RayTrainWorker" in command_of(child)]
     worker.kill()
@@ -46,8 +49,8 @@ def test_a_killed_worker_and_a_killed_flow_change_nothing(sample: Path, tmp_path
     assert epochs(killed) < EPOCHS
     assert not list(killed.glob("models/*/model.keras"))
 
-    [run] = [path.name for path in (killed / "runs").iterdir()]
-    finish(darkroom(command(sample, killed, "--resume", run), home, api))
+    [name] = [path.name for path in (killed / "runs").iterdir()]
+    resumed = retrain(str(sample), str(killed), CNN, OPEN, resume=name)
     assert epochs(killed) == EPOCHS
-    for ours, theirs in zip(weights(killed), weights(untouched), strict=True):
+    for ours, theirs in zip(weights(resumed), weights(retrained), strict=True):
         assert np.array_equal(ours, theirs)

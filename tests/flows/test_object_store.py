@@ -12,7 +12,7 @@ from tasks.jobs import partitions, plan_job
 from tasks.predictions import classify_partition
 from tasks.promotions import champion
 from tasks.settings import Classification, Training
-from tests.flows.conftest import OPEN
+from tests.conftest import OPEN
 
 SMALL = Training(models=("cnn",), weights="none", image_size=32, epochs=1, batch_size=16, precision="float32")
 
