@@ -39,8 +39,9 @@ def up(settings: Settings) -> None:
     Raises InputError when a stack of this home runs already or a port is taken, JobError when a part of it
     does not start or ends by itself.
     """
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup: it is to outlive its terminal
+        signal.signal(signal.SIGHUP, signal.default_int_handler)
     with suppress(KeyboardInterrupt), only_one(settings), all_stopped() as running:
         for service in services(settings):
             running[service.name] = start(service, settings)

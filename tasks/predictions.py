@@ -146,10 +146,12 @@ def predict_parts(parts: Sequence[Part]) -> Iterator[list[Row]]:
         return
     job = parts[0].job
     cpus, gpus = job.options.cpus_per_task, job.options.gpus_per_task
-    if cpus == 1 and not gpus:
-        batches = decoded_batches(job.root, parts, job.model.size_px, threads=0)
-    else:
-        batches = ahead(lambda: decoded_batches(job.root, parts, job.model.size_px, threads=cpus))
+    one_thread = cpus == 1 and not gpus
+
+    def decoded() -> Iterator[tuple[list[Row], np.ndarray]]:
+        return decoded_batches(job.root, parts, job.model.size_px, threads=0 if one_thread else cpus)
+
+    batches = decoded() if one_thread else ahead(decoded)
     for part in parts:
         rows: list[Row] = []
         while len(rows) < len(part.files):

@@ -128,7 +128,7 @@ def losses(row: Mapping[str, float]) -> tuple[float, float]:
     return row["loss"], row["val_loss"]
 
 
-def until(condition: Callable[[], object], seconds: float = 90) -> None:
+def until(condition: Callable[[], object], seconds: float = 240) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited too long"
@@ -204,7 +204,7 @@ def test_a_retraining_is_cancelled_and_goes_on_where_it_was_when_retried(stack: 
     page.get_by_role("dialog").get_by_role("button", name="Retry").click()
     until(lambda: state_of(stack, deployment) != "CANCELLED")
     page.goto("about:blank")
-    until(lambda: state_of(stack, deployment) == "COMPLETED", seconds=240)
+    until(lambda: state_of(stack, deployment) == "COMPLETED")
     after = read_history(str(history))
     assert len(after) == EPOCHS
     first = len(before) // 2  # the last ones' checkpoints may be lost: they are trained again, and alike

@@ -32,11 +32,12 @@ def one_epoch(
     shards: Shards, replicas: int, precision: str = "float32"
 ) -> tuple[list[float], float, list[np.ndarray]]:
     """Loss of every step, validation loss and weights after an epoch on `replicas` logical CPUs."""
-    cpu = tf.config.list_physical_devices("CPU")[0]
-    logical = [tf.config.LogicalDeviceConfiguration()] * replicas
-    tf.config.set_logical_device_configuration(cpu, logical)
-    names = [f"CPU:{number}" for number in range(replicas)]
-    strategy = tf.distribute.MirroredStrategy(names) if replicas > 1 else tf.distribute.get_strategy()
+    strategy = tf.distribute.get_strategy()
+    if replicas > 1:
+        cpu = tf.config.list_physical_devices("CPU")[0]
+        logical = [tf.config.LogicalDeviceConfiguration()] * replicas
+        tf.config.set_logical_device_configuration(cpu, logical)
+        strategy = tf.distribute.MirroredStrategy([f"CPU:{number}" for number in range(replicas)])
 
     def build() -> keras.Model:
         keras.utils.set_random_seed(0)

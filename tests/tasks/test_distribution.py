@@ -32,15 +32,9 @@ def shards(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Shards:
     return commit_shards.fn(manifest, [decode_part.fn(part) for part in plan_parts(manifest)], 0.1)
 
 
-def in_a_fresh_process(shards: Shards, replicas: int, precision: str = "float32") -> Epoch:
-    """TensorFlow's devices are fixed once it has run in a process."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(one_epoch, shards, replicas, precision).result()
-
-
 @pytest.fixture(scope="module")
 def alone(shards: Shards) -> Epoch:
-    return in_a_fresh_process(shards, 1)
+    return one_epoch(shards, 1)
 
 
 def test_the_last_batch_is_a_mixed_one(shards: Shards, alone: Epoch):
@@ -49,7 +43,9 @@ def test_the_last_batch_is_a_mixed_one(shards: Shards, alone: Epoch):
 
 
 def test_replicas_of_one_worker_train_as_one(shards: Shards, alone: Epoch):
-    losses, val_loss, weights = in_a_fresh_process(shards, replicas=3)
+    fresh = multiprocessing.get_context("spawn")  # TensorFlow's devices are fixed once it has run
+    with ProcessPoolExecutor(1, mp_context=fresh) as pool:
+        losses, val_loss, weights = pool.submit(one_epoch, shards, replicas=3).result()
     np.testing.assert_allclose(losses, alone[0], rtol=2e-4)
     assert val_loss == pytest.approx(alone[1], rel=1e-4)
     for ours, theirs in zip(weights, alone[2], strict=True):
@@ -57,7 +53,10 @@ def test_replicas_of_one_worker_train_as_one(shards: Shards, alone: Epoch):
 
 
 def test_half_the_bits_train_alike(shards: Shards, alone: Epoch):
-    losses, val_loss, _ = in_a_fresh_process(shards, 1, "float16")
+    try:
+        losses, val_loss, _ = one_epoch(shards, 1, "float16")
+    finally:
+        loop.set_precision("float32")
     np.testing.assert_allclose(losses, alone[0], rtol=0.05)
     assert val_loss == pytest.approx(alone[1], rel=0.05)
 
