@@ -47,7 +47,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def prefect_api() -> Iterator[None]:
-    with one_certificate(), prefect_test_harness(server_startup_timeout=120):
+    with one_certificate(), prefect_test_harness(server_startup_timeout=300):
         yield
 
 

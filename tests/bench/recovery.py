@@ -29,7 +29,7 @@ def bench(images: Path, scratch: Path) -> Iterator[Measured]:
         return [child for child in descendants(process) if "RayTrainWorker" in command_of(child)]
 
     def ended(epoch: int) -> float:
-        until(lambda: len(epochs()) >= epoch, process, seconds=300)
+        until(lambda: len(epochs()) >= epoch, process)
         return time.monotonic()
 
     usual = -ended(2) + ended(3)

@@ -10,7 +10,7 @@ from flows.retrain import retrain
 from tasks.evaluation import read_history
 from tasks.training import Run
 from tests.conftest import EPOCHS, OPEN, SMALL
-from tests.faults.processes import SERVER, command_of, darkroom, descendants, ended_within, until
+from tests.faults.processes import SERVER, command_of, darkroom, descendants, runs, until
 
 CNN = SMALL.model_copy(update={"models": ("cnn",)})
 
@@ -45,7 +45,7 @@ def test_a_killed_worker_and_a_killed_flow_change_nothing(retrained: Run, sample
     assert servers, "the run had no Prefect server of its own"
     process.send_signal(signal.SIGKILL)
     process.wait()
-    ended_within(30, servers)
+    until(lambda: not any(map(runs, servers)))
     assert epochs(killed) < EPOCHS
     assert not list(killed.glob("models/*/model.keras"))
 

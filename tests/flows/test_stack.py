@@ -6,8 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from deployments.settings import Settings
 from deployments.stack import end, marked
 from tasks import storage
 from tasks.evaluation import read_history
-from tests.faults.processes import command_of
+from tests.faults.processes import PATIENCE_SECONDS, command_of, until
 from tests.ports import free_ports
 from tests.untrained import untrained_store
 
@@ -69,7 +68,7 @@ def stack(settings: Settings) -> Iterator[Settings]:
         assert any("Ctrl-C" in line for line in process.stdout), process.stderr.read()
         yield settings
         process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 0
+        assert process.wait(PATIENCE_SECONDS) == 0
         assert not marked(settings)
     finally:
         process.kill()
@@ -82,7 +81,10 @@ def page() -> Iterator[Page]:
         pytest.skip("needs Chromium: install Debian's package `chromium`")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser.new_page(viewport={"width": 1400, "height": 1000})
+        page = browser.new_page(viewport={"width": 1400, "height": 1000})
+        page.set_default_timeout(PATIENCE_SECONDS * 1000)
+        expect.set_options(timeout=PATIENCE_SECONDS * 1000)
+        yield page
         browser.close()
 
 
@@ -128,13 +130,6 @@ def losses(row: Mapping[str, float]) -> tuple[float, float]:
     return row["loss"], row["val_loss"]
 
 
-def until(condition: Callable[[], object], seconds: float = 240) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.2)
-
-
 def test_all_is_deployed_and_a_second_stack_is_refused(stack: Settings):
     flows = {flow["id"]: flow["name"] for flow in ask(stack, "flows")}
     deployed = {f"{flows[one['flow_id']]}/{one['name']}" for one in ask(stack, "deployments")}
@@ -144,7 +139,7 @@ def test_all_is_deployed_and_a_second_stack_is_refused(stack: Settings):
     for nightly in ask(stack, "deployments", deployments={"name": {"any_": ["nightly"]}}):
         httpx.patch(f"{stack.url}/api/deployments/{nightly['id']}", json={"paused": True}).raise_for_status()
     second = up(stack)
-    _, complaint = second.communicate(timeout=60)
+    _, complaint = second.communicate(timeout=PATIENCE_SECONDS)
     assert second.returncode == 2
     assert "runs in" in complaint
     assert complaint.count("\n") == 1
@@ -194,7 +189,7 @@ def test_a_retraining_is_cancelled_and_goes_on_where_it_was_when_retried(stack: 
     page.get_by_role("dialog").get_by_role("button", name="Confirm").click()
     until(lambda: state_of(stack, deployment) != "RUNNING")
     page.goto("about:blank")  # the run's page draws all the time
-    until(lambda: not training(stack), seconds=30)
+    until(lambda: not training(stack))
     until(lambda: state_of(stack, deployment) == "CANCELLED")
     before = read_history(str(history))
     assert len(before) < EPOCHS

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from tasks import storage
 from tasks.evaluation import Evaluation, read_evaluation, read_history
 from tasks.tracking import track
 from tasks.training import Run, TrainedModel
+from tests.faults.processes import until
 from tests.ports import free_ports
 
 
@@ -38,10 +38,8 @@ def tracking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mlflow
     ]
     server = subprocess.Popen([*command, *places], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + 60
-        while not answers(f"{address}/health"):
-            assert server.poll() is None and time.monotonic() < deadline, "MLflow did not start"
-            time.sleep(0.2)
+        until(lambda: server.poll() is not None or answers(f"{address}/health"))
+        assert server.poll() is None, "MLflow did not start"
         monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
         yield MlflowClient()
     finally:

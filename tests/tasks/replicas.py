@@ -15,7 +15,7 @@ from tasks.loop import FitPlan, Fitting
 from tasks.settings import Augmentation, CnnAugmentation, Training
 from tasks.training import Run, TrainedModel, train_model
 
-MEETING_SECONDS = 120
+MEETING_SECONDS = 300
 
 RECIPE = Training(
     models=("cnn",),
