@@ -111,7 +111,7 @@ class Settings(BaseSettings):
             "RAY_ADDRESS": f"{self.host}:{self.ray_port}",
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN": self.ray_token,
-            "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",  # no other node takes over; 30 s outlast Ctrl-C
+            "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",  # no other node takes over: 30 s for nothing
             "DARKROOM_WEIGHTS": self.located_weights,
             "DARKROOM_FILES_URL": f"http://{self.host}:{self.files_port}",
         }

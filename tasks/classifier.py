@@ -21,7 +21,7 @@ class TensorflowClassifier:
     def __init__(self, uri: str, sha256: str | None = None):
         self.model = load_model(uri, sha256)
         self.size_px: int = self.model.input_shape[1]
-        self._forward = tf.function(lambda images: self.model(images, training=False))
+        self._forward = tf.function(lambda images: self.model(images, training=False), autograph=False)
 
     def predict(self, images: np.ndarray) -> np.ndarray:
         """Probabilities float32 [n, classes] of images uint8 [n, size_px, size_px, 3], any n."""

@@ -55,7 +55,7 @@ def _compute(
     urls: Sequence[str],
 ) -> None:
     """Write each output of `frozen` as float16 [views, rows, ...], in batches of one shape."""
-    forward = tf.function(lambda images: tf.nest.flatten(frozen(images, training=False)))
+    forward = tf.function(lambda images: tf.nest.flatten(frozen(images, training=False)), autograph=False)
     with ExitStack() as stack:
         outs = [
             storage.new_array(

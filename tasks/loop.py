@@ -89,8 +89,9 @@ class Fitting:
             if precision == "float16":
                 self.optimizer = keras.optimizers.LossScaleOptimizer(self.optimizer)
             self.optimizer.build(self.model.trainable_variables)
-        self._train = tf.function(self._train_step)
-        self._judge = tf.function(self._judge_step)
+        # Nothing here needs autograph, which leaves a file a function: Ray ends workers without a clean-up.
+        self._train = tf.function(self._train_step, autograph=False)
+        self._judge = tf.function(self._judge_step, autograph=False)
 
     def run_epoch(self, examples: Examples, epoch: int, training: bool) -> tuple[float, float]:
         """Walk all examples once, training on them or not. Returns mean loss and accuracy, exact."""

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from itertools import chain, islice
 from typing import Self
 
@@ -146,12 +147,9 @@ def predict_parts(parts: Sequence[Part]) -> Iterator[list[Row]]:
         return
     job = parts[0].job
     cpus, gpus = job.options.cpus_per_task, job.options.gpus_per_task
-    one_thread = cpus == 1 and not gpus
-
-    def decoded() -> Iterator[tuple[list[Row], np.ndarray]]:
-        return decoded_batches(job.root, parts, job.model.size_px, threads=0 if one_thread else cpus)
-
-    batches = decoded() if one_thread else ahead(decoded)
+    threads = 0 if cpus == 1 and not gpus else cpus
+    decoded = partial(decoded_batches, job.root, parts, job.model.size_px, threads)
+    batches = ahead(decoded) if threads else decoded()
     for part in parts:
         rows: list[Row] = []
         while len(rows) < len(part.files):

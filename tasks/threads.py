@@ -1,4 +1,4 @@
-"""As many CPU threads as Ray granted, no more. Imported by workers only."""
+"""As many CPU threads as Ray granted, no more."""
 
 import contextlib
 

@@ -1,4 +1,4 @@
-"""Real parts for all tests: one Prefect API, a Ray for those who ask, a small labelled dataset."""
+"""Real parts that tests share: a Prefect API, a Ray, a small labelled dataset, a retraining on it."""
 
 import os
 import subprocess
@@ -35,7 +35,7 @@ LONGEST = (
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the markers
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Side by side go whole files, the longest first, and all flow tests that share one retraining as one."""
+    """Side by side go whole files, the longest first, and all tests that share the retraining as one."""
 
     def group(item: pytest.Item) -> str:
         return RETRAINED if RETRAINED in getattr(item, "fixturenames", ()) else item.path.name
@@ -58,14 +58,15 @@ def api(prefect_api: None) -> str:
 
 
 @pytest.fixture(autouse=True)
-def ray_is_left_as_it_was(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Tests start without Ray and leave none running, but for those who share one."""
-    if ONE_RAY not in request.fixturenames:
-        ray.shutdown()
-        yield
-        assert not ray.is_initialized(), "the test left Ray running"
+def ray_is_shared_or_down(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Tests that share a Ray find it running and leave it so; the others find none and leave none."""
+    shared = ONE_RAY in request.fixturenames
+    if shared:
+        start_ray()
     else:
-        yield
+        ray.shutdown()
+    yield
+    assert ray.is_initialized() == shared, "the test left Ray running, or ended what others share"
 
 
 @pytest.fixture(scope="session")
@@ -76,16 +77,22 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+def start_ray() -> None:
+    if not ray.is_initialized():
+        quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR"}
+        ray.init(address="local", num_cpus=2, **quiet)
+
+
 @pytest.fixture(scope="session")
-def one_ray() -> None:
+def one_ray(prefect_api: None) -> Iterator[None]:
     """A Ray that flows share: in one of its own each would wait for its workers to import everything."""
-    ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    start_ray()
+    yield
+    ray.shutdown()
 
 
 @pytest.fixture(scope="session")
-def retrained(
-    sample: Path, prefect_api: None, one_ray: None, tmp_path_factory: pytest.TempPathFactory
-) -> Run:
+def retrained(sample: Path, one_ray: None, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Both models trained on the sample at 48 px; the better one is champion whatever it reached."""
     store = str(tmp_path_factory.mktemp("retrained") / "store")
     return retrain(str(sample), store, SMALL, OPEN)

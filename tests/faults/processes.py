@@ -30,13 +30,17 @@ def finish(process: subprocess.Popen) -> None:
     assert process.returncode == 0, errors.decode()
 
 
-def until(condition: Callable[[], object], process: subprocess.Popen | None = None) -> None:
+def until(
+    condition: Callable[[], object],
+    process: subprocess.Popen | None = None,
+    seconds: float = PATIENCE_SECONDS,
+) -> None:
     """Wait for a condition, as long as `process` runs."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + seconds
     while not condition():
         assert process is None or process.poll() is None, process.stderr.read().decode()
         assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.1)
+        time.sleep(0.05)
 
 
 def descendants(process: subprocess.Popen) -> list[psutil.Process]:

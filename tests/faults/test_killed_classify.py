@@ -103,7 +103,8 @@ def test_a_killed_worker_and_a_lost_node_of_two_lose_nothing(many, store, untouc
     output = tmp_path / "out"
     process = start(many, store, output, api, cluster.address)
     until(lambda: parts_done(output) >= 1, process)
-    at_work = [worker for worker in psutil.process_iter() if "ray::classify" in command_of(worker)]
+    mine = psutil.Process().children(recursive=True)
+    at_work = [worker for worker in mine if "ray::classify" in command_of(worker)]
     assert at_work, "no Ray worker was at work"
     at_work[0].kill()
     until(lambda: parts_done(output) >= 2, process)

@@ -6,22 +6,19 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from flows.retrain import retrain
 from tasks.evaluation import read_history
 from tasks.training import Run
-from tests.conftest import EPOCHS, OPEN, SMALL
-from tests.faults.processes import SERVER, command_of, darkroom, descendants, runs, until
-
-CNN = SMALL.model_copy(update={"models": ("cnn",)})
+from tests.conftest import EPOCHS, SMALL
+from tests.faults.processes import SERVER, command_of, darkroom, descendants, finish, runs, until
 
 
-def command(images: Path, store: Path) -> list[str]:
-    """CNN, as a command."""
+def command(images: Path, store: Path, *more: str) -> list[str]:
+    """The shared retraining's CNN, as a command."""
     flags = f"""
-        --models cnn --weights none --image-size {CNN.image_size} --batch-size {CNN.batch_size}
-        --precision {CNN.precision} --epochs {EPOCHS} --patience {EPOCHS}
+        --models cnn --weights none --image-size {SMALL.image_size} --batch-size {SMALL.batch_size}
+        --precision {SMALL.precision} --epochs {EPOCHS} --patience {EPOCHS} --min-accuracy 0
     """
-    return ["retrain", "--images", str(images), "--store", str(store), *flags.split()]
+    return ["retrain", "--images", str(images), "--store", str(store), *flags.split(), *more]
 
 
 def epochs(store: Path) -> int:
@@ -29,13 +26,19 @@ def epochs(store: Path) -> int:
     return len(read_history(str(histories[0]))) if histories else 0
 
 
+def losses(run: Run) -> list[tuple[float, float]]:
+    return [(row["loss"], row["val_loss"]) for row in read_history(run.url("cnn", "history.csv"))]
+
+
 def weights(run: Run) -> list[np.ndarray]:
     return keras.models.load_model(f"{run.version_url('cnn')}/model.keras").get_weights()
 
 
-def test_a_killed_worker_and_a_killed_flow_change_nothing(retrained: Run, sample: Path, tmp_path: Path):
-    killed = tmp_path / "killed"
-    process = darkroom(command(sample, killed), tmp_path / "prefect", api=None)
+def test_a_killed_worker_and_a_killed_flow_change_nothing(
+    retrained: Run, sample: Path, tmp_path: Path, api: str
+):
+    killed, home = tmp_path / "killed", tmp_path / "prefect"
+    process = darkroom(command(sample, killed), home, api=None)
     until(lambda: epochs(killed) >= 2, process)
     [worker] = [child for child in descendants(process) if "RayTrainWorker" in command_of(child)]
     worker.kill()
@@ -45,12 +48,13 @@ def test_a_killed_worker_and_a_killed_flow_change_nothing(retrained: Run, sample
     assert servers, "the run had no Prefect server of its own"
     process.send_signal(signal.SIGKILL)
     process.wait()
-    until(lambda: not any(map(runs, servers)))
+    until(lambda: not any(map(runs, servers)), seconds=30)
     assert epochs(killed) < EPOCHS
     assert not list(killed.glob("models/*/model.keras"))
 
     [name] = [path.name for path in (killed / "runs").iterdir()]
-    resumed = retrain(str(sample), str(killed), CNN, OPEN, resume=name)
-    assert epochs(killed) == EPOCHS
+    finish(darkroom(command(sample, killed, "--resume", name), home, api))
+    resumed = Run(name, str(killed))
+    assert losses(resumed) == losses(retrained)
     for ours, theirs in zip(weights(resumed), weights(retrained), strict=True):
         assert np.array_equal(ours, theirs)

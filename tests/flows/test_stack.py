@@ -68,7 +68,7 @@ def stack(settings: Settings) -> Iterator[Settings]:
         assert any("Ctrl-C" in line for line in process.stdout), process.stderr.read()
         yield settings
         process.send_signal(signal.SIGINT)
-        assert process.wait(PATIENCE_SECONDS) == 0
+        assert process.wait(60) == 0
         assert not marked(settings)
     finally:
         process.kill()
@@ -189,7 +189,7 @@ def test_a_retraining_is_cancelled_and_goes_on_where_it_was_when_retried(stack: 
     page.get_by_role("dialog").get_by_role("button", name="Confirm").click()
     until(lambda: state_of(stack, deployment) != "RUNNING")
     page.goto("about:blank")  # the run's page draws all the time
-    until(lambda: not training(stack))
+    until(lambda: not training(stack), seconds=30)
     until(lambda: state_of(stack, deployment) == "CANCELLED")
     before = read_history(str(history))
     assert len(before) < EPOCHS
