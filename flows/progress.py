@@ -94,7 +94,7 @@ class Stages:
             def poll() -> None:
                 if storage.exists(history):
                     last = read_history(history)[-1]
-                    show(int(last["epoch"]), f"val {last['val_accuracy']:.3f}")
+                    show(int(last["epoch"]), f"validation accuracy {last['val_accuracy']:.3f}")
 
             for _ in finished([future], poll):
                 poll()

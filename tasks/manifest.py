@@ -87,7 +87,7 @@ def list_images(
         write_manifest(manifest_url(dataset), cut(rows, previous_parts(store, size_px)))
     unlabelled = len(listed) - len(rows)
     log.info(
-        "Listed %s files of %s classes in %s, and %s unlabelled ones left out",
+        "Listed %s files of %s classes in %s, and %s in no class folder left out",
         f"{len(rows):,}",
         len(classes),
         root,

@@ -100,13 +100,18 @@ def summarise(job: Job, tally: Tally, classified: int, seconds: float) -> dict[s
         "classified": classified,
         "images_per_second": classified / seconds if classified else 0.0,
         "seconds": seconds,
-        "labels": {name: tally.labels[name] for name in job.model.classes},
+        "labels": labelled(job, tally),
         "model": job.model.version,
         "engines": dict(tally.engines),
         "drift": measure_drift(job, tally),
         "root": job.root,
         "output": job.output,
     }
+
+
+def labelled(job: Job, tally: Tally) -> dict[str, int]:
+    """Images of each label, in the order of the model's classes."""
+    return {name: tally.labels[name] for name in job.model.classes}
 
 
 def measure_drift(job: Job, tally: Tally) -> list[dict[str, Any]]:
@@ -136,7 +141,7 @@ def pictures(job: Job, tally: Tally) -> dict[str, bytes]:
     if not tally.labels:
         return {}
     drawn = {
-        "labels.png": drawing.png(plots.label_bars(tally.labels)),
+        "labels.png": drawing.png(plots.label_bars(labelled(job, tally))),
         "confidence.png": drawing.png(plots.confidence_histogram(tally.looks["confidence"])),
     }
     if shown := photos(job, tally.least_sure[:SHOWN]):
