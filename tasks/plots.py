@@ -193,7 +193,7 @@ def _curves(axes: Axes, history: Sequence[Row], quantity: str, best: Row) -> Non
     where, label = (best["epoch"], best[f"val_{quantity}"]), f"kept epoch ({best['epoch']:.0f})"
     axes.scatter(*where, 90, "white", ec=VERMILION, lw=2, zorder=3, label=label)
     axes.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
-    axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
 
 
 def _worst(matrix: np.ndarray, classes: Sequence[str]) -> str:

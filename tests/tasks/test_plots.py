@@ -43,6 +43,11 @@ def test_overfitting_is_shaded_from_its_epoch_to_the_last():
     assert not plots.learning_curves(history([1.0, 0.5]), kept=2, turned_at=None).axes[0].patches
 
 
+def test_a_single_epoch_is_no_fraction_of_one():
+    loss, _ = plots.learning_curves(history([1.0]), kept=1, turned_at=None).axes
+    assert [tick % 1 for tick in loss.get_xticks()] == [0.0] * len(loss.get_xticks())
+
+
 def test_the_reliability_diagram_states_both_calibration_errors():
     before = {"confidence": [0.6, 0.9], "accuracy": [0.5, 0.7], "images": [10, 30]}
     after = {"confidence": [0.5, 0.7], "accuracy": [0.5, 0.7], "images": [10, 30]}
