@@ -70,6 +70,10 @@ class Settings(BaseSettings):
         return f"http://{self.host}:{self.port}"
 
     @property
+    def files_url(self) -> str:
+        return f"http://{self.host}:{self.files_port}"
+
+    @property
     def places(self) -> dict[str, str]:
         """Where images, inbox, store and predictions lie."""
         asked = {
@@ -113,7 +117,7 @@ class Settings(BaseSettings):
             "RAY_AUTH_TOKEN": self.ray_token,
             "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",  # no other node takes over: 30 s for nothing
             "DARKROOM_WEIGHTS": self.located_weights,
-            "DARKROOM_FILES_URL": f"http://{self.host}:{self.files_port}",
+            "DARKROOM_FILES_URL": self.files_url,
         }
         found |= {f"DARKROOM_{name.upper()}": url for name, url in self.places.items()}
         if self.database:

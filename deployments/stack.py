@@ -196,6 +196,6 @@ def told(settings: Settings) -> Iterator[str]:
     for name, place in settings.places.items():
         yield f"{name.capitalize()}: {place}"
     if "store" in settings.served:
-        yield f"Reports, once there are any: {settings.environment['DARKROOM_FILES_URL']}/store/index.html"
+        yield f"Reports, once there are any: {settings.files_url}/store/index.html"
     yield f"Logs: {settings.folder / 'logs'}"
     yield "Ctrl-C stops all of it."

@@ -10,8 +10,7 @@ from flows.progress import do_nothing, finished
 
 
 @pytest.mark.parametrize("room", [2, 0])  # with none at all one waits for it
-def test_no_more_task_runs_are_submitted_than_there_is_room_for(room: int):
-    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+def test_no_more_task_runs_are_submitted_than_there_is_room_for(room: int, one_ray: None):
     work, submitted = ray.remote(lambda number: number), []
 
     def futures() -> Iterator[SimpleNamespace]:
@@ -19,9 +18,6 @@ def test_no_more_task_runs_are_submitted_than_there_is_room_for(room: int):
             submitted.append(number)
             yield SimpleNamespace(wrapped_future=work.remote(number))
 
-    try:
-        for before, _ in enumerate(finished(futures(), do_nothing, most=lambda: room)):
-            assert len(submitted) <= before + max(room, 1)
-        assert submitted == list(range(6))
-    finally:
-        ray.shutdown()
+    for before, _ in enumerate(finished(futures(), do_nothing, most=lambda: room)):
+        assert len(submitted) <= before + max(room, 1)
+    assert submitted == list(range(6))
