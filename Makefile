@@ -25,7 +25,7 @@ demo: setup
 	rm -rf demo
 	$(BIN)/darkroom sample demo/images
 	@weights=imagenet; \
-	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -c 'from tasks.models import load_base; load_base(150, "imagenet")' > /dev/null 2>&1 \
+	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -c 'from tasks.networks.architectures import load_base; load_base(150, "imagenet")' > /dev/null 2>&1 \
 		|| { weights=none; echo "Pretrained weights cannot be downloaded here: MobileNetV2 starts from random weights."; }; \
 	$(BIN)/darkroom retrain --images demo/images --store demo/store --weights $$weights --epochs 8 --batch-size 32
 	$(BIN)/darkroom classify --images demo/images/seg_pred --store demo/store --output demo/predictions

@@ -24,13 +24,14 @@ from flows.explore import explore as explore_flow
 from flows.models import Store, models, tell
 from flows.retrain import retrain as retrain_flow
 from flows.runtime import prefect_api
-from tasks import registry, storage
+from tasks import storage
 from tasks.errors import InputError, JobError
-from tasks.overview import write_overview
-from tasks.promotions import champion, models_url
-from tasks.retention import outdated
-from tasks.sample import draw_sample
-from tasks.settings import Classification, Gate, Leakage, Training
+from tasks.parameters import Classification, Gate, Leakage, Training
+from tasks.publishing.overview import write_overview
+from tasks.registry import versions
+from tasks.registry.promotions import champion, models_url
+from tasks.registry.retention import outdated
+from tasks.sample.draw import draw_sample
 
 DONE, FAILED, BAD_ARGUMENTS = 0, 1, 2
 
@@ -39,7 +40,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 app = App(
     name="darkroom",
     help="Keep an image classifier fresh and classify folders of images in bulk.",
-    version=registry.versions()["darkroom"],
+    version=versions.versions()["darkroom"],
     suppress_keyboard_interrupt=False,
 )
 app.command(models)

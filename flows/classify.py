@@ -8,13 +8,13 @@ from prefect_ray.context import remote_options
 from flows.naming import run_title
 from flows.progress import Stages
 from flows.runtime import ray_runner
-from tasks.jobs import locate, partitions, plan_job
-from tasks.locks import locked
-from tasks.predictions import check_room, classify_partition, room_for
-from tasks.registry import read_version
-from tasks.results import commit_predictions
-from tasks.settings import Classification, Word
-from tasks.sorting import open_sorting
+from tasks.classification.classify import check_room, classify_partition, room_for
+from tasks.classification.job import locate, partitions, plan_job
+from tasks.classification.sorting import open_sorting
+from tasks.classification.summary import commit_predictions
+from tasks.parameters import Classification, Word
+from tasks.registry.versions import read_version
+from tasks.storage.lock import locked
 
 
 @flow(name="classify", task_runner=ray_runner(), flow_run_name=run_title)

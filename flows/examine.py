@@ -1,13 +1,13 @@
 """What retrain and explore do first: decode the images that were listed, look through them, audit them."""
 
 from flows.progress import Stages
-from tasks.audit import audit_shards
-from tasks.dataset import Shards, commit_shards
-from tasks.embeddings import embed_part, fetch_base, plan_features
-from tasks.label_errors import check_labels
-from tasks.manifest import Manifest
-from tasks.shards import decode_part, plan_parts
-from tasks.training import Run
+from tasks.audit.features import embed_part, fetch_base, plan_features
+from tasks.audit.findings import audit_shards
+from tasks.audit.wrong_labels import check_labels
+from tasks.dataset.index import Shards, commit_shards
+from tasks.dataset.manifest import Manifest
+from tasks.dataset.parts import decode_part, plan_parts
+from tasks.training.run import Run
 
 
 def examine(

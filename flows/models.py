@@ -15,12 +15,13 @@ from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
-from tasks import registry, storage
+from tasks import storage
 from tasks.errors import InputError
-from tasks.gate import promote_by_hand
-from tasks.overview import write_overview
-from tasks.promotions import champion, champion_stack, models_url, promotions, roll_back
-from tasks.settings import ExportFormat
+from tasks.parameters import ExportFormat
+from tasks.publishing.overview import write_overview
+from tasks.registry import versions
+from tasks.registry.gate import promote_by_hand
+from tasks.registry.promotions import champion, champion_stack, models_url, promotions, roll_back
 
 GAP = 2  # between columns
 WORDS = ("version", "kind", "class")  # columns of words, which start on the left
@@ -43,7 +44,7 @@ def list_models(*, store: Store = "store") -> None:
 
     :param store: Folder or URL that holds the models.
     """
-    records = registry.list_versions(store)
+    records = versions.list_versions(store)
     if not records:
         raise InputError(
             "The store must hold model versions: run `darkroom retrain` first. "
@@ -79,7 +80,7 @@ def show(version: str, *, store: Store = "store") -> None:
     :param version: A version of the store, or `champion`.
     :param store: Folder or URL that holds the models.
     """
-    record = registry.read_record(store, version)
+    record = versions.read_record(store, version)
     draw(facts(told_of(store, record).items()))
     if record.get("per_class"):
         names = ("precision", "recall", "f1")
@@ -172,7 +173,7 @@ def export(version: str, *, format: ExportFormat, output: Path | None = None, st
     :param store: Folder or URL that holds the models.
     """
     with hushed():
-        from tasks.export import export_version  # TensorFlow, for this command alone
+        from tasks.registry.export import export_version  # TensorFlow, for this command alone
 
         done = export_version(store, version, format, output)
     images = "test images of its dataset" if done.real else "images of noise, for its dataset has gone"

@@ -8,7 +8,7 @@ from prefect.runtime import flow_run
 
 from tasks import storage
 from tasks.errors import InputError
-from tasks.training import Run
+from tasks.training.run import Run
 
 log = logging.getLogger("darkroom")
 

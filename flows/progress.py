@@ -19,8 +19,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from tasks import storage
-from tasks.evaluation import read_history
-from tasks.training import Run
+from tasks.evaluation.evaluate import read_history
+from tasks.training.run import Run
 
 POLL_SECONDS = 0.5
 ARTIFACT_SECONDS = 5.0

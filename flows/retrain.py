@@ -7,16 +7,16 @@ from flows.examine import examine
 from flows.naming import run_of, run_title
 from flows.progress import Stages
 from flows.runtime import ray_runner
-from tasks.dataset import check_splits
-from tasks.embeddings import locate_weights
-from tasks.evaluation import evaluate_model
-from tasks.gate import promote
-from tasks.manifest import check_trainable, list_images
-from tasks.publishing import publish_report
-from tasks.registry import register
-from tasks.settings import Gate, Leakage, MaxBadShare, Training, Word
-from tasks.tracking import check_tracking, track
-from tasks.training import Run, open_run, train_model
+from tasks.audit.features import locate_weights
+from tasks.dataset.index import check_splits
+from tasks.dataset.manifest import check_trainable, list_images
+from tasks.evaluation.evaluate import evaluate_model
+from tasks.parameters import Gate, Leakage, MaxBadShare, Training, Word
+from tasks.publishing.mlflow import check_tracking, track
+from tasks.publishing.retraining import publish_report
+from tasks.registry.gate import promote
+from tasks.registry.versions import register
+from tasks.training.run import Run, open_run, train_model
 
 
 @flow(name="retrain", task_runner=ray_runner(), flow_run_name=run_title)

@@ -14,9 +14,9 @@ from prefect.testing.utilities import prefect_test_harness
 
 from flows.retrain import retrain
 from flows.runtime import one_certificate
-from tasks.sample import draw_sample
-from tasks.settings import Gate, Training
-from tasks.training import Run
+from tasks.parameters import Gate, Training
+from tasks.sample.draw import draw_sample
+from tasks.training.run import Run
 
 EPOCHS = 8  # a training is killed twice in between
 SMALL = Training(

@@ -5,9 +5,10 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from tasks import models, storage
-from tasks.export import export_onnx
-from tasks.gate import promote_by_hand
+from tasks import storage
+from tasks.networks import architectures
+from tasks.registry.export import export_onnx
+from tasks.registry.gate import promote_by_hand
 
 CLASSES = tuple("abcdef")
 
@@ -17,7 +18,7 @@ def untrained_store(folder: Path, kind: str, size_px: int) -> str:
     keras.utils.set_random_seed(0)
     place = folder / "models" / "v1"
     place.mkdir(parents=True)
-    models.build(kind, len(CLASSES), size_px, 0.0, "none").save(place / "model.keras")
+    architectures.build(kind, len(CLASSES), size_px, 0.0, "none").save(place / "model.keras")
     assert export_onnx(str(place / "model.keras"), noise(64, size_px))
     record = {
         "version": "v1",
@@ -41,9 +42,9 @@ def settled_base(path: Path, size_px: int) -> str:
     Left as drawn, what they say of an image is 1e-7: nothing in half a float.
     """
     keras.utils.set_random_seed(0)
-    whole = models.build_mobilenet_v2(len(CLASSES), size_px)
-    models.settle_batch_norm(whole, noise(32, size_px))
-    whole.get_layer(models.BASE_NAME).save_weights(path)
+    whole = architectures.build_mobilenet_v2(len(CLASSES), size_px)
+    architectures.settle_batch_norm(whole, noise(32, size_px))
+    whole.get_layer(architectures.BASE_NAME).save_weights(path)
     return str(path)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tasks.sample import draw_sample
+from tasks.sample.draw import draw_sample
 from tests.bench import auditing, decoding, predicting, recovery, scale, training
 from tests.bench.measure import Measured
 

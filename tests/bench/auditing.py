@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.duplicates import Copies, find_copies
+from tasks.dataset.duplicates import Copies, find_copies
 from tests.bench.measure import Measured, best_rate
 
 IMAGES = 1_000_000

@@ -6,8 +6,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from tasks.manifest import list_files
-from tasks.shards import decode_files
+from tasks.dataset.manifest import list_files
+from tasks.dataset.parts import decode_files
 from tests.bench.measure import Measured, best_rate
 
 FILES = 2048

@@ -8,14 +8,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tasks import loop, models
-from tasks.batches import ImageExamples
-from tasks.dataset import Split, commit_shards
-from tasks.loop import FitPlan, Fitting
-from tasks.manifest import list_images
-from tasks.sample import draw_sample
-from tasks.settings import Training
-from tasks.shards import decode_part, plan_parts
+from tasks.dataset.index import Split, commit_shards
+from tasks.dataset.manifest import list_images
+from tasks.dataset.parts import decode_part, plan_parts
+from tasks.networks import architectures
+from tasks.parameters import Training
+from tasks.sample.draw import draw_sample
+from tasks.training import loop
+from tasks.training.batches import ImageExamples
+from tasks.training.loop import FitPlan, Fitting
 from tests.bench.measure import best_rate
 
 BATCH_A_GPU = 128
@@ -29,7 +30,7 @@ def epoch_rate(examples: ImageExamples, gpus: list[str], precision: str) -> floa
     recipe = Training(models=("cnn",), batch_size=BATCH_A_GPU * len(gpus))
 
     def build() -> keras.Model:
-        return models.until(models.build_cnn(6, SIZE, 0.5), "logits")
+        return architectures.until(architectures.build_cnn(6, SIZE, 0.5), "logits")
 
     plan = FitPlan("lamb", recipe.epochs, recipe.batch_size, 1e-2, recipe, shard=0, shards=1)
     fitting = Fitting(build, strategy, plan, len(examples.labels), precision)

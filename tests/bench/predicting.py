@@ -17,8 +17,8 @@ from rich.console import Console
 
 from flows.classify import classify
 from flows.runtime import prefect_api
-from tasks.engines import BATCH, load_classifier
-from tasks.registry import read_version
+from tasks.networks.engines import BATCH, load_classifier
+from tasks.registry.versions import read_version
 from tests.bench.measure import Measured, best_rate, steady_rate
 from tests.untrained import untrained_store
 
@@ -85,7 +85,7 @@ def bare_rate(store: str, processes: int, threads: int) -> float:
 
 
 def bare_process(store: str, threads: int, together: Barrier, rates: SimpleQueue) -> None:
-    with patch("tasks.engines.granted_cpus", return_value=threads):
+    with patch("tasks.networks.engines.granted_cpus", return_value=threads):
         classifier = load_classifier(read_version(store, "champion"))
     pixels = np.random.default_rng(0).integers(0, 255, (PRELOADED, SIZE, SIZE, 3), dtype=np.uint8)
     classifier.predict(pixels[:BATCH])

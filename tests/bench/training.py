@@ -9,13 +9,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tasks import features, loop, models
-from tasks.batches import CachedExamples, CachedRows, Examples, ImageExamples, epoch_batches
-from tasks.dataset import Shards, Split, commit_shards
-from tasks.loop import FitPlan, FitState, Fitting
-from tasks.manifest import list_images
-from tasks.settings import Augmentation, Training
-from tasks.shards import decode_part, plan_parts
+from tasks.dataset.index import Shards, Split, commit_shards
+from tasks.dataset.manifest import list_images
+from tasks.dataset.parts import decode_part, plan_parts
+from tasks.networks import architectures
+from tasks.parameters import Augmentation, Training
+from tasks.training import frozen, loop
+from tasks.training.batches import CachedExamples, CachedRows, Examples, ImageExamples, epoch_batches
+from tasks.training.loop import FitPlan, FitState, Fitting
 from tests.bench.measure import Measured, best_rate
 
 SIZE = 150
@@ -69,7 +70,9 @@ def bench_cnn(shards: Shards, split: Split, examples: Examples) -> Iterator[Meas
     count = len(examples.labels)
 
     def build() -> keras.Model:
-        return models.until(models.build_cnn(len(shards.classes), SIZE, RECIPE.cnn_dropout), "logits")
+        return architectures.until(
+            architectures.build_cnn(len(shards.classes), SIZE, RECIPE.cnn_dropout), "logits"
+        )
 
     precision = loop.choose_precision("auto", build, tf.distribute.get_strategy(), CNN_PLAN, examples)
     fitting = fitting_of(build, CNN_PLAN, examples, precision)
@@ -79,7 +82,7 @@ def bench_cnn(shards: Shards, split: Split, examples: Examples) -> Iterator[Meas
     limit = best_rate(lambda: [float(fitting._train(*batch)[0]) for _ in range(count // BATCH)], count)
     yield Measured(f"CNN epochs in {precision}", rate, "the same step on one batch in memory", limit)
     loop.set_precision("float32")
-    model = models.build_cnn(len(shards.classes), SIZE, RECIPE.cnn_dropout)
+    model = architectures.build_cnn(len(shards.classes), SIZE, RECIPE.cnn_dropout)
     model.compile("adam", "sparse_categorical_crossentropy")
     pixels, labels = split.take(np.arange(count)), split.labels[:count]
     model.fit(pixels, labels, batch_size=BATCH, verbose=0)
@@ -91,16 +94,16 @@ def bench_cnn(shards: Shards, split: Split, examples: Examples) -> Iterator[Meas
 
 def bench_mobilenet(shards: Shards, split: Split, count: int, scratch: Path) -> Iterator[Measured]:
     loop.set_precision("float32")
-    whole = models.build_mobilenet_v2(len(shards.classes), SIZE, 0.2, "none")
-    base = models.frozen_part(whole, activations=True)
+    whole = architectures.build_mobilenet_v2(len(shards.classes), SIZE, 0.2, "none")
+    base = architectures.frozen_part(whole, activations=True)
     views, varied = RECIPE.mobilenet_views, RECIPE.mobilenet_augmentation
     urls = [str(scratch / "features.npy"), str(scratch / "activations.npy")]
     forward = tf.function(lambda images: base(images, training=False))
-    batch = tf.constant(split.take(np.arange(features.BATCH)))
+    batch = tf.constant(split.take(np.arange(frozen.BATCH)))
     forward(batch)
-    limit = best_rate(lambda: [forward(batch) for _ in range(count // features.BATCH)], count)
+    limit = best_rate(lambda: [forward(batch) for _ in range(count // frozen.BATCH)], count)
     started = time.perf_counter()
-    features._compute(base, split, np.arange(len(split)), views, varied, 0, urls)
+    frozen._compute(base, split, np.arange(len(split)), views, varied, 0, urls)
     cached = [CachedRows([np.load(url, mmap_mode="r")], np.array([0, len(split)])) for url in urls]
     head, tail = (CachedExamples(one, split.labels, 0) for one in cached)
     fit_head(shards, head)
@@ -118,7 +121,7 @@ def fit_head(shards: Shards, head: Examples) -> None:
     width = head.gather(np.arange(1), 0).shape[1]
 
     def build() -> keras.Model:
-        return models.until(models.build_head(len(shards.classes), width, 0.2), "logits")
+        return architectures.until(architectures.build_head(len(shards.classes), width, 0.2), "logits")
 
     fitting = fitting_of(build, HEAD_PLAN, head, "float32")
     loop.fit(fitting, head, First(head, BATCH), FitState(), lambda _: None)
@@ -130,7 +133,7 @@ def bench_fine_tuning(
     count = len(tail.labels)
 
     def build() -> keras.Model:
-        return models.build_tail(whole)
+        return architectures.build_tail(whole)
 
     precision = loop.choose_precision("auto", build, tf.distribute.get_strategy(), TAIL_PLAN, tail)
     fitting = fitting_of(build, TAIL_PLAN, tail, precision)
@@ -138,7 +141,7 @@ def bench_fine_tuning(
     rate = best_rate(lambda: fitting.run_epoch(tail, 1, training=True), count)
     loop.set_precision("float32")
     images = First(ImageExamples(split, varied, 0), count // 2)
-    end_to_end = fitting_of(lambda: models.until(whole, "logits"), TAIL_PLAN, images, "float32")
+    end_to_end = fitting_of(lambda: architectures.until(whole, "logits"), TAIL_PLAN, images, "float32")
     end_to_end.run_epoch(First(images, BATCH), 1, training=True)
     peer = best_rate(lambda: end_to_end.run_epoch(images, 1, training=True), count // 2, 1)
     yield Measured(

@@ -6,8 +6,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from tasks.evaluation import read_history
-from tasks.training import Run
+from tasks.evaluation.evaluate import read_history
+from tasks.training.run import Run
 from tests.conftest import EPOCHS, SMALL
 from tests.faults.processes import SERVER, command_of, darkroom, descendants, finish, runs, until
 

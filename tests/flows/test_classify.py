@@ -14,9 +14,9 @@ from prefect.events.worker import EventsWorker
 
 from flows.classify import classify
 from tasks import storage
-from tasks.results import DRIFT_EVENT
-from tasks.settings import Classification
-from tasks.training import Run
+from tasks.classification.summary import DRIFT_EVENT
+from tasks.parameters import Classification
+from tasks.training.run import Run
 
 
 @pytest.fixture(scope="module")

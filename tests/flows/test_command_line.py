@@ -10,9 +10,9 @@ import pytest
 
 from flows.__main__ import run
 from tasks import storage
-from tasks.promotions import champion
-from tasks.registry import read_record
-from tasks.training import Run
+from tasks.registry.promotions import champion
+from tasks.registry.versions import read_record
+from tasks.training.run import Run
 
 
 @pytest.fixture

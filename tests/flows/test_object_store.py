@@ -7,11 +7,12 @@ import pyarrow as pa
 
 from flows.classify import classify
 from flows.retrain import retrain
-from tasks import registry, storage
-from tasks.jobs import partitions, plan_job
-from tasks.predictions import classify_partition
-from tasks.promotions import champion
-from tasks.settings import Classification, Training
+from tasks import storage
+from tasks.classification.classify import classify_partition
+from tasks.classification.job import partitions, plan_job
+from tasks.parameters import Classification, Training
+from tasks.registry import versions
+from tasks.registry.promotions import champion
 from tests.conftest import OPEN
 
 SMALL = Training(models=("cnn",), weights="none", image_size=32, epochs=1, batch_size=16, precision="float32")
@@ -31,7 +32,7 @@ def test_images_store_and_output_may_lie_on_s3(sample: Path, bucket: str, prefec
 
     summary = classify(f"{bucket}/photos", store, f"{bucket}/out")
     assert summary["bad"] > 0
-    model = registry.read_version(store, "champion")
+    model = versions.read_version(store, "champion")
     [here] = partitions(plan_job.fn(str(sample), str(tmp_path / "out"), model, Classification()))
     classify_partition.fn(here)
     assert rows(f"{bucket}/out").equals(rows(str(tmp_path / "out")))

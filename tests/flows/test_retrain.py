@@ -13,10 +13,10 @@ from flows.explore import explore
 from flows.retrain import retrain
 from tasks import storage
 from tasks.errors import InputError
-from tasks.evaluation import read_arrays, read_history
-from tasks.promotions import champion
-from tasks.registry import read_record, versions
-from tasks.training import Run
+from tasks.evaluation.evaluate import read_arrays, read_history
+from tasks.registry.promotions import champion
+from tasks.registry.versions import read_record, versions
+from tasks.training.run import Run
 from tests.conftest import EPOCHS, OPEN, SMALL
 from tests.untrained import settled_base
 

@@ -10,9 +10,9 @@ import pytest
 from mlflow import MlflowClient
 
 from tasks import storage
-from tasks.evaluation import Evaluation, read_evaluation, read_history
-from tasks.tracking import track
-from tasks.training import Run, TrainedModel
+from tasks.evaluation.evaluate import Evaluation, read_evaluation, read_history
+from tasks.publishing.mlflow import track
+from tasks.training.run import Run, TrainedModel
 from tests.faults.processes import until
 from tests.ports import free_ports
 

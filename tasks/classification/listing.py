@@ -1,0 +1,72 @@
+"""A folder's files in path order, joined with an earlier listing: on disk, so that memory stays flat."""
+
+import sqlite3
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import groupby
+from pathlib import Path
+
+from tasks.storage.folder import FileEntry
+
+SCHEMA = """
+PRAGMA journal_mode = OFF;
+PRAGMA synchronous = OFF;
+PRAGMA cache_size = -65536;
+CREATE TABLE listed (path TEXT, bytes INTEGER, mark TEXT);
+CREATE TABLE earlier (path TEXT, bytes INTEGER, mark TEXT, part INTEGER);
+"""
+KEPT = """
+SELECT part, path, bytes, mark FROM listed CROSS JOIN earlier USING (path, bytes, mark) ORDER BY part, path
+"""
+FRESH = """
+SELECT path, bytes, mark FROM listed WHERE NOT EXISTS (
+    SELECT 1 FROM earlier
+    WHERE earlier.path = listed.path AND earlier.bytes = listed.bytes AND earlier.mark = listed.mark
+) ORDER BY path
+"""
+
+
+class Listing:
+    """Files in a temporary SQLite database, which sorts and joins more of them than memory holds."""
+
+    def __init__(self, database: str):
+        self._db = sqlite3.connect(database)
+        self._db.executescript(SCHEMA)
+
+    def add(self, files: Iterable[FileEntry]) -> int:
+        """Take in what lies in the folder now. Returns how many files."""
+        rows = ((file.path, file.bytes, file.mark) for file in files)
+        with self._db:
+            return self._db.executemany("INSERT INTO listed VALUES (?, ?, ?)", rows).rowcount
+
+    def add_earlier(self, parts: Iterable[tuple[int, Iterable[FileEntry]]]) -> None:
+        """Take in an earlier listing, part by part."""
+        rows = ((file.path, file.bytes, file.mark, part) for part, files in parts for file in files)
+        with self._db:
+            self._db.executemany("INSERT INTO earlier VALUES (?, ?, ?, ?)", rows)
+            self._db.execute("CREATE INDEX by_file ON earlier (path, bytes, mark)")
+
+    def kept(self) -> Iterator[tuple[int, list[FileEntry]]]:
+        """Yield each earlier part that has files left, with those that are still there unchanged."""
+        for part, rows in groupby(self._db.execute(KEPT), key=lambda row: row[0]):
+            yield part, [FileEntry(*row[1:]) for row in rows]
+
+    def fresh(self) -> Iterator[FileEntry]:
+        """Yield, in path order, every file that no earlier part holds as it is now."""
+        for row in self._db.execute(FRESH):
+            yield FileEntry(*row)
+
+    def close(self) -> None:
+        self._db.close()
+
+
+@contextmanager
+def new_listing() -> Iterator[Listing]:
+    """An empty listing, gone when the block ends."""
+    with tempfile.TemporaryDirectory(prefix="darkroom-") as folder:
+        listing = Listing(str(Path(folder, "listing.sqlite")))
+        try:
+            yield listing
+        finally:
+            listing.close()

@@ -1,0 +1,46 @@
+"""A version's model card: what a stranger must know before using the model."""
+
+from functools import cache
+
+from jinja2 import Environment
+
+from tasks.pages.html import Record, count, moment, number, percent, setting, templates
+from tasks.pages.markdown import plain
+from tasks.parameters import ModelKind
+
+
+def model_card(record: Record, metrics: Record) -> str:
+    """Markdown of a version's model.json and its metrics.json.
+
+    Source of the form: Mitchell et al. 2019, "Model Cards for Model Reporting".
+    """
+    judged = [row for row in record.get("per_class") or [] if row["support"]]
+    page = {
+        "test": record["metrics"],
+        "weakest": min(judged, key=lambda row: row["recall"], default=None),
+        "worse": [part for part in metrics.get("slices") or [] if part.get("worse")],
+        "parameters": parameters_of(record),
+    }
+    return _environment().get_template("card.md.j2").render(page, record=record, metrics=metrics)
+
+
+def parameters_of(record: Record) -> list[tuple[str, object]]:
+    """What of the training's parameters concerns this kind of model, nested ones with both names."""
+    pairs: list[tuple[str, object]] = []
+    for name, value in (record.get("training") or {}).items():
+        if name != "models" and not name.startswith(_others(record["kind"])):
+            nested = value.items() if isinstance(value, dict) else [("", value)]
+            pairs += [(f"{name} {part}".strip(), one) for part, one in nested]
+    return pairs
+
+
+def _others(kind: ModelKind) -> tuple[str, ...]:
+    return ("mobilenet_", "weights") if kind == "cnn" else ("cnn_",)
+
+
+@cache
+def _environment() -> Environment:
+    """Jinja2 where every expression is made plain Markdown, as autoescape makes it plain HTML."""
+    environment = templates(finalize=plain, keep_trailing_newline=True)
+    environment.filters |= {one.__name__: one for one in (count, moment, number, percent, setting)}
+    return environment

@@ -1,0 +1,29 @@
+"""Small photographs for reports, plain or with a model's evidence over them."""
+
+import cv2
+import matplotlib
+import numpy as np
+
+from tasks.dataset.decode import resize
+
+PHOTO_PX, QUALITY = 144, 80
+WARM = matplotlib.colormaps["inferno"]
+OPACITY = 0.75  # where the evidence is strongest
+
+
+def photo(image: np.ndarray) -> bytes:
+    """A picture, uint8 RGB [size, size, 3], as a JPEG of PHOTO_PX."""
+    pixels = cv2.cvtColor(resize(image, PHOTO_PX), cv2.COLOR_RGB2BGR)
+    return cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()
+
+
+def with_evidence(image: np.ndarray, evidence: np.ndarray) -> np.ndarray:
+    """A picture in grey, warm where the evidence is, uint8 RGB [size, size, 3] as `image`.
+
+    evidence: float [height, width] from 0 to 1, as gradcam.evidence gives it.
+    """
+    size = image.shape[1::-1]
+    strength = cv2.resize(evidence.astype(np.float32), size, interpolation=cv2.INTER_CUBIC).clip(0, 1)
+    opacity = OPACITY * strength[..., None] ** 1.5
+    grey = 0.35 * 255 + 0.5 * image.mean(axis=-1, keepdims=True)
+    return ((1 - opacity) * grey + opacity * 255 * WARM(strength)[..., :3]).astype(np.uint8)

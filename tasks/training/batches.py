@@ -1,0 +1,231 @@
+"""What training reads: a fresh shuffle each epoch, augmented per image, cut into batches of one shape."""
+
+import queue
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import cv2
+import numpy as np
+from scipy.special import betaincinv
+
+from tasks.dataset.index import Split
+from tasks.parameters import Augmentation
+
+AHEAD = 3  # batches; while training they wait on the device
+T = TypeVar("T")
+
+
+class Examples(Protocol):
+    """Labelled inputs of a model, gathered by index as they look in one epoch."""
+
+    labels: np.ndarray
+
+    def gather(self, indices: np.ndarray, epoch: int) -> np.ndarray: ...
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows for one step. Padding rows have weight 0, so that sums over a batch are exact.
+
+    An input is of its label by `shares`, the rest of it is mixed in from one of the label `others`.
+    """
+
+    inputs: np.ndarray
+    labels: np.ndarray
+    others: np.ndarray
+    shares: np.ndarray
+    weights: np.ndarray
+    global_rows: int
+
+
+class ImageExamples:
+    """Images of a split, each drawn anew every epoch."""
+
+    def __init__(self, split: Split, augmentation: Augmentation, seed: int):
+        self.labels = split.labels
+        self._split, self._augmentation, self._seed = split, augmentation, seed
+
+    def gather(self, indices: np.ndarray, epoch: int) -> np.ndarray:
+        images = self._split.take(indices)
+        return augment(images, uniform(self._seed, epoch, indices, 4), self._augmentation)
+
+
+class CachedRows:
+    """Arrays [views, rows, ...] laid end to end along their rows, gathered without joining them in memory.
+
+    bounds: the first row of each array, and the number of rows at the end.
+    """
+
+    def __init__(self, parts: Sequence[np.ndarray], bounds: np.ndarray):
+        self.views = len(parts[0])
+        self._parts, self._bounds = parts, bounds
+
+    def take(self, views: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        out = np.empty((len(rows), *self._parts[0].shape[2:]), self._parts[0].dtype)
+        holders = np.searchsorted(self._bounds, rows, side="right") - 1
+        for number, part in enumerate(self._parts):
+            here = holders == number
+            out[here] = part[views[here], rows[here] - self._bounds[number]]
+        return out
+
+
+class CachedExamples:
+    """What a frozen base said of each image, computed once; every epoch draws one view of each."""
+
+    def __init__(self, cached: CachedRows, labels: np.ndarray, seed: int):
+        self.labels = labels
+        self._cached, self._seed = cached, seed
+
+    def gather(self, indices: np.ndarray, epoch: int) -> np.ndarray:
+        views = uniform(self._seed, epoch, indices, 1)[:, 0] * self._cached.views
+        return self._cached.take(views.astype(np.int64), indices)
+
+
+def uniform(seed: int, epoch: int, indices: np.ndarray, draws: int) -> np.ndarray:
+    """Numbers in [0, 1), float64 [len(indices), draws], that depend on seed, epoch and index alone.
+
+    So an image is augmented alike whatever batch, replica or worker it falls to.
+    Source: SplitMix64 (Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators").
+    """
+    key = np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0]
+    counter = indices.astype(np.uint64)[:, None] * np.uint64(draws) + np.arange(1, draws + 1, dtype=np.uint64)
+    z = key + counter * np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    z ^= z >> np.uint64(31)
+    return (z >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def augment(images: np.ndarray, draws: np.ndarray, augmentation: Augmentation) -> np.ndarray:
+    """Rotate, shift and flip each image by its draws (float [n, 4] in [0, 1)), edges mirrored.
+
+    images: uint8 [n, size, size, 3]; returns the same shape, or `images` itself when nothing is asked.
+    """
+    if not (augmentation.flip or augmentation.shift or augmentation.rotation):
+        return images
+    size = images.shape[1]
+    shifts = np.rint((2 * draws[:, 1:3] - 1) * augmentation.shift * size).astype(int).tolist()
+    turns = (2 * draws[:, 3] - 1) * augmentation.rotation
+    flips = augmentation.flip & (draws[:, 0] < 0.5)
+    out = np.empty_like(images)
+    for into, image, (across, down), degrees, flip in zip(out, images, shifts, turns, flips, strict=True):
+        if augmentation.rotation:
+            moved = turned(image, degrees, across, down)
+        else:  # the same as turning by nothing, in a quarter of the time
+            moved = shifted(image, across, down)
+        if flip:
+            cv2.flip(moved, 1, dst=into)
+        else:
+            into[...] = moved
+    return out
+
+
+def turned(image: np.ndarray, degrees: float, across: int, down: int) -> np.ndarray:
+    size = len(image)
+    matrix = cv2.getRotationMatrix2D(((size - 1) / 2, (size - 1) / 2), degrees, 1.0)
+    matrix[:, 2] += across, down
+    return cv2.warpAffine(image, matrix, (size, size), borderMode=cv2.BORDER_REFLECT_101)
+
+
+def shifted(image: np.ndarray, across: int, down: int) -> np.ndarray:
+    size, top, bottom = len(image), max(down, 0), max(-down, 0)
+    left, right = max(across, 0), max(-across, 0)
+    wider = cv2.copyMakeBorder(image, top, bottom, left, right, cv2.BORDER_REFLECT_101)
+    return wider[bottom : bottom + size, right : right + size]
+
+
+@dataclass(frozen=True)
+class Mixup:
+    """Every input is laid over another one, each by its share, which Beta(alpha, alpha) draws.
+
+    Source: Zhang et al. 2018, "mixup: Beyond Empirical Risk Minimization".
+    """
+
+    alpha: float
+    seed: int
+
+    def draw(self, indices: np.ndarray, epoch: int, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """For each input another one of its global batch, and its own share, at least a half, float32."""
+        draws = uniform(self.seed + 1, epoch, indices, 2)
+        share = betaincinv(self.alpha, self.alpha, draws[:, 1])
+        partners = batch[(draws[:, 0] * len(batch)).astype(np.int64)]
+        return partners, np.maximum(share, 1 - share).astype(np.float32)
+
+    def gather(
+        self, examples: Examples, indices: np.ndarray, epoch: int, batch: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The mixed inputs, the labels of those mixed in, and the shares; each input is drawn once."""
+        partners, shares = self.draw(indices, epoch, batch)
+        drawn, places = np.unique(np.concatenate([indices, partners]), return_inverse=True)
+        inputs, count = examples.gather(drawn, epoch), len(indices)
+        mixed = np.empty((count, *inputs.shape[1:]), inputs.dtype)
+        for out, own, other, share in zip(
+            mixed, places[:count], places[count:], shares.tolist(), strict=True
+        ):
+            cv2.addWeighted(inputs[own], share, inputs[other], 1.0 - share, 0.0, dst=out)
+        return mixed, examples.labels[partners], shares
+
+
+def epoch_batches(
+    examples: Examples,
+    order: np.ndarray,
+    epoch: int,
+    batch_size: int,
+    shard: int,
+    shards: int,
+    mixup: Mixup | None = None,
+) -> Iterator[Batch]:
+    """Yield shard `shard` of `shards` of every global batch over `order`, the last one padded.
+
+    Every worker walks the same order and takes its own rows, so the global batches are the same however
+    many there are.
+    """
+    share = -(-batch_size // shards)
+    for start in range(0, len(order), batch_size):
+        rows = order[start : start + batch_size]
+        mine = rows[shard * share : (shard + 1) * share]
+        weights = np.zeros(share, np.float32)
+        weights[: len(mine)] = 1.0
+        padded = np.concatenate([mine, np.zeros(share - len(mine), np.int64)])
+        labels = examples.labels[padded]
+        if mixup:
+            inputs, others, kept = mixup.gather(examples, padded, epoch, rows)
+        else:
+            inputs, others, kept = examples.gather(padded, epoch), labels, np.ones(share, np.float32)
+        yield Batch(inputs, labels, others, kept, weights, len(rows))
+
+
+def shuffled(rows: int, seed: int, epoch: int) -> np.ndarray:
+    return np.random.default_rng([seed, epoch]).permutation(rows)
+
+
+def ahead(items: Callable[[], Iterable[T]]) -> Iterator[T]:
+    """Yield what `items()` yields while a thread prepares the next AHEAD; its error is raised here."""
+    waiting: queue.Queue = queue.Queue(AHEAD)
+    stopped = threading.Event()
+
+    def produce() -> None:
+        try:
+            for item in items():
+                waiting.put((item, None))
+                if stopped.is_set():
+                    return
+            waiting.put((None, StopIteration()))
+        except Exception as error:
+            waiting.put((None, error))
+
+    threading.Thread(target=produce, daemon=True).start()
+    try:
+        while True:
+            item, error = waiting.get()
+            if isinstance(error, StopIteration):
+                return
+            if error:
+                raise error
+            yield item
+    finally:
+        stopped.set()
+        while not waiting.empty():
+            waiting.get_nowait()

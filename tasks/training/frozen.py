@@ -1,0 +1,86 @@
+"""What a frozen base says of each image and view, computed once. Imported by workers only."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+
+import keras
+import numpy as np
+import ray.train
+import ray.train.collective
+import tensorflow as tf
+
+from tasks import storage
+from tasks.dataset.index import Split
+from tasks.parameters import Augmentation
+from tasks.training.batches import CachedRows, ahead, augment, uniform
+
+BATCH = 64
+
+
+def cached_outputs(
+    frozen: keras.Model,
+    split: Split,
+    views: int,
+    augmentation: Augmentation,
+    seed: int,
+    urls: Sequence[str],
+) -> list[CachedRows]:
+    """One float16 array [views, images, ...] for each output of `frozen`, memory-mapped from `urls`.
+
+    View 0 is the image itself, the others are drawn from the seed. Every worker computes its share of
+    the rows and reads the others' once all are there; what an interrupted run left is taken over.
+    """
+    context = ray.train.get_context()
+    rank, workers = context.get_world_rank(), context.get_world_size()
+    bounds = np.linspace(0, len(split), workers + 1).astype(int)
+    places = [[f"{url}-{worker + 1}-of-{workers}.npy" for worker in range(workers)] for url in urls]
+    mine = [place[rank] for place in places]
+    if not all(storage.exists(place) for place in mine):
+        rows = np.arange(bounds[rank], bounds[rank + 1])
+        _compute(frozen, split, rows, views, augmentation, seed, mine)
+    ray.train.collective.barrier()
+    return [
+        CachedRows([np.load(storage.local_copy(part), mmap_mode="r") for part in place], bounds)
+        for place in places
+    ]
+
+
+def _compute(
+    frozen: keras.Model,
+    split: Split,
+    rows: np.ndarray,
+    views: int,
+    augmentation: Augmentation,
+    seed: int,
+    urls: Sequence[str],
+) -> None:
+    """Write each output of `frozen` as float16 [views, rows, ...], in batches of one shape."""
+    forward = tf.function(lambda images: tf.nest.flatten(frozen(images, training=False)), autograph=False)
+    with ExitStack() as stack:
+        outs = [
+            storage.new_array(
+                stack.enter_context(storage.committing(url)),
+                np.float16,
+                (views, len(rows), *output.shape[1:]),
+            )
+            for url, output in zip(urls, frozen.outputs, strict=True)
+        ]
+        for view, start, images, count in ahead(lambda: _views(split, rows, views, augmentation, seed)):
+            outputs = forward(tf.constant(images))
+            for out, values in zip(outs, outputs, strict=True):
+                out[view, start : start + count] = values.numpy()[:count]
+        for out in outs:
+            out.flush()
+
+
+def _views(
+    split: Split, rows: np.ndarray, views: int, augmentation: Augmentation, seed: int
+) -> Iterator[tuple[int, int, np.ndarray, int]]:
+    """Yield view, first row, images uint8 [BATCH, size, size, 3] and how many of them count."""
+    for view in range(views):
+        for start in range(0, len(rows), BATCH):
+            indices = rows[start : start + BATCH]
+            images = split.take(np.resize(indices, BATCH))
+            if view:
+                images = augment(images, uniform(seed, view, np.resize(indices, BATCH), 4), augmentation)
+            yield view, start, images, len(indices)

@@ -1,0 +1,259 @@
+"""Rows and markers of a part, without Prefect or Ray."""
+
+import multiprocessing
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import keras
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+import ray
+
+from tasks import storage
+from tasks.classification.classify import check_room, classify_partition, room_for
+from tasks.classification.job import Partition, partitions, plan_job
+from tasks.classification.rows import read_part, read_rows
+from tasks.classification.sorting import open_sorting
+from tasks.errors import InputError, JobError
+from tasks.networks import architectures
+from tasks.parameters import Classification
+from tasks.registry.versions import ModelVersion
+
+
+def version(folder: Path, seed: int) -> ModelVersion:
+    keras.utils.set_random_seed(seed)
+    path = folder / f"{seed}.keras"
+    architectures.build_cnn(classes=3, size_px=32).save(path)
+    return ModelVersion(
+        str(seed), "cnn", str(path), storage.sha256(path.read_bytes()), ("a", "b", "c"), 32, 1.0
+    )
+
+
+def only_partition(images: Path, output: Path, model: ModelVersion, **options: object) -> Partition:
+    [partition] = partitions(plan_job.fn(str(images), str(output), model, Classification(**options)))
+    return partition
+
+
+def classify_and_die_before_the_marker(partition: Partition) -> None:
+    storage.write_json = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+    classify_partition.fn(partition)
+
+
+def test_a_marker_never_stands_beside_another_models_rows(sample, tmp_path):
+    images, output = sample / "seg_pred", tmp_path / "out"
+    first, second = version(tmp_path, 1), version(tmp_path, 2)
+    classify_partition.fn(only_partition(images, output, first))
+    rows = read_part(str(output / "part-00000.parquet"))
+
+    process = multiprocessing.get_context("spawn").Process(
+        target=classify_and_die_before_the_marker, args=(only_partition(images, output, second),)
+    )
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    assert not read_part(str(output / "part-00000.parquet")).equals(rows)
+
+    again = classify_partition.fn(only_partition(images, output, first))
+    assert again.classified == again.images
+    assert read_part(str(output / "part-00000.parquet")).equals(rows)
+    assert classify_partition.fn(only_partition(images, output, first)).classified == 0
+
+
+@pytest.mark.parametrize("format", ["parquet", "csv"])
+def test_the_next_night_keeps_the_rows_of_what_is_still_there(sample, tmp_path, format):
+    images, output, model = tmp_path / "in", tmp_path / "out", version(tmp_path, 1)
+    images.mkdir()
+    files = sorted((sample / "seg_pred/seg_pred").iterdir())
+    for file in files[:5]:
+        (images / file.name).write_bytes(file.read_bytes())
+    classify_partition.fn(only_partition(images, output, model, format=format))
+    before = read_part(str(output / f"part-00000.{format}"))
+
+    (images / files[1].name).unlink()
+    (images / files[5].name).write_bytes(files[5].read_bytes())
+    partition_a, partition_b = partitions(
+        plan_job.fn(str(images), str(output), model, Classification(format=format)), at_once=2
+    )
+    assert classify_partition.fn(partition_a).classified == 0
+    assert classify_partition.fn(partition_b).classified == 1
+    rows = pa.concat_tables(read_rows(partition_a.job))
+    assert rows["path"].to_pylist() == [file.name for file in (files[0], *files[2:6])]
+    kept = before.filter(pa.array([True, False, True, True, True]))
+    assert read_part(str(output / f"part-00000.{format}")).equals(kept)
+
+
+def test_a_part_that_gained_a_file_is_never_taken_for_one_that_lost_some(sample, tmp_path):
+    images, output, model = sample / "seg_pred", tmp_path / "out", version(tmp_path, 1)
+    first = sorted(path.name for path in (images / "seg_pred").iterdir())[0]
+    whole = only_partition(images, output, model)
+    classify_partition.fn(only_partition(images, output, model, include=[f"*{first}"]))
+    only_partition(images, output, model, min_confidence=0.5)
+    assert only_partition(images, output, model).job.plan.series == whole.job.plan.series
+    classify_partition.fn(whole)
+    fresh = only_partition(images, tmp_path / "fresh", model)
+    classify_partition.fn(fresh)
+    [rows], [expected] = read_rows(whole.job), read_rows(fresh.job)
+    assert rows.equals(expected)
+
+
+def test_as_many_tasks_run_at_once_as_the_nodes_hold(monkeypatch):
+    nodes = [
+        {"Alive": True, "Resources": {"CPU": 7.0, "GPU": 1.0}},
+        {"Alive": True, "Resources": {"CPU": 2.0}},
+    ]
+    monkeypatch.setattr(ray, "nodes", lambda: [*nodes, {"Alive": False, "Resources": {"CPU": 64.0}}])
+    assert room_for(Classification(cpus_per_task=2)) == 4
+    assert room_for(Classification(cpus_per_task=2, gpus_per_task=0.5)) == 2
+    with pytest.raises(InputError, match="Received 8 CPUs and 0 GPUs"):
+        check_room(Classification(cpus_per_task=8))
+
+
+def test_files_that_vanish_or_change_while_it_runs_are_put_right_by_the_next_run(sample, tmp_path):
+    images, output, model = tmp_path / "in", tmp_path / "out", version(tmp_path, 1)
+    shutil.copytree(sample / "seg_pred/seg_pred", images)
+    first, second, third, *_ = sorted(images.iterdir())
+    partition = only_partition(images, output, model)
+    first.unlink()
+    shutil.copy(third, second)
+    classify_partition.fn(partition)
+    [rows] = read_rows(partition.job)
+    assert rows["status"].to_pylist()[0] == "unreadable"
+
+    for part in partitions(plan_job.fn(str(images), str(output), model, Classification())):
+        classify_partition.fn(part)
+    classify_partition.fn(only_partition(images, tmp_path / "fresh", model))
+    again = pa.concat_tables(read_rows(part.job)).sort_by("path")
+    [untouched] = read_rows(only_partition(images, tmp_path / "fresh", model).job)
+    assert again.equals(untouched)
+
+
+@pytest.mark.parametrize("format", ["parquet", "csv"])
+def test_a_file_that_could_not_be_read_is_tried_again_and_no_other(sample, tmp_path, format):
+    images, output, model = tmp_path / "in", tmp_path / "out", version(tmp_path, 1)
+    shutil.copytree(sample / "seg_pred/seg_pred", images)
+    file = sorted(images.iterdir())[1]
+    partition = only_partition(images, output, model, format=format)
+    away = file.rename(tmp_path / "away.jpg")
+    classify_partition.fn(partition)
+    away.rename(file)
+    assert classify_partition.fn(only_partition(images, output, model, format=format)).classified == 1
+    assert classify_partition.fn(only_partition(images, output, model, format=format)).classified == 0
+    at_once = only_partition(images, tmp_path / "at-once", model, format=format)
+    classify_partition.fn(at_once)
+    rows, expected = (read_part(f"{job.output}/part-00000.{format}") for job in (partition.job, at_once.job))
+    assert rows.equals(expected)
+
+
+def test_rows_the_model_is_not_sure_of_say_so(sample, tmp_path):
+    partition = only_partition(sample / "seg_pred", tmp_path / "out", version(tmp_path, 1), min_confidence=1)
+    classify_partition.fn(partition)
+    [rows] = read_rows(partition.job)
+    assert set(rows["status"].to_pylist()) == {"unsure", "corrupt"}
+    unsure = rows.filter(pc.equal(rows["status"], "unsure"))
+    assert unsure["label"].null_count == 0
+
+
+def test_only_our_own_parts_are_cleared_away(sample, tmp_path):
+    output = tmp_path / "out"
+    (output / "part-1").mkdir(parents=True)
+    for name in ("part-1/photo.jpg", "part-notes.txt", "part-00007.parquet"):
+        (output / name).write_bytes(b"x")
+    only_partition(sample / "seg_pred", output, version(tmp_path, 1))
+    left = {str(path.relative_to(output)) for path in output.rglob("*") if path.is_file()}
+    assert {"part-1/photo.jpg", "part-notes.txt"} <= left
+    assert "part-00007.parquet" not in left
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 96 KiB, of which a test takes as much as it likes."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=96k", "tmpfs", str(disk)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("a small disk can only be mounted by root")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_full_disk_is_said_and_nothing_half_written_stays(sample, tmp_path, small_disk):
+    images, model = tmp_path / "in", version(tmp_path, 1)
+    images.mkdir()
+    files = sorted((sample / "seg_pred/seg_pred").iterdir())
+    for number in range(2000):
+        os.link(files[number % len(files)], images / f"{number:04d}.jpg")
+    job_parts = partitions(plan_job.fn(str(images), str(small_disk), model, Classification()))
+    classify_partition.fn(job_parts[0])
+    free = shutil.disk_usage(small_disk).free
+    (small_disk / "ballast").write_bytes(bytes(free - 4096))
+    with pytest.raises(JobError, match="The disk is full"):
+        classify_partition.fn(job_parts[-1])
+    assert not [name for name in os.listdir(small_disk) if name.endswith(".tmp")]
+    before = {path: path.stat().st_mtime_ns for path in small_disk.glob("part-*")}
+    assert len(before) == job_parts[0].end
+    (small_disk / "ballast").unlink()
+
+    subprocess.run(["mount", "-o", "remount,size=16m", str(small_disk)], check=True)
+    for part in job_parts:
+        classify_partition.fn(part)
+    for part in partitions(plan_job.fn(str(images), str(tmp_path / "out"), model, Classification())):
+        classify_partition.fn(part)
+    assert pa.concat_tables(read_rows(job_parts[0].job)).equals(pa.concat_tables(read_rows(part.job)))
+    assert before.items() <= {path: path.stat().st_mtime_ns for path in small_disk.glob("part-*")}.items()
+
+
+def test_files_are_sorted_into_class_folders_and_the_originals_stay(sample, tmp_path):
+    images, output, target = sample / "seg_pred", tmp_path / "out", tmp_path / "sorted"
+    before = sorted(images.rglob("*"))
+    model = version(tmp_path, 1)
+
+    def sort(**options: object) -> list[dict]:
+        partition = only_partition(images, output, model, **options)
+        open_sorting(partition.job)
+        classify_partition.fn(partition)
+        return [row for rows in read_rows(partition.job) for row in rows.to_pylist()]
+
+    rows = sort(symlink_into=str(target))
+    links = {str(path.relative_to(target)) for path in target.rglob("*") if path.is_symlink()}
+    assert links == {f"{row['label']}/{row['path']}" for row in rows if row["status"] == "ok"}
+    assert all((target / path).resolve().is_file() for path in links)
+
+    rows = sort(copy_into=str(target), min_confidence=1.0)
+    files = {str(path.relative_to(target)) for path in target.rglob("*.jpg")}
+    assert files == {f"_unsure/{row['path']}" for row in rows if row["status"] == "unsure"}
+    assert not any((target / path).is_symlink() for path in files)
+    assert sorted(images.rglob("*")) == before
+
+    with pytest.raises(InputError, match="empty or new folder"):
+        sort(copy_into=str(output))
+
+
+def test_what_a_killed_run_committed_is_sorted_by_the_next(sample, tmp_path):
+    images, output, target = tmp_path / "in", tmp_path / "out", tmp_path / "sorted"
+    model = version(tmp_path, 1)
+    shutil.copytree(sample / "seg_pred/seg_pred", images)
+
+    def classify(**options: object) -> None:
+        job = plan_job.fn(str(images), str(output), model, Classification(**options))
+        open_sorting(job)
+        for partition in partitions(job):
+            classify_partition.fn(partition)
+
+    classify(symlink_into=str(target))
+    link = next(path for path in target.rglob("*") if path.is_symlink())
+    (images / link.name).write_bytes(b"no image any more")
+    classify()
+    assert link.is_symlink()
+    classify(symlink_into=str(target))
+    assert not link.is_symlink()
+
+    gone = next(path for path in target.rglob("*") if path.is_symlink())
+    (images / gone.name).unlink()
+    classify(symlink_into=str(target))
+    assert not gone.is_symlink()
+    assert any(path.is_symlink() for path in target.rglob("*"))

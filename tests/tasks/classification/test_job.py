@@ -1,0 +1,111 @@
+"""What a bulk classification does again, and what it keeps, when its folder has changed."""
+
+import os
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from tasks.classification.job import Job, chooser, guided, locate, partitions, parts_of, plan_job
+from tasks.errors import InputError
+from tasks.parameters import Classification
+from tasks.registry.versions import ModelVersion
+
+MODEL = ModelVersion("v1", "cnn", "", "sha", ("a", "b"), 32, 1.0)
+
+
+def folder(root: Path, names: list[str]) -> Path:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(b"image")
+    return root
+
+
+def plan(images: Path, output: Path, options: Classification | None = None) -> Job:
+    return plan_job.fn(str(images), str(output), MODEL, options or Classification())
+
+
+def contents(job: Job) -> dict[int, list[str]]:
+    """The paths of each part by its number."""
+    parts = [part for partition in partitions(job) for part in parts_of(partition)]
+    return {part.number: [file.path for file in part.files] for part in parts}
+
+
+def test_files_are_cut_into_parts_in_path_order(tmp_path: Path):
+    names = [f"{number:04d}.jpg" for number in range(1100)] + ["a/1.jpg", "a-b/1.jpg", "a.jpg"]
+    cut = contents(plan(folder(tmp_path / "in", names), tmp_path / "out"))
+    assert [len(paths) for paths in cut.values()] == [256, 256, 256, 256, 79]
+    assert [path for paths in cut.values() for path in paths] == sorted(names)
+
+
+@pytest.mark.parametrize(
+    ("parts", "at_once", "first", "last"),
+    [(1, 64, 1, 1), (43, 2, 16, 1), (245, 2, 16, 1), (260, 128, 2, 1), (2442, 2, 20, 1), (2442, 999, 10, 9)],
+)
+def test_partitions_hold_every_part_once_and_become_shorter(parts: int, at_once: int, first: int, last: int):
+    bounds = guided(parts, at_once)
+    lengths = [end - start for start, end in pairwise(bounds)]
+    assert (bounds[0], bounds[-1]) == (0, parts)
+    assert len(lengths) <= 256
+    assert lengths == sorted(lengths, reverse=True)
+    assert (lengths[0], lengths[-1]) == (first, last)
+
+
+def test_a_growing_folder_keeps_its_parts_and_new_files_form_others(tmp_path: Path):
+    images = folder(tmp_path / "in", [f"{number:04d}.jpg" for number in range(0, 1000, 2)])
+    before = plan(images, tmp_path / "out")
+    first = contents(before)
+    folder(images, ["0001.jpg", "0003.jpg"])
+    os.utime(images / "0000.jpg", (1, 1))
+    (images / "0002.jpg").unlink()
+    after = plan(images, tmp_path / "out")
+    second = contents(after)
+    assert after.plan.series == before.plan.series
+    assert second[0] == [path for path in first[0] if path not in ("0000.jpg", "0002.jpg")]
+    assert second[1] == first[1]
+    assert second[2] == ["0000.jpg", "0001.jpg", "0003.jpg"]
+
+
+def test_a_part_number_is_never_used_twice(tmp_path: Path):
+    images = folder(tmp_path / "in", ["1.jpg", "2.jpg"])
+    plan(images, tmp_path / "out")
+    folder(images, ["3.jpg"])
+    assert contents(plan(images, tmp_path / "out"))[1] == ["3.jpg"]
+    (images / "3.jpg").unlink()
+    plan(images, tmp_path / "out")
+    folder(images, ["3.jpg"])
+    assert contents(plan(images, tmp_path / "out")) == {0: ["1.jpg", "2.jpg"], 2: ["3.jpg"]}
+
+
+def test_other_options_begin_another_series(tmp_path: Path):
+    images = folder(tmp_path / "in", ["1.jpg"])
+    series = {
+        plan(images, tmp_path / "out", Classification(min_confidence=share)).plan.series
+        for share in (0.0, 0.5)
+    }
+    assert len(series) == 2
+
+
+@pytest.mark.parametrize(
+    ("include", "exclude", "left"),
+    [
+        ((), (), ["a/1.jpg", "a/2.png", "b/3.jpg"]),
+        (("*.jpg",), (), ["a/1.jpg", "b/3.jpg"]),
+        (("*.jpg", "*.png"), ("b/*",), ["a/1.jpg", "a/2.png"]),
+    ],
+)
+def test_globs_choose_files(include: tuple, exclude: tuple, left: list[str]):
+    chosen = chooser(Classification(include=include, exclude=exclude))
+    assert [path for path in ("a/1.jpg", "a/2.png", "b/3.jpg") if chosen(path)] == left
+
+
+def test_globs_that_choose_nothing_are_refused(tmp_path: Path):
+    images = folder(tmp_path / "in", ["1.jpg"])
+    with pytest.raises(InputError, match="`include` and `exclude`"):
+        plan(images, tmp_path / "out", Classification(include=("*.png",)))
+
+
+@pytest.mark.parametrize(("images", "output"), [("in", "in/out"), ("out/in", "out"), ("in", "in")])
+def test_images_and_output_lie_apart(tmp_path: Path, images: str, output: str):
+    with pytest.raises(InputError, match="inside each other"):
+        locate(str(tmp_path / images), str(tmp_path / output), Classification())

@@ -1,0 +1,108 @@
+"""A model is loaded only if it is what was registered, and nothing but layers and weights."""
+
+import json
+import pickle
+import shutil
+import zipfile
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+import pytest
+from onnx import TensorProto, helper
+
+from tasks import storage
+from tasks.errors import JobError
+from tasks.networks import architectures
+from tasks.networks.engines import OnnxClassifier
+from tasks.networks.keras_engine import load_model
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "model.keras"
+    architectures.build("cnn", 3, 32, 0.1, "none").save(path)
+    return path
+
+
+@pytest.fixture
+def model(trained: Path, tmp_path: Path) -> Path:
+    """A copy to spoil."""
+    return Path(shutil.copy(trained, tmp_path / "model.keras"))
+
+
+def rewritten(path: Path, name: str, data: bytes) -> Path:
+    """The archive with one member written anew."""
+    with zipfile.ZipFile(path) as archive:
+        members = {member: archive.read(member) for member in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for member, held in (members | {name: data}).items():
+            archive.writestr(member, held)
+    return path
+
+
+def refused(path: Path, *words: str) -> None:
+    with pytest.raises(JobError) as told:
+        load_model(str(path), None)
+    assert "\n" not in str(told.value)
+    assert all(word in str(told.value) for word in (*words, "Received", "train or restore")), told.value
+
+
+def test_a_model_of_ours_is_loaded_and_one_whose_bytes_changed_is_not(model: Path):
+    sha256 = storage.sha256(model.read_bytes())
+    assert load_model(str(model), sha256).output_shape == (None, 3)
+    rewritten(model, "metadata.json", b"{}")
+    with pytest.raises(JobError, match=f"sha256.*{sha256[:12]}.*Received.*restore"):
+        load_model(str(model), sha256)
+
+
+@pytest.mark.parametrize("function", [lambda images: images, keras.ops.relu], ids=["lambda", "of Keras"])
+def test_a_lambda_layer_is_refused_whatever_it_calls(tmp_path: Path, function):
+    path = tmp_path / "model.keras"
+    numbers = keras.Input((4,))
+    keras.Model(numbers, keras.layers.Lambda(function)(numbers)).save(path)
+    refused(path, "may run code", "'Lambda'")
+
+
+@pytest.mark.parametrize("name", ["system", ["system"], {"system": 1}, None])
+def test_layers_that_are_not_ours_are_refused(model: Path, name: object):
+    with zipfile.ZipFile(model) as archive:
+        config = json.loads(archive.read("config.json"))
+    config["config"]["layers"][1] |= {"module": "os", "class_name": name, "config": {}}
+    refused(rewritten(model, "config.json", json.dumps(config).encode()), f"{name!r} of 'os'")
+
+
+def test_what_is_no_keras_archive_is_refused(model: Path):
+    model.write_bytes(pickle.dumps({"weights": [1.0]}))
+    refused(model, "Keras 3 archive")
+    model.unlink()
+    keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]).save(model.with_suffix(".h5"))
+    refused(model.with_suffix(".h5").rename(model), "Keras 3 archive")
+
+
+def test_an_archive_with_more_in_it_is_refused(model: Path):
+    refused(rewritten(model, "assets/layer/state.pkl", pickle.dumps(1)), "no more", "state.pkl")
+
+
+def test_weights_that_lie_in_other_files_are_refused(model: Path, tmp_path: Path):
+    with zipfile.ZipFile(model) as archive:
+        archive.extract("model.weights.h5", tmp_path)
+    weights = tmp_path / "model.weights.h5"
+    other = Path(shutil.copy(weights, tmp_path / "other.h5"))
+    with h5py.File(weights, "r+") as file:
+        del file["layers"]
+        file["layers"] = h5py.ExternalLink(str(other), "layers")
+    refused(rewritten(model, "model.weights.h5", weights.read_bytes()), "loaded by Keras")
+
+
+def test_an_onnx_model_with_weights_in_other_files_is_refused(tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.ones(3, np.float32).tofile("weights.bin")
+    tensor = TensorProto(name="w", data_type=1, dims=[3], data_location=TensorProto.EXTERNAL)
+    tensor.external_data.add(key="location", value="weights.bin")
+    ends = [helper.make_tensor_value_info(name, 1, ["n", 3]) for name in "xy"]
+    graph = helper.make_graph([helper.make_node("Add", ["x", "w"], ["y"])], "g", ends[:1], ends[1:], [tensor])
+    opset = [helper.make_opsetid("", 17)]
+    with pytest.raises(JobError, match="weights inside"):
+        OnnxClassifier(helper.make_model(graph, opset_imports=opset, ir_version=9).SerializeToString())

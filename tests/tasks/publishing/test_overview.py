@@ -1,0 +1,127 @@
+"""The page over all runs tells each of them once, whoever writes it and whatever was removed."""
+
+from concurrent.futures import ThreadPoolExecutor
+from html import escape
+from typing import Any
+
+import pytest
+
+from tasks import storage
+from tasks.publishing import overview
+from tasks.publishing.overview import champion_line, overview_url, write_overview
+from tasks.registry.promotions import append_promotion, promotions, roll_back
+from tests.tasks.pages.browser import EVIL, Page
+from tests.tasks.registry.test_promotions import add_version
+
+
+def night(
+    store: str, number: int, accuracy: float, promoted: bool, previous: str | None = None, right: int = 0
+) -> str:
+    """What a run leaves that the page reads; `right`: how many of 100 images the champion got right."""
+    run = f"2026-11-{number:02}T03-00-00-{number:04x}"
+    test = {"accuracy": accuracy, "low": accuracy - 0.02, "high": accuracy + 0.02}
+    verdict: dict[str, Any] = {"version": f"{run}-cnn", "model": "cnn", "promoted": promoted, "reason": EVIL}
+    if previous:
+        comparison = {"images": 100, "both_right": right - 5, "only_first": 5, "only_second": 1}
+        verdict |= {"previous": previous, "comparison": comparison}
+    summary = {
+        "run": run,
+        "started": f"2026-11-{number:02}T03:00:00+00:00",
+        "dataset": {"root": EVIL, "fingerprint": "d8f4", "classes": [EVIL], "counts": {"test": 100}},
+        "models": {"cnn": {"version": f"{run}-cnn", "test": test}},
+        "champion": verdict,
+    }
+    storage.write_json(storage.join(store, "runs", run, "summary.json"), summary)
+    add_version(store, f"{run}-cnn", metrics=test)
+    if promoted:
+        assert append_promotion(store, len(promotions(store)), "promote", f"{run}-cnn", "better")
+    return run
+
+
+@pytest.fixture
+def nights(store: str) -> list[str]:
+    first = night(store, 1, 0.90, promoted=True)
+    second = night(store, 2, 0.85, promoted=False, previous=f"{first}-cnn", right=88)
+    third = night(store, 3, 0.93, promoted=True, previous=f"{first}-cnn", right=88)
+    storage.write_bytes(storage.join(store, "runs", "2026-11-04T03-00-00-0004", "report.html"), b"")
+    return [first, second, third]
+
+
+def read(store: str) -> Page:
+    return Page(storage.read_bytes(overview_url(store)).decode())
+
+
+def test_every_run_is_linked_newest_first_and_the_champion_marked(store: str, nights: list[str]):
+    write_overview(store)
+    page = read(store)
+    assert page.links[1:] == [f"runs/{run}/report.html" for run in reversed(nights)]
+    assert page.texts_of("p", "champion") == ["93.0 % 91.0 % to 95.0 % cnn"]
+    assert "the best of 3 challengers or more" in page.text
+    assert [len(page.texts_of("td", "verdict")), page.tags["circle"]] == [3, 3]
+    roll_back(store)
+    write_overview(store)
+    assert read(store).texts_of("p", "champion") == ["90.0 % 88.0 % to 92.0 % cnn"]
+
+
+def test_the_line_follows_the_champion_on_each_nights_images(store: str, nights: list[str]):
+    line = champion_line(overview.summaries(store))
+    assert [(point["accuracy"], point["promoted"]) for point in line] == [
+        (0.90, True),
+        (0.88, False),
+        (0.93, True),
+    ]
+    assert line[1]["version"] == f"{nights[0]}-cnn"
+
+
+def test_a_run_that_was_removed_is_gone_from_the_page_but_its_champion_is_not(store: str, nights: list[str]):
+    write_overview(store)
+    storage.remove(storage.join(store, "runs", nights[2]))
+    write_overview(store)
+    page = read(store)
+    assert page.links[1:] == [f"runs/{run}/report.html" for run in (nights[1], nights[0])]
+    [score] = page.texts_of("p", "score")
+    assert score.startswith("93.0 %")
+    assert "91.0 % to 95.0 %" in score
+    assert page.texts_of("p", "reason") == [f"Version {nights[2]}-cnn"]
+
+
+def test_of_runs_that_finish_at_once_none_is_lost(store: str):
+    def finish(number: int) -> None:
+        night(store, number, 0.9, promoted=False)
+        write_overview(store)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(finish, range(1, 17)))
+    assert len(read(store).links) == 1 + 16
+
+
+def test_a_writer_that_was_overtaken_writes_again(store: str, monkeypatch: pytest.MonkeyPatch):
+    """The page it renders lacks a run that finishes, and writes its own page, before this one is written."""
+    rendered, late = overview.overview_report, []
+
+    def overtaken(*told: Any) -> str:
+        page = rendered(*told)
+        if not late:
+            late.append(night(store, 2, 0.9, promoted=False))
+            write_overview(store)
+        return page
+
+    night(store, 1, 0.9, promoted=False)
+    monkeypatch.setattr(overview, "overview_report", overtaken)
+    write_overview(store)
+    assert f"runs/{late[0]}/report.html" in read(store).links
+
+
+def test_no_name_can_become_markup_in_page_or_drawing(store: str, nights: list[str]):
+    night(store, 5, 0.9, promoted=False, previous=f"\"'&{EVIL}", right=88)
+    write_overview(store)
+    page = read(store)
+    assert EVIL not in page.html
+    assert f"by &#34;&#39;&amp;{escape(EVIL)}</title>" in page.html
+    assert not page.handlers
+    assert not {"script", "img"} & set(page.tags)
+
+
+def test_a_store_without_runs_has_a_page(store: str):
+    write_overview(store)
+    assert "No run of this store has finished yet." in read(store).html

@@ -1,0 +1,130 @@
+"""What refuses a challenger, and that every refusal says which rule and by how much."""
+
+import numpy as np
+import pytest
+
+from tasks import storage
+from tasks.dataset.index import Shards
+from tasks.evaluation.evaluate import Evaluation
+from tasks.parameters import Gate
+from tasks.registry.gate import accuracy_rule, against, champion_rules, decide, leakage_rule, recall_rule
+from tests.tasks.registry.test_promotions import add_version
+from tests.tasks.registry.test_unseen import dataset
+
+PER_CLASS = [
+    {"class": "glacier", "recall": 0.412, "support": 17},
+    {"class": "sea", "recall": 0.45, "support": 20},
+    {"class": "forest", "recall": 0.9, "support": 10},
+    {"class": "none to test", "recall": 0.0, "support": 0},
+]
+
+
+def test_a_refusal_says_which_rule_and_by_how_much():
+    low = accuracy_rule(0.4, 0.5)
+    assert (low.passed, low.text) == (False, "test accuracy 0.400 is 0.1 below the least allowed, 0.500")
+    blind = recall_rule(PER_CLASS, 0.5)
+    assert (blind.passed, blind.value, blind.limit) == (False, 0.412, 0.5)
+    assert blind.text == (
+        "recall of glacier 0.412 is 0.088 below the least allowed, 0.500 (too low as well: sea 0.450)"
+    )
+    leak = leakage_rule(3)
+    assert (leak.passed, leak.value, "3 images are copies of images that judge" in leak.text) == (
+        False,
+        3,
+        True,
+    )
+
+
+def test_what_is_just_enough_passes():
+    assert accuracy_rule(0.5, 0.5).passed
+    assert recall_rule(PER_CLASS, 0.412).passed
+    assert leakage_rule(0).passed
+
+
+CHAMPION = np.array([0, 0, 0, 1, 1, 1, 1, 0])
+CHALLENGER = np.array([0, 0, 1, 1, 1, 1, 1, 1])
+LABELS = np.array([0, 0, 0, 0, 1, 1, 1, 1])
+
+
+def test_champion_and_challenger_are_held_against_each_other_class_by_class():
+    found = against(CHAMPION, CHALLENGER, LABELS, None, ("a", "b", "c"))
+    assert found["per_class"] == [
+        {"class": "a", "images": 4, "champion_recall": 0.75, "challenger_recall": 0.5},
+        {"class": "b", "images": 4, "champion_recall": 0.75, "challenger_recall": 1.0},
+    ]
+    assert (found["only_first"], found["only_second"], found["both_right"]) == (1, 1, 5)
+    [first, *_] = champion_rules(found, 1.0)
+    assert "8 test images (all: what the champion was trained on is no longer known)" in first.text
+
+
+def test_images_that_the_champion_was_trained_on_are_no_part_of_the_comparison():
+    memorised = LABELS == 0
+    found = against(LABELS, CHALLENGER, LABELS, ~memorised, ("a", "b"))
+    assert (found["images"], found["left_out"], found["only_first"], found["both_right"]) == (4, 4, 0, 4)
+    assert [row["class"] for row in found["per_class"]] == ["b"]
+    [first, *_] = champion_rules(found, 1.0)
+    assert "4 test images (4 more left out: known to the champion from training) it gets" in first.text
+
+
+@pytest.mark.parametrize(
+    ("gained", "lost", "most", "passed", "told"),
+    [
+        (
+            12,
+            3,
+            1.0,
+            [True, True],
+            "better than the champion by 9: of the same 95",
+        ),
+        (12, 3, 0.05, [True, True], "p = 0.035)"),  # exact: 2 * (1 + 15 + 105 + 455) / 2**15
+        (3, 1, 0.05, [True, False], "p = 0.62), which may be chance: p is 0.57 above"),  # 2 * (1 + 4) / 2**4
+        (5, 5, 1.0, [False], "no better than the champion"),
+        (3, 12, 1.0, [False], "worse than the champion by 9"),
+    ],
+)
+def test_a_challenger_must_get_more_right_and_be_sure_of_it_where_that_is_asked(
+    gained, lost, most, passed, told
+):
+    first = np.repeat([1, 0, 1], [80, gained, lost])
+    second = np.repeat([1, 1, 0], [80, gained, lost])
+    everything = np.ones(len(first), int)
+    comparison = against(first, second, everything, everything > 0, ("no", "yes"))
+    rules = list(champion_rules(comparison, most))
+    assert [rule.passed for rule in rules] == passed
+    assert (rules[0].value, rules[0].limit) == (80 + gained, 80 + lost)
+    assert told in rules[-1].text
+
+
+def evaluation(store: str, accuracy: float) -> Evaluation:
+    uri = storage.join(store, "runs", "r", "cnn")
+    storage.write_json(storage.join(uri, "metrics.json"), {"per_class": PER_CLASS})
+    return Evaluation("cnn", "new", uri, 0.9, accuracy, accuracy - 0.1, accuracy + 0.1, 0.05, 1.0)
+
+
+def shards(*classes: str) -> Shards:
+    return Shards("", "", "", classes, 32, {}, 0, 0, 0, 0)
+
+
+def test_all_rules_that_refuse_are_told(store: str):
+    add_version(store, "v1")
+    verdict = decide(evaluation(store, 0.4), ["v1"], shards("a", "c"), store, Gate(), leaking=1)
+    assert not verdict.promoted
+    assert [rule.passed for rule in verdict.rules] == [False] * 4
+    for told in ("0.400 is 0.1 below", "glacier 0.412", "1 image is a copy of", "(gone: b; new: c)"):
+        assert told in verdict.reason
+
+
+def test_a_champion_that_was_trained_on_all_test_images_cannot_be_compared(store: str):
+    dataset(store, "then", {"1": "train", "2": "val", "3": "test"})
+    now = dataset(store, "now", {"1": "test", "2": "test", "3": "train"})
+    add_version(store, "v1", dataset="then")
+    verdict = decide(evaluation(store, 0.9), ["v1"], now, store, Gate(min_class_recall=0), leaking=0)
+    assert (verdict.promoted, verdict.comparison) == (False, None)
+    assert verdict.reason.startswith("the champion v1 was trained on all 2 test images, or on copies of them")
+
+
+def test_the_first_champion_needs_only_what_is_asked_of_any(store: str):
+    gate = Gate(min_accuracy=0.9, min_class_recall=0.4)
+    verdict = decide(evaluation(store, 0.9), [], shards("a", "b"), store, gate, leaking=0)
+    assert (verdict.promoted, verdict.previous, verdict.comparison) == (True, None, None)
+    assert verdict.reason.startswith("first champion of this store, test accuracy 0.900")

@@ -1,0 +1,97 @@
+"""Who is champion, who was, and that two racing runs cannot both win."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from tasks import storage
+from tasks.errors import InputError
+from tasks.registry.gate import promote_by_hand
+from tasks.registry.promotions import append_promotion, champion, promotions, roll_back
+from tasks.registry.versions import list_versions, read_record
+
+
+def add_version(store: str, version: str, **more: Any) -> None:
+    record: dict[str, Any] = {
+        "version": version,
+        "kind": "cnn",
+        "sha256": "0",
+        "classes": ["a", "b"],
+        "size_px": 32,
+        "temperature": 1.0,
+        "created": version,
+        **more,
+    }
+    storage.write_json(storage.join(store, "models", version, "model.json"), record)
+
+
+@pytest.fixture
+def three(store: str) -> str:
+    for version in ("v1", "v2", "v3"):
+        add_version(store, version)
+        promote_by_hand(store, version)
+    return store
+
+
+def test_rollbacks_go_back_one_champion_each(three: str):
+    assert champion(three) == "v3"
+    assert roll_back(three) == "v2"
+    assert roll_back(three) == "v1"
+    with pytest.raises(InputError, match="before the present one"):
+        roll_back(three)
+    assert promote_by_hand(three, "v3") == "v3"
+    assert roll_back(three) == "v1"
+
+
+def test_champion_json_repeats_the_last_promotion(three: str):
+    roll_back(three)
+    pointer = storage.read_json(storage.join(three, "models", "champion.json"))
+    assert (pointer["version"], pointer["action"]) == ("v2", "rollback")
+
+
+@pytest.mark.parametrize(("kind", "rounds"), [("store", 10), ("bucket", 2)])
+def test_of_racing_promotions_exactly_one_wins(kind: str, rounds: int, request: pytest.FixtureRequest):
+    place = storage.join(request.getfixturevalue(kind), "raced")
+    racers, start = [f"v{number}" for number in range(6)], threading.Barrier(6)
+
+    def race(version: str, after: int) -> bool:
+        start.wait()
+        return append_promotion(place, after, "promote", version, "race")
+
+    for after in range(rounds):
+        with ThreadPoolExecutor(len(racers)) as pool:
+            won = list(pool.map(race, racers, [after] * len(racers)))
+        assert won.count(True) == 1
+        assert champion(place) == racers[won.index(True)]
+        assert len(promotions(place)) == after + 1
+    assert storage.read_json(storage.join(place, "models", "champion.json")) == promotions(place)[-1]
+
+
+def test_a_champion_is_not_changed_on_what_has_changed_meanwhile(three: str):
+    assert append_promotion(three, 3, "promote", "v1", "first")
+    assert not append_promotion(three, 3, "promote", "v2", "late")
+    assert champion(three) == "v1"
+
+
+def test_a_persons_reason_is_kept(three: str):
+    promote_by_hand(three, "v1", "v3 takes fog for sea")
+    roll_back(three, "fog was a broken camera")
+    assert [entry["reason"] for entry in promotions(three)[-2:]] == [
+        "promoted by hand: v3 takes fog for sea",
+        "rolled back from v1: fog was a broken camera",
+    ]
+
+
+def test_an_unknown_version_is_refused_with_the_known_ones(three: str):
+    with pytest.raises(InputError, match="v1, v2, v3"):
+        read_record(three, "v9")
+    with pytest.raises(InputError, match="already"):
+        promote_by_hand(three, "v3")
+
+
+def test_a_store_without_models_says_what_to_do(store: str):
+    assert list_versions(store) == []
+    with pytest.raises(InputError, match="darkroom retrain"):
+        read_record(store, "champion")

@@ -1,0 +1,63 @@
+"""What `clean` may remove, and what it never does."""
+
+import os
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tasks import storage
+from tasks.registry.gate import promote_by_hand
+from tasks.registry.retention import outdated
+
+NIGHTS = 6
+
+
+def night(
+    store: str, number: int, finished: bool = True, days_ago: int = 100, registered: bool | None = None
+) -> str:
+    """What the retraining of one night leaves in a store. Returns its run's name."""
+    began = datetime.now(UTC) - timedelta(days=days_ago - number)
+    run, dataset = f"{began:%Y-%m-%dT%H-%M-%S}-{number:04x}", f"data{number}"
+    mark = storage.join(store, "datasets", dataset, "_SUCCESS" if finished else "manifest.parquet")
+    storage.write_bytes(mark, b"")
+    os.utime(mark, (began.timestamp(), began.timestamp()))
+    storage.write_json(storage.join(store, "runs", run, "run.json"), {"dataset": dataset})
+    storage.write_bytes(storage.join(store, "models", f"{run}-cnn", "model.keras"), b"model")
+    if finished:
+        storage.write_json(storage.join(store, "runs", run, "summary.json"), {})
+    if finished if registered is None else registered:
+        record = {"version": f"{run}-cnn", "created": began.isoformat(), "dataset": dataset}
+        storage.write_json(storage.join(store, "models", f"{run}-cnn", "model.json"), record)
+    return run
+
+
+@pytest.fixture
+def runs(store: str) -> list[str]:
+    names = [night(store, number) for number in range(NIGHTS)]
+    for number in (0, 2):
+        promote_by_hand(store, f"{names[number]}-cnn")
+    return names
+
+
+def test_champions_newest_and_what_they_were_made_from_stay(store: str, runs: list[str]):
+    gone = {url.removeprefix(f"{store}/") for url in outdated(store, keep_runs=2, keep_versions=1)}
+    assert {url for url in gone if url.startswith("runs")} == {f"runs/{runs[number]}" for number in (0, 1, 3)}
+    assert {url for url in gone if url.startswith("models")} == {
+        f"models/{runs[number]}-cnn" for number in (1, 3, 4)
+    }
+    assert {url for url in gone if url.startswith("datasets")} == {"datasets/data1", "datasets/data3"}
+
+
+def test_nothing_that_may_be_at_work_or_resumed_goes(store: str, runs: list[str]):
+    dead, alive = night(store, 7, finished=False), night(store, 0, finished=False, days_ago=1)
+    killed_late = night(store, 1, finished=False, days_ago=2, registered=True)
+    night(store, 8), night(store, 1, days_ago=1)
+    storage.write_json(storage.join(store, "runs", "not-a-run", "notes.json"), {})
+    gone = " ".join(outdated(store, keep_runs=1, keep_versions=1))
+    assert dead in gone
+    assert f"models/{dead}-cnn" in gone
+    assert "data7" in gone
+    assert alive not in gone
+    assert killed_late not in gone
+    assert "not-a-run" not in gone
+    assert "data0" not in gone

@@ -1,0 +1,83 @@
+"""What lies below a folder is listed whole, whatever it is called, and read in order."""
+
+import multiprocessing
+import os
+import tempfile
+from pathlib import Path
+
+from tasks.storage.folder import FileEntry, read_ahead, walk
+
+
+def test_walking_skips_hidden_files_and_marks_changes(tmp_path: Path):
+    (tmp_path / "a" / ".git").mkdir(parents=True)
+    for name in ("a/1.jpg", "a/.DS_Store", "a/.git/x", "2.jpg"):
+        (tmp_path / name).write_bytes(b"x")
+    first = {file.path: file for file in walk(str(tmp_path))}
+    assert set(first) == {"a/1.jpg", "2.jpg"}
+    os.utime(tmp_path / "2.jpg", (1, 1))
+    second = {file.path: file for file in walk(str(tmp_path))}
+    assert second["2.jpg"] != first["2.jpg"]
+    assert second["a/1.jpg"] == first["a/1.jpg"]
+
+
+def test_reading_ahead_keeps_order_and_hands_errors_over(tmp_path: Path):
+    for number in range(200):
+        if number != 100:
+            (tmp_path / str(number)).write_bytes(str(number).encode())
+    files = [FileEntry(str(number), 2**20, "") for number in range(200)]
+    found = list(read_ahead(str(tmp_path), files))
+    assert isinstance(found[100], FileNotFoundError)
+    assert found[:100] + found[101:] == [str(n).encode() for n in range(200) if n != 100]
+
+
+def test_links_are_followed_once_and_change_with_what_they_point_to(tmp_path: Path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "root").mkdir()
+    (tmp_path / "real" / "1.jpg").write_bytes(b"x")
+    (tmp_path / "root" / "sea").symlink_to(tmp_path / "real")
+    (tmp_path / "real" / "again").symlink_to(tmp_path / "root")
+    [first] = [file for file in walk(str(tmp_path / "root")) if file.path == "sea/1.jpg"]
+    os.utime(tmp_path / "real" / "1.jpg", (1, 1))
+    [second] = [file for file in walk(str(tmp_path / "root")) if file.path == "sea/1.jpg"]
+    assert first.mark != second.mark
+
+
+def test_odd_names_are_read_and_those_that_are_not_utf8_are_listed(tmp_path: Path):
+    for name in (b"a::b.jpg", "fl\u00fc\u00df *?[1].jpg".encode(), b"caf\xe9.jpg"):
+        Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).write_bytes(name)
+    files = sorted(walk(str(tmp_path)), key=lambda file: file.path)
+    contents = dict(zip((file.path for file in files), read_ahead(str(tmp_path), files), strict=True))
+    assert contents["a::b.jpg"] == b"a::b.jpg"
+    assert contents["fl\u00fc\u00df *?[1].jpg"] == "fl\u00fc\u00df *?[1].jpg".encode()
+    assert isinstance(contents["caf\\udce9.jpg"], FileNotFoundError)
+
+
+def read_as_nobody(root: str, answer) -> None:
+    if os.geteuid() == 0:
+        os.setuid(65534)
+    [error] = read_ahead(root, [FileEntry("secret.jpg", 1, "")])
+    answer.put(type(error))
+
+
+def test_a_file_that_may_not_be_read_is_an_error_of_its_own():
+    with tempfile.TemporaryDirectory() as root:
+        os.chmod(root, 0o755)
+        Path(root, "secret.jpg").write_bytes(b"x")
+        os.chmod(f"{root}/secret.jpg", 0)
+        answer = multiprocessing.SimpleQueue()
+        process = multiprocessing.get_context("fork").Process(target=read_as_nobody, args=(root, answer))
+        process.start()
+        assert answer.get() is PermissionError
+        process.join()
+
+
+def test_odd_entries_are_listed_and_do_not_stop_the_listing(tmp_path: Path):
+    (tmp_path / "1.jpg").write_bytes(b"x")
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "through").symlink_to("1.jpg/y")
+    os.mkfifo(tmp_path / "pipe")
+    files = sorted(walk(str(tmp_path)), key=lambda file: file.path)
+    assert [file.path for file in files] == ["1.jpg", "loop", "pipe", "through"]
+    contents = list(read_ahead(str(tmp_path), files))
+    assert contents[0] == b"x"
+    assert all(isinstance(content, OSError) for content in contents[1:])

@@ -1,0 +1,70 @@
+"""A dataset four times the memory trains: shards and cached activations stay on disk."""
+
+import multiprocessing
+import resource
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pyarrow as pa
+import pytest
+
+from tasks import storage
+from tasks.dataset.index import Shards, Split, index_url
+from tasks.dataset.parts import part_url
+from tasks.parameters import Augmentation
+from tasks.training.batches import (
+    CachedExamples,
+    CachedRows,
+    Examples,
+    ImageExamples,
+    epoch_batches,
+    shuffled,
+)
+
+ROWS, SIZE = 16_000, 96
+DATASET_BYTES = ROWS * SIZE * SIZE * 3
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> Shards:
+    """440 MB of black images, sparse on disk."""
+    dataset = str(tmp_path_factory.mktemp("dataset"))
+    Path(dataset, "shards").mkdir()
+    shape = (ROWS, SIZE, SIZE, 3)
+    np.lib.format.open_memmap(f"{part_url(dataset, 0)}.npy", mode="w+", dtype=np.uint8, shape=shape).flush()
+    rows = {
+        "path": [f"{row}.jpg" for row in range(ROWS)],
+        "label": ["a"] * ROWS,
+        "part": [0] * ROWS,
+        "row": list(range(ROWS)),
+        "status": ["ok"] * ROWS,
+        "split": ["train"] * ROWS,
+        "brightness": [0.0] * ROWS,
+        "sharpness": [0.0] * ROWS,
+        "width": [SIZE] * ROWS,
+        "height": [SIZE] * ROWS,
+    }
+    storage.write_table(index_url(dataset), pa.table(rows))
+    return Shards(dataset, "", "", ("a",), SIZE, {"train": ROWS}, 0, 0, 0, 0)
+
+
+def walk_in_a_quarter(shards: Shards, cached: bool) -> int:
+    """Rows of one epoch, walked by a process that may take a quarter of the dataset in new memory."""
+    examples: Examples = ImageExamples(Split(shards, "train"), Augmentation(flip=True), 0)
+    if cached:
+        pixels = np.load(f"{part_url(shards.dataset, 0)}.npy", mmap_mode="r")[None]
+        examples = CachedExamples(CachedRows([pixels], np.array([0, ROWS])), examples.labels, 0)
+    limit = psutil.Process().memory_info().data + DATASET_BYTES // 4
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+    with pytest.raises(MemoryError):
+        np.ones(DATASET_BYTES // 2, np.uint8)
+    batches = epoch_batches(examples, shuffled(ROWS, 0, 1), 1, 128, 0, 1)
+    return sum(int(batch.weights.sum()) for batch in batches)
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_an_epoch_takes_no_more_memory_than_a_few_batches(shards: Shards, cached: bool):
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        assert pool.submit(walk_in_a_quarter, shards, cached).result() == ROWS
