@@ -9,7 +9,7 @@ from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tasks import storage
-from tasks.storage.web import SERVED
+from tasks.storage import SERVED
 
 POOL = "darkroom"
 USER = "admin"

@@ -29,7 +29,7 @@ from tasks.errors import InputError, JobError
 from tasks.parameters import Classification, Gate, Leakage, Training
 from tasks.publishing.overview import write_overview
 from tasks.registry import versions
-from tasks.registry.promotions import champion, models_url
+from tasks.registry.promotions import champion
 from tasks.registry.retention import outdated
 from tasks.sample.draw import draw_sample
 
@@ -97,13 +97,14 @@ def retrain(
 ) -> None:
     with prefect_api():
         run = retrain_flow(images, store, training, gate, leakage, max_bad_share, resume)
-    summary = storage.read_json(run.url("summary.json"))
-    tell("Summary", run.url("summary.json"))
-    tell("Report", run.url("report.html"))
+    summary_url = storage.summary_url(run.folder_url)
+    summary = storage.read_json(summary_url)
+    tell("Summary", summary_url)
+    tell("Report", storage.report_url(run.folder_url))
     present = champion(run.store)
     tell(
         f"Champion ({summary['champion']['reason']})",
-        models_url(run.store, present) if present else "none",
+        storage.version_url(run.store, present) if present else "none",
     )
 
 
@@ -119,7 +120,7 @@ def classify(
 ) -> None:
     with prefect_api():
         summary = classify_flow(images, store, output, model, options)
-    tell("Report", storage.join(summary["output"], "report.html"))
+    tell("Report", storage.report_url(summary["output"]))
     tell(f"{summary['images']:,} rows, {summary['bad']:,} of them bad files", summary["output"])
 
 

@@ -14,7 +14,7 @@ from tasks.classification.sorting import open_sorting
 from tasks.classification.summary import commit_predictions
 from tasks.parameters import Classification, Word
 from tasks.registry.versions import read_version
-from tasks.storage.lock import locked
+from tasks.storage import locked
 
 
 @flow(name="classify", task_runner=ray_runner(), flow_run_name=run_title)

@@ -33,5 +33,5 @@ def explore(
     weights = locate_weights(weights)
     with stages.stage("list"):
         manifest = list_images(images, store, usual.image_size, usual.val_share, leakage)
-    shards, audit = examine(manifest, weights, False, max_bad_share, run, stages)
-    return publish_exploration(shards, audit, run)
+    dataset = examine(manifest, weights, False, max_bad_share, run, stages)
+    return publish_exploration(dataset, run)

@@ -21,14 +21,13 @@ from tasks.parameters import ExportFormat
 from tasks.publishing.overview import write_overview
 from tasks.registry import versions
 from tasks.registry.gate import promote_by_hand
-from tasks.registry.promotions import champion, champion_stack, models_url, promotions, roll_back
+from tasks.registry.promotions import champion, champion_stack, promotions, roll_back
 
 GAP = 2  # between columns
 WORDS = ("version", "kind", "class")  # columns of words, which start on the left
 WIDE = 160  # columns of what goes to a file or a pipe
 DASH = "\N{EN DASH}"
 DONE = {"promote": "promoted", "rollback": "back to"}
-FILES = ("model.keras", "model.onnx", "card.md", "model.json")
 
 Store = Annotated[str, Parameter(env_var="DARKROOM_STORE")]
 Record = Mapping[str, Any]
@@ -69,7 +68,7 @@ def version_row(store: str, record: Record, present: str | None) -> dict[str, st
         "F1": figure(test.get("macro_f1")),
         "recall": figure(weakest and weakest["recall"]),
         "dataset": record["dataset"],
-        "MB": f"{storage.size(models_url(store, record['version'], 'model.keras')) / 1e6:.1f}",
+        "MB": f"{storage.size(storage.model_url(storage.version_url(store, record['version']))) / 1e6:.1f}",
     }
 
 
@@ -94,8 +93,8 @@ def show(version: str, *, store: Store = "store") -> None:
 
 def told_of(store: str, record: Record) -> dict[str, str]:
     name, test = record["version"], record["metrics"]
-    counts, folder = record.get("counts"), models_url(store, name)
-    files = [file for file in FILES if storage.exists(storage.join(folder, file))]
+    counts, folder = record.get("counts"), storage.version_url(store, name)
+    files = [file for file in storage.VERSION_FILES if storage.exists(storage.join(folder, file))]
     return {
         "version": f"{name}{', the champion' if name == champion(store) else ''}",
         "kind": f"{record['kind']}, {record['parameters']:,} parameters, images of {record['size_px']} px",
@@ -146,7 +145,7 @@ def promote(version: str, *, store: Store = "store", reason: str = "") -> None:
     :param store: Folder or URL that holds the models.
     :param reason: Why, for `models history`.
     """
-    tell("Champion", models_url(store, promote_by_hand(store, version, reason)))
+    tell("Champion", storage.version_url(store, promote_by_hand(store, version, reason)))
     write_overview(store)
 
 
@@ -157,7 +156,7 @@ def rollback(*, store: Store = "store", reason: str = "") -> None:
     :param store: Folder or URL that holds the models.
     :param reason: Why, for `models history`.
     """
-    tell("Champion", models_url(store, roll_back(store, reason)))
+    tell("Champion", storage.version_url(store, roll_back(store, reason)))
     write_overview(store)
 
 

@@ -8,7 +8,7 @@ from prefect.runtime import flow_run
 
 from tasks import storage
 from tasks.errors import InputError
-from tasks.training.run import Run
+from tasks.storage import Run
 
 log = logging.getLogger("darkroom")
 
@@ -27,7 +27,7 @@ def run_of(store: str, resume: str | None = None) -> Run:
     store = storage.absolute(store)
     if resume:
         if not Run(resume, store).begun():
-            names = storage.names(storage.join(store, "runs"))
+            names = storage.names(storage.runs_url(store))
             known = ", ".join(name for name in names if Run(name, store).begun()) or "none"
             raise InputError(f"`resume` must name a run of the store ({known}). Received: {resume!r}.")
         return Run(resume, store)

@@ -19,8 +19,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from tasks import storage
-from tasks.evaluation.evaluate import read_history
-from tasks.training.run import Run
+from tasks.storage import Run
+from tasks.training.history import read_history
 
 POLL_SECONDS = 0.5
 ARTIFACT_SECONDS = 5.0
@@ -88,7 +88,7 @@ class Stages:
 
     def epochs(self, future: PrefectRayFuture, run: Run, kind: str, epochs: int) -> Any:
         """Wait for a training, showing each epoch that its history gains. Returns its result."""
-        history = run.url(kind, "history.csv")
+        history = storage.history_url(run.kind_url(kind))
         with self.stage("train"), shown(f"train {kind}", epochs, "epochs") as show:
 
             def poll() -> None:

@@ -8,15 +8,16 @@ from flows.naming import run_of, run_title
 from flows.progress import Stages
 from flows.runtime import ray_runner
 from tasks.audit.features import locate_weights
-from tasks.dataset.index import check_splits
-from tasks.dataset.manifest import check_trainable, list_images
+from tasks.dataset.checks import check_splits, check_trainable
+from tasks.dataset.manifest import list_images
 from tasks.evaluation.evaluate import evaluate_model
 from tasks.parameters import Gate, Leakage, MaxBadShare, Training, Word
 from tasks.publishing.mlflow import check_tracking, track
 from tasks.publishing.retraining import publish_report
 from tasks.registry.gate import promote
 from tasks.registry.versions import register
-from tasks.training.run import Run, open_run, train_model
+from tasks.storage import Run
+from tasks.training.run import open_run, train_model
 
 
 @flow(name="retrain", task_runner=ray_runner(), flow_run_name=run_title)
@@ -47,19 +48,19 @@ def retrain(
         manifest = list_images(images, store, training.image_size, training.val_share, leakage)
         check_trainable(manifest)
     pretrained = "mobilenet_v2" in training.models
-    shards, audit = examine(manifest, training.weights, pretrained, max_bad_share, run, stages)
-    check_splits(shards)
-    open_run(run, shards, training)
+    dataset = examine(manifest, training.weights, pretrained, max_bad_share, run, stages)
+    check_splits(dataset)
+    open_run(run, dataset, training)
     with remote_options(num_cpus=0):
-        started = [train_model.submit(kind, shards, training, run) for kind in training.models]
+        started = [train_model.submit(kind, dataset, training, run) for kind in training.models]
     trained = [
         stages.epochs(future, run, kind, training.epochs_of(kind))
         for kind, future in zip(training.models, started, strict=True)
     ]
-    judged = stages.results("evaluate", [evaluate_model.submit(model, shards, run) for model in trained])
+    judged = stages.results("evaluate", [evaluate_model.submit(model, dataset, run) for model in trained])
     for model, evaluation in zip(trained, judged, strict=True):
-        register(model, evaluation, shards)
-    [verdict] = stages.results("promote", [promote.submit(judged, shards, audit, run, gate)])
-    publish_report(run, shards, audit, training, trained, judged, verdict, stages.started, stages.seconds)
+        register(model, evaluation, dataset, run)
+    [verdict] = stages.results("promote", [promote.submit(judged, dataset, run, gate)])
+    publish_report(run, dataset, training, trained, judged, verdict, stages.started, stages.seconds)
     track(run, trained, judged)
     return run

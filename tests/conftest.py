@@ -16,7 +16,7 @@ from flows.retrain import retrain
 from flows.runtime import one_certificate
 from tasks.parameters import Gate, Training
 from tasks.sample.draw import draw_sample
-from tasks.training.run import Run
+from tasks.storage import Run
 
 EPOCHS = 8  # a training is killed twice in between
 SMALL = Training(

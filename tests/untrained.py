@@ -7,7 +7,7 @@ import numpy as np
 
 from tasks import storage
 from tasks.networks import architectures
-from tasks.registry.export import export_onnx
+from tasks.networks.convert import export_onnx
 from tasks.registry.gate import promote_by_hand
 
 CLASSES = tuple("abcdef")
@@ -19,7 +19,7 @@ def untrained_store(folder: Path, kind: str, size_px: int) -> str:
     place = folder / "models" / "v1"
     place.mkdir(parents=True)
     architectures.build(kind, len(CLASSES), size_px, 0.0, "none").save(place / "model.keras")
-    assert export_onnx(str(place / "model.keras"), noise(64, size_px))
+    assert export_onnx(str(place), noise(64, size_px))
     record = {
         "version": "v1",
         "kind": kind,

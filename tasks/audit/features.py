@@ -16,8 +16,8 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
 from tasks.dataset.decode import resize_all
-from tasks.dataset.index import Shards, index_url
-from tasks.dataset.parts import PartDone, part_url
+from tasks.dataset.parts import PartDone
+from tasks.dataset.records import Dataset
 from tasks.errors import InputError, JobError
 from tasks.networks.engines import OnnxClassifier
 
@@ -63,7 +63,7 @@ def locate_weights(weights: str) -> str:
 
 
 @task(cache_policy=NO_CACHE, task_run_name="fetch weights")
-def fetch_base(dataset: str, size_px: int, weights: str, needed: bool) -> Base:
+def fetch_base(dataset_url: str, size_px: int, weights: str, needed: bool) -> Base:
     """Load the weights that MobileNetV2 trains from and export it, unless this store holds it already.
 
     size_px: of the images that a model may be trained on. needed: whether one is; missing weights fail the
@@ -75,8 +75,8 @@ def fetch_base(dataset: str, size_px: int, weights: str, needed: bool) -> Base:
     # Which file Keras takes depends on the size of the images.
     content = [weights, size_px] if weights == "imagenet" else storage.sha256(storage.read_bytes(weights))
     key = _digest([VERSION, SIDE_PX, content])
-    base = Base(_url(dataset, f"{key}.onnx"), key)
-    there = take_over(base.url, earlier_features(dataset))
+    base = Base(storage.features_url(dataset_url, f"{key}.onnx"), key)
+    there = take_over(base.url, earlier_features(dataset_url))
     if there and not needed:
         return base
     from tasks.networks import architectures
@@ -106,13 +106,14 @@ def _exported(network: Any, base: Base) -> Base:
     return base
 
 
-def earlier_features(dataset: str) -> dict[str, str]:
+def earlier_features(dataset_url: str) -> dict[str, str]:
     """Where the datasets of a store hold features, by the name that says what they are of."""
-    datasets = dataset.rsplit("/", 1)[0]
+    store = storage.store_of(dataset_url)
+    urls = [storage.dataset_url(store, name) for name in storage.names(storage.datasets_url(store))]
     return {
-        name: _url(storage.join(datasets, other), name)
-        for other in storage.names(datasets)
-        for name in storage.names(_url(storage.join(datasets, other)))
+        name: storage.features_url(url, name)
+        for url in urls
+        for name in storage.names(storage.features_url(url))
     }
 
 
@@ -124,26 +125,26 @@ def take_over(url: str, earlier: dict[str, str]) -> bool:
     return name in earlier
 
 
-def plan_features(shards: Shards, base: Base) -> list[FeaturePart]:
+def plan_features(dataset: Dataset, base: Base) -> list[FeaturePart]:
     """The parts of a dataset whose features no dataset of the store holds yet."""
     if base.missing:
         return []
-    earlier = earlier_features(shards.dataset)
+    earlier = earlier_features(dataset.url)
     return [
-        FeaturePart(base, f"{part_url(shards.dataset, part)}.npy", url)
-        for part, url in feature_urls(shards, base).items()
+        FeaturePart(base, storage.pixels_url(dataset.url, part), url)
+        for part, url in feature_urls(dataset, base).items()
         if not take_over(url, earlier)
     ]
 
 
-def feature_urls(shards: Shards, base: Base) -> dict[int, str]:
+def feature_urls(dataset: Dataset, base: Base) -> dict[int, str]:
     """Where the features of each part lie, named after its pixels and the network."""
-    index = storage.read_table(index_url(shards.dataset), ["part", "row", "pixels_sha256"])
+    index = storage.read_table(storage.index_url(dataset.url), ["part", "row", "pixels_sha256"])
     pixels: dict[int, list[str | None]] = {}
     for row in index.sort_by([("part", "ascending"), ("row", "ascending")]).to_pylist():
         pixels.setdefault(row["part"], []).append(row["pixels_sha256"])
     return {
-        part: _url(shards.dataset, f"{_digest([base.key, shards.size_px, *content])}.npy")
+        part: storage.features_url(dataset.url, f"{_digest([base.key, dataset.size_px, *content])}.npy")
         for part, content in pixels.items()
     }
 
@@ -168,8 +169,8 @@ class Features:
     part, row: where each image stands, int [images].
     """
 
-    def __init__(self, shards: Shards, base: Base, part: np.ndarray, row: np.ndarray):
-        self._urls = feature_urls(shards, base)
+    def __init__(self, dataset: Dataset, base: Base, part: np.ndarray, row: np.ndarray):
+        self._urls = feature_urls(dataset, base)
         self._part, self._row = part, row
 
     @cached_property
@@ -184,10 +185,6 @@ class Features:
             wanted = np.flatnonzero(self._part[images] == part)
             out[wanted] = self._parts[int(part)][self._row[images[wanted]]]
         return out
-
-
-def _url(dataset: str, *name: str) -> str:
-    return storage.join(dataset, "features", *name)
 
 
 def _digest(values: Sequence[Any]) -> str:

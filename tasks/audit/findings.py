@@ -10,9 +10,8 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
 from tasks.audit.outliers import find_outliers
-from tasks.audit.wrong_labels import labels_url
-from tasks.dataset.index import Shards, index_url
-from tasks.training.run import Run
+from tasks.dataset.records import Dataset
+from tasks.storage import Run
 
 log = logging.getLogger("darkroom")
 
@@ -20,24 +19,22 @@ Row = Mapping[str, Any]
 
 
 @task(cache_policy=NO_CACHE, task_run_name="audit")
-def audit_shards(shards: Shards) -> str:
-    """Write audit.json beside the dataset. Returns its URL."""
-    url = storage.join(shards.dataset, "audit.json")
-    rows = storage.read_table(index_url(shards.dataset)).to_pylist()
-    found = audit(rows, shards.classes, shards.unlabelled)
-    storage.write_json(url, found)
+def audit_dataset(dataset: Dataset) -> None:
+    """Write audit.json beside the dataset."""
+    rows = storage.read_table(storage.index_url(dataset.url)).to_pylist()
+    found = audit(rows, dataset.classes, dataset.unlabelled)
+    storage.write_json(storage.audit_url(dataset.url), found)
     told = ("files", "bad", "exact", "near", "conflicts", "leaked", "leaking")
     log.info(
         "Audit: %s files, bad: %s; sets of exact copies: %s, of near ones: %s, with labels in conflict: %s; "
         "copies of judging images left out: %s, still trained on: %s",
         *(f"{found['counts'][name]:,}" for name in told),
     )
-    return url
 
 
-def read_audit(url: str, run: Run) -> dict[str, Any]:
+def read_audit(dataset: Dataset, run: Run) -> dict[str, Any]:
     """The audit.json of a dataset with what this run found of its labels: `labels`, `counts.wrong_labels`."""
-    found, labels = storage.read_json(url), storage.read_json(labels_url(run))
+    found, labels = storage.read_json(storage.audit_url(dataset.url)), storage.read_json(run.labels_url)
     return found | {"labels": labels, "counts": found["counts"] | {"wrong_labels": labels["suspected"]}}
 
 

@@ -16,8 +16,8 @@ from sklearn.preprocessing import StandardScaler
 
 from tasks import storage
 from tasks.audit.features import Base, Features
-from tasks.dataset.index import Shards, index_url
-from tasks.training.run import Run
+from tasks.dataset.records import Dataset
+from tasks.storage import Run
 
 FOLDS = 5
 FEWEST = 2 * FOLDS  # images of a class that can be judged, FOLDS of them unlike
@@ -72,30 +72,26 @@ class LabelCheck:
 
 
 @task(cache_policy=NO_CACHE, task_run_name="check labels")
-def check_labels(shards: Shards, base: Base, run: Run) -> LabelCheck:
+def check_labels(dataset: Dataset, base: Base, run: Run) -> LabelCheck:
     """Look for wrong labels; write labels.json of the run, and all suspects to its wrong_labels.csv."""
-    checked = LabelCheck(skipped=base.missing) if base.missing else look_for_wrong_labels(shards, base, run)
+    checked = LabelCheck(skipped=base.missing) if base.missing else look_for_wrong_labels(dataset, base, run)
     if checked.skipped:
         log.info("Labels were not checked: %s", checked.skipped)
     else:
         log.info("Labels: %s checked, %s likely wrong", f"{checked.checked:,}", f"{checked.suspected:,}")
-    storage.write_json(labels_url(run), checked.record())
+    storage.write_json(run.labels_url, checked.record())
     return checked
 
 
-def labels_url(run: Run) -> str:
-    return run.url("labels.json")
-
-
-def look_for_wrong_labels(shards: Shards, base: Base, run: Run) -> LabelCheck:
+def look_for_wrong_labels(dataset: Dataset, base: Base, run: Run) -> LabelCheck:
     columns = ["path", "part", "row", "label", "split", "sha256", "group", "status"]
-    index = storage.read_table(index_url(shards.dataset), columns).to_pylist()
+    index = storage.read_table(storage.index_url(dataset.url), columns).to_pylist()
     rows = [row for row in index if row["status"] == "ok"]
     part, row = (np.array([one[name] for one in rows], np.int64) for name in ("part", "row"))
-    checked, suspects = find_suspects(rows, Features(shards, base, part, row))
+    checked, suspects = find_suspects(rows, Features(dataset, base, part, row))
     if not checked:
         return LabelCheck(skipped=TOO_FEW)
-    storage.write_bytes(run.url("wrong_labels.csv"), as_csv(suspects))
+    storage.write_bytes(run.wrong_labels_url, as_csv(suspects))
     return LabelCheck(checked, len(suspects), tuple(suspects[:SHOWN]))
 
 

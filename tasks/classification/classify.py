@@ -15,17 +15,18 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
+from tasks.ahead import ahead, in_order
 from tasks.classification.job import Job, Part, Partition, parts_of
 from tasks.classification.rows import USABLE, Row, as_stored, counts, standing_rows, write_rows
 from tasks.classification.sorting import sort_files
-from tasks.dataset.decode import UNREADABLE, ImageError, decode, looks, read_images
+from tasks.dataset.decode import UNREADABLE, ImageError, decode, read_images
+from tasks.dataset.looks import looks
 from tasks.errors import InputError
 from tasks.evaluation.calibration import scale_temperature
-from tasks.networks.engines import BATCH, load_classifier
+from tasks.networks.engines import load_classifier
+from tasks.networks.version import BATCH, ModelVersion
 from tasks.parameters import Classification
-from tasks.registry.versions import ModelVersion
-from tasks.storage.folder import AHEAD_BYTES, FileEntry, in_order
-from tasks.training.batches import ahead
+from tasks.storage import AHEAD_BYTES, FileEntry
 
 TOP = 3
 DECODED_AHEAD = 4 * BATCH

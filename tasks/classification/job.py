@@ -16,16 +16,15 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
 from tasks.classification.listing import Listing, new_listing
-from tasks.dataset.manifest import DECODER_VERSION
+from tasks.dataset.decode import DECODER_VERSION
 from tasks.errors import InputError
+from tasks.networks.version import ModelVersion
 from tasks.parameters import Classification
-from tasks.registry.versions import ModelVersion
-from tasks.storage.folder import FileEntry, walk
+from tasks.storage import FileEntry, walk
 
 SMALLEST_PART, LARGEST_PART = 256, 2048  # files: what a kill loses at most
 MAX_PARTITIONS = 256
 LONGEST_PARTITION = 16  # parts, where MAX_PARTITIONS allows: progress is told as partitions end
-PART_NAME = re.compile(r"part-(\d{5,})\.(parquet|csv|json)")
 PLAN = b"darkroom"
 
 log = logging.getLogger("darkroom")
@@ -86,11 +85,11 @@ class Part:
 
     @property
     def url(self) -> str:
-        return part_url(self.job, self.number)
+        return storage.part_url(self.job.output, self.number, self.job.options.format)
 
     @property
     def marker_url(self) -> str:
-        return storage.join(self.job.output, "_done", f"part-{self.number:05d}.json")
+        return storage.marker_url(self.job.output, self.number)
 
 
 def locate(root: str, output: str, options: Classification) -> tuple[str, str, Classification]:
@@ -124,7 +123,7 @@ def plan_job(root: str, output: str, model: ModelVersion, options: Classificatio
                 f"`images` must contain image files. Received an empty folder: {root!r}"
                 + (", or none that `include` and `exclude` let pass." if options.chooses else ".")
             )
-        plan = write_plan(manifest_url(output), listing, found, made_by)
+        plan = write_plan(storage.plan_url(output), listing, found, made_by)
     log.info("Listed %s files in %s, parts: %s", f"{plan.files:,}", root, f"{plan.parts:,}")
     return Job(root, output, model, options, plan)
 
@@ -141,10 +140,6 @@ def chooser(options: Classification) -> Callable[[str], bool]:
 
 def digest(values: Sequence[Any]) -> str:
     return storage.sha256(json.dumps(values).encode())[:32]
-
-
-def manifest_url(output: str) -> str:
-    return storage.join(output, "_manifest.parquet")
 
 
 def write_plan(url: str, listing: Listing, found: int, made_by: str) -> Plan:
@@ -206,7 +201,7 @@ def partitions(job: Job, at_once: int = 1) -> list[Partition]:
     Files that could not be read are tried again. Whatever an earlier job left that is not of this one is
     removed. at_once: how many ranges the cluster classifies at a time.
     """
-    success = storage.join(job.output, "_SUCCESS")
+    success = storage.success_url(job.output)
     if storage.exists(success):
         earlier = storage.read_json(success)
         if earlier["key"] == job.key and not earlier.get("unreadable"):
@@ -236,22 +231,18 @@ def remove_others(job: Job) -> None:
     storage.sweep(job.output)
     numbers = set(part_numbers(job))
     for name in storage.names(job.output):
-        found = PART_NAME.fullmatch(name)
+        found = storage.PART_NAME.fullmatch(name)
         if found and not (int(found[1]) in numbers and found[2] == job.options.format):
             storage.remove(storage.join(job.output, name))
-    for name in storage.names(storage.join(job.output, "_done")):
-        found = PART_NAME.fullmatch(name)
+    for name in storage.names(storage.markers_url(job.output)):
+        found = storage.PART_NAME.fullmatch(name)
         if found and int(found[1]) not in numbers:
-            storage.remove(storage.join(job.output, "_done", name))
-
-
-def part_url(job: Job, number: int) -> str:
-    return storage.join(job.output, f"part-{number:05d}.{job.options.format}")
+            storage.remove(storage.join(storage.markers_url(job.output), name))
 
 
 def part_numbers(job: Job) -> list[int]:
     """The number of every part of the job, in order."""
-    fs, path = storage.filesystem(manifest_url(job.output))
+    fs, path = storage.filesystem(storage.plan_url(job.output))
     with fs.open(path, "rb") as file:
         groups = pq.ParquetFile(file)
         return [
@@ -262,5 +253,5 @@ def part_numbers(job: Job) -> list[int]:
 
 def parts_of(partition: Partition) -> list[Part]:
     """The parts of one partition, read from the manifest."""
-    groups = read_groups(manifest_url(partition.job.output), range(partition.first, partition.end))
+    groups = read_groups(storage.plan_url(partition.job.output), range(partition.first, partition.end))
     return [Part(partition.job, number, tuple(files), part_key(number, files)) for number, files in groups]

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
 
-from tasks.storage.folder import FileEntry
+from tasks.storage import FileEntry
 
 SCHEMA = """
 PRAGMA journal_mode = OFF;

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from tasks import storage
-from tasks.classification.job import Job, Part, part_numbers, part_url
+from tasks.classification.job import Job, Part, part_numbers
 from tasks.dataset.decode import UNREADABLE
 from tasks.errors import JobError
 
@@ -74,7 +74,7 @@ def counts(column: pa.ChunkedArray) -> Counter[str]:
 def read_rows(job: Job) -> Iterator[pa.Table]:
     """Yield the rows of every part in order, but for their lists."""
     for number in part_numbers(job):
-        yield read_part(part_url(job, number), FLAT)
+        yield read_part(storage.part_url(job.output, number, job.options.format), FLAT)
 
 
 def read_part(url: str, columns: list[str] | None = None) -> pa.Table:

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Literal
 
 from tasks import storage
-from tasks.classification.job import PART_NAME, Job, Part, chooser
+from tasks.classification.job import Job, Part, chooser
 from tasks.classification.rows import read_part
 from tasks.errors import InputError
 
 UNSURE = "_unsure"
-RECORD = "_sorted.json"
 
 How = Literal["copy", "symlink"]
 
@@ -29,7 +28,7 @@ def open_sorting(job: Job) -> None:
     if not (storage.is_local(folder) and storage.is_local(job.root)):
         raise InputError(f"`{how}_into` needs images and folder on a local disk. Received: {folder!r}.")
     storage.check_apart(job.root, folder, f"{how}_into")
-    record = storage.join(folder, RECORD)
+    record = storage.sorting_url(folder)
     found = storage.read_json(record) if storage.exists(record) else None
     if found["output"] != job.output if found else storage.names(folder):
         raise InputError(
@@ -45,7 +44,7 @@ def open_sorting(job: Job) -> None:
     if found == mine:
         remove_gone(job, folder)
         return
-    storage.remove(storage.join(job.output, "_SUCCESS"))
+    storage.remove(storage.success_url(job.output))
     for name in found["folders"] if found else ():
         storage.remove(storage.join(folder, name))
     storage.write_json(record, mine)
@@ -55,7 +54,7 @@ def remove_gone(job: Job, folder: str) -> None:
     """Take out of the class folders what earlier rows put there and the job does not classify any more."""
     chosen = chooser(job.options)
     for name in storage.names(job.output):
-        if not PART_NAME.fullmatch(name):
+        if not storage.PART_NAME.fullmatch(name):
             continue
         for path in read_part(storage.join(job.output, name), ["path"])["path"].to_pylist():
             if not (chosen(path) and Path(job.root, path).exists()):

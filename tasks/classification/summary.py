@@ -24,7 +24,7 @@ from tasks.evaluation import drift
 from tasks.pages import model_figures, style
 from tasks.pages.html import classify_report
 from tasks.pages.markdown import classify_markdown, way_from_here
-from tasks.storage.folder import FileEntry
+from tasks.storage import FileEntry
 
 LISTED = 50
 SHOWN = 20
@@ -65,7 +65,7 @@ class Tally:
 @task(cache_policy=NO_CACHE, task_run_name="commit predictions")
 def commit_predictions(job: Job, done: Sequence[PartitionDone], seconds: float) -> dict[str, Any]:
     """Write summary, report and, last, _SUCCESS. Returns the summary, an earlier run's if complete."""
-    summary_url, success = storage.join(job.output, "summary.json"), storage.join(job.output, "_SUCCESS")
+    summary_url, success = storage.summary_url(job.output), storage.success_url(job.output)
     if storage.exists(success):
         summary = storage.read_json(summary_url)
         log.info("Nothing to do: %s images were classified already", f"{summary['images']:,}")
@@ -79,7 +79,7 @@ def commit_predictions(job: Job, done: Sequence[PartitionDone], seconds: float) 
             f"{job.output!r}: remove its parts and run again."
         )
     summary = summarise(job, tally, sum(part.classified for part in done), seconds)
-    drawn, report = pictures(job, tally), storage.join(job.output, "report.html")
+    drawn, report = pictures(job, tally), storage.report_url(job.output)
     page = classify_report(summary, tally.bad, tally.least_sure, drawn)
     storage.write_bytes(report, page.encode())
     storage.write_json(summary_url, summary)
@@ -118,7 +118,7 @@ def labelled(job: Job, tally: Tally) -> dict[str, int]:
 
 def measure_drift(job: Job, tally: Tally) -> list[dict[str, Any]]:
     """The rows against what the model's test images looked like; nothing for a model that kept none."""
-    before = storage.read_json(storage.beside(job.model.uri, "model.json")).get("reference")
+    before = storage.read_json(storage.version_record_url(job.model.folder_url)).get("reference")
     return drift.compare(before, drift.reference(tally.labels, tally.looks)) if before else []
 
 

@@ -9,7 +9,10 @@ import numpy as np
 import simplejpeg
 from PIL import Image, UnidentifiedImageError
 
-from tasks.storage.folder import FileEntry, read_ahead
+from tasks.storage import FileEntry, read_ahead
+
+DECODER_VERSION = 1  # raise when `images.decode` gives other pixels: decoded parts are then not reused
+
 
 MAX_PIXELS = 2 * 89_478_485  # where Pillow refuses as well: a decompression bomb
 MAX_BYTES = 200_000_000
@@ -84,35 +87,6 @@ def decode(data: bytes, size_px: int) -> Decoded:
     if header.orientation >= 5:
         width, height = height, width
     return Decoded(turned, width, height)
-
-
-def looks(grey: np.ndarray) -> dict[str, float]:
-    """Brightness and sharpness of a grey picture, uint8 [height, width]."""
-    return {"brightness": brightness(grey), "sharpness": sharpness(grey)}
-
-
-def brightness(grey: np.ndarray) -> float:
-    """Mean of a grey picture, uint8 [height, width]: 0 is black, 1 white."""
-    return cv2.mean(grey)[0] / 255.0
-
-
-def sharpness(grey: np.ndarray) -> float:
-    """Variance of the Laplacian. Source: Pech-Pacheco et al. 2000, "Diatom autofocusing"."""
-    edges = cv2.Laplacian(grey, cv2.CV_16S)
-    mean, square = cv2.sumElems(edges)[0] / edges.size, cv2.norm(edges, cv2.NORM_L2SQR) / edges.size
-    return square - mean**2  # three times as fast as meanStdDev, the same but for the last digits
-
-
-def colourfulness(pixels: np.ndarray) -> float:
-    """How colourful a picture is, uint8 RGB [height, width, 3]: 0 is grey, 15 slightly, 109 extremely.
-
-    Every fourth pixel of every fourth row is looked at. Source: Hasler and Suesstrunk 2003, "Measuring
-    Colourfulness in Natural Images".
-    """
-    red, green, blue = cv2.split(pixels[::4, ::4].astype(np.float32))
-    opponents = cv2.merge([red - green, (red + green) / 2 - blue])
-    means, deviations = cv2.meanStdDev(opponents)
-    return float(np.hypot(*deviations.ravel()) + 0.3 * np.hypot(*means.ravel()))
 
 
 def read_header(data: bytes) -> Header:

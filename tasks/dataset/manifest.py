@@ -4,7 +4,6 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 
 import pyarrow as pa
@@ -13,26 +12,16 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
+from tasks.dataset.checks import check_classes
+from tasks.dataset.decode import DECODER_VERSION
+from tasks.dataset.folders import Labelled, label_all
+from tasks.dataset.records import Manifest
 from tasks.errors import InputError
 from tasks.parameters import Leakage
-from tasks.storage.folder import FileEntry, walk
+from tasks.storage import FileEntry, walk
 
 FILES_A_PART = 1024
 MAX_PARTS = 256
-SPLITS = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-    "testing": "test",
-    "pred": "unlabelled",
-    "predict": "unlabelled",
-    "unlabelled": "unlabelled",
-    "unlabeled": "unlabelled",
-}
-DECODER_VERSION = 1  # raise when `images.decode` gives other pixels: decoded parts are then not reused
 PARTS_VERSION = [DECODER_VERSION, 2]  # raise the second when side-cars say more: likewise
 
 INDEX_VERSION = (
@@ -42,31 +31,6 @@ INDEX_VERSION = (
 log = logging.getLogger("darkroom")
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """A file, and what its folders say of it."""
-
-    file: FileEntry
-    label: str | None
-    split: str
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """The labelled files of a folder, committed: one Parquet row group a part."""
-
-    root: str
-    dataset: str
-    fingerprint: str
-    classes: tuple[str, ...]
-    files: int
-    unlabelled: int
-    parts: int
-    size_px: int
-    val_share: float
-    leakage: Leakage
 
 
 @task(cache_policy=NO_CACHE, task_run_name="list")
@@ -82,9 +46,9 @@ def list_images(
     classes = tuple(sorted({str(row.label) for row in rows}))
     check_classes(root, len(listed), classes)
     fingerprint = fingerprint_of(rows, size_px, val_share, leakage)
-    dataset = storage.join(store, "datasets", fingerprint)
-    if not storage.exists(manifest_url(dataset)):
-        write_manifest(manifest_url(dataset), cut(rows, previous_parts(store, size_px)))
+    dataset_url = storage.dataset_url(store, fingerprint)
+    if not storage.exists(storage.manifest_url(dataset_url)):
+        write_manifest(storage.manifest_url(dataset_url), cut(rows, previous_parts(store, size_px)))
     unlabelled = len(listed) - len(rows)
     log.info(
         "Listed %s files of %s classes in %s, and %s in no class folder left out",
@@ -93,14 +57,10 @@ def list_images(
         root,
         f"{unlabelled:,}",
     )
-    parts = count_parts(manifest_url(dataset))
+    parts = count_parts(storage.manifest_url(dataset_url))
     return Manifest(
-        root, dataset, fingerprint, classes, len(rows), unlabelled, parts, size_px, val_share, leakage
+        root, dataset_url, fingerprint, classes, len(rows), unlabelled, parts, size_px, val_share, leakage
     )
-
-
-def manifest_url(dataset: str) -> str:
-    return storage.join(dataset, "manifest.parquet")
 
 
 def list_files(root: str) -> list[FileEntry]:
@@ -109,70 +69,6 @@ def list_files(root: str) -> list[FileEntry]:
     if not files:
         raise InputError(f"`images` must contain image files. Received an empty folder: {root!r}.")
     return files
-
-
-def label_all(files: Sequence[FileEntry]) -> list[Labelled]:
-    """Read label and split off the folders of each path.
-
-    Understood: `train|val|test/<class>/*` and Kaggle's doubled `seg_train/seg_train/<class>/*` below any
-    parents such as `archive/`; where there is no such folder, `<class>/*`, all of it training images.
-    A file in a `pred` folder or in no class folder is unlabelled.
-    """
-    rows = [_in_split_folder(file) for file in files]
-    if any(row.label is not None for row in rows):
-        return rows
-    return [_in_class_folder(row) for row in rows]
-
-
-def _in_split_folder(file: FileEntry) -> Labelled:
-    folders = file.path.split("/")[:-1]
-    for depth, folder in enumerate(folders):
-        if split := SPLITS.get(folder.lower().removeprefix("seg_")):
-            below = folders[depth + 1 :]
-            if below[:1] == [folder]:
-                below = below[1:]
-            if split != "unlabelled" and below:
-                return Labelled(file, below[0], split)
-            return Labelled(file, None, split)
-    return Labelled(file, None, "")
-
-
-def _in_class_folder(row: Labelled) -> Labelled:
-    folder, _, rest = row.file.path.partition("/")
-    return Labelled(row.file, folder, "train") if rest and not row.split else row
-
-
-def check_classes(root: str, files: int, classes: Sequence[str]) -> None:
-    """Raise InputError for a folder that has no class folders or one class only."""
-    if not classes:
-        raise InputError(
-            "`images` must have one folder a class (`<class>/*.jpg` or `train/<class>/*.jpg`). "
-            f"Received {files:,} files in no class folder: {root!r}."
-        )
-    if len(classes) == 1:
-        raise InputError(
-            "`images` must have two classes or more, one folder each. "
-            f"Received only {classes[0]!r} in {root!r}."
-        )
-
-
-def check_trainable(manifest: Manifest) -> None:
-    """Raise InputError unless every class has training files and there is a test split."""
-    found: dict[str, set[str]] = {"train": set(), "val": set(), "test": set()}
-    table = storage.read_table(manifest_url(manifest.dataset), ["label", "split"])
-    for pair in table.group_by(["label", "split"]).aggregate([]).to_pylist():
-        found.setdefault(pair["split"], set()).add(pair["label"])
-    if not found["test"]:
-        raise InputError(
-            "`images` must have a test split: put a share of each class, such as a fifth, into "
-            "`test/<class>/` and the rest into `train/<class>/`. "
-            f"Received no test images in {manifest.root!r}."
-        )
-    if missing := sorted((found["val"] | found["test"]) - found["train"]):
-        raise InputError(
-            "Every class must have training images. "
-            f"Received none for {', '.join(missing)} in {manifest.root!r}."
-        )
 
 
 def fingerprint_of(rows: Iterable[Labelled], size_px: int, val_share: float, leakage: Leakage) -> str:
@@ -259,17 +155,17 @@ def count_parts(url: str) -> int:
 def previous_dataset(store: str, size_px: int) -> str | None:
     """The dataset of this store that was committed last with the same image size, if there is one."""
     committed = []
-    for name in storage.names(storage.join(store, "datasets")):
-        success = storage.join(store, "datasets", name, "_SUCCESS")
+    for name in storage.names(storage.datasets_url(store)):
+        success = storage.success_url(storage.dataset_url(store, name))
         if storage.exists(success):
             record = storage.read_json(success)
             if record["size_px"] == size_px and record["decoder"] == PARTS_VERSION:
                 committed.append((record["committed"], name))
-    return storage.join(store, "datasets", max(committed)[1]) if committed else None
+    return storage.dataset_url(store, max(committed)[1]) if committed else None
 
 
 def previous_parts(store: str, size_px: int) -> list[list[FileEntry]]:
-    if dataset := previous_dataset(store, size_px):
-        url = manifest_url(dataset)
+    if dataset_url := previous_dataset(store, size_px):
+        url = storage.manifest_url(dataset_url)
         return [part_files(url, part) for part in range(count_parts(url))]
     return []

@@ -2,10 +2,15 @@
 
 import io
 import json
+import tempfile
 import zipfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import keras
+
+from tasks import storage
 from tasks.errors import JobError
 
 MEMBERS = ["config.json", "metadata.json", "model.weights.h5"]
@@ -61,3 +66,26 @@ def objects(config: Any) -> Iterator[tuple[Any, Any]]:
 
 def refusal(rule: str, received: str) -> JobError:
     return JobError(f"model.keras must {rule}. Received {received}: train or restore the version again.")
+
+
+def checked(uri: str, sha256: str) -> bytes:
+    data = storage.read_bytes(uri)
+    if storage.sha256(data) != sha256:
+        raise JobError(
+            f"The model's bytes must have the sha256 its model.json names, {sha256[:12]}... "
+            f"Received {storage.sha256(data)[:12]}... from {uri!r}: train or restore the version again."
+        )
+    return data
+
+
+def load_model(uri: str, sha256: str | None) -> keras.Model:
+    """Load `model.keras`; JobError when its bytes are not `sha256` or it is not layers and weights alone."""
+    data = checked(uri, sha256) if sha256 else storage.read_bytes(uri)
+    check_archive(data, uri)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "model.keras")
+        path.write_bytes(data)
+        try:
+            return keras.models.load_model(path, safe_mode=True, compile=False)
+        except Exception as error:  # Keras, h5py and TensorFlow raise what they like of broken weights
+            raise refusal("be loaded by Keras", f"{str(error).splitlines()[0]!r} for {uri!r}") from error

@@ -9,10 +9,10 @@ import ray
 
 from tasks import storage
 from tasks.errors import JobError
+from tasks.networks.archive import checked
 from tasks.networks.threads import granted_cpus
-from tasks.registry.versions import ModelVersion
+from tasks.networks.version import ModelVersion
 
-BATCH = 64
 ONNX_BATCH = 8  # what a core's cache holds: a quarter faster than 64 for MobileNetV2
 
 
@@ -56,19 +56,8 @@ def load_classifier(model: ModelVersion) -> Classifier:
     Raises JobError when the model's bytes are not those that were registered.
     """
     if model.onnx_sha256 and not (ray.is_initialized() and ray.get_gpu_ids()):
-        uri = storage.beside(model.uri, "model.onnx")
-        return OnnxClassifier(checked(uri, model.onnx_sha256))
+        return OnnxClassifier(checked(storage.onnx_url(model.folder_url), model.onnx_sha256))
     from tasks.networks.keras_engine import TensorflowClassifier, use_what_was_granted
 
     use_what_was_granted()
-    return TensorflowClassifier(model.uri, model.sha256)
-
-
-def checked(uri: str, sha256: str) -> bytes:
-    data = storage.read_bytes(uri)
-    if storage.sha256(data) != sha256:
-        raise JobError(
-            f"The model's bytes must have the sha256 its model.json names, {sha256[:12]}... "
-            f"Received {storage.sha256(data)[:12]}... from {uri!r}: train or restore the version again."
-        )
-    return data
+    return TensorflowClassifier(storage.model_url(model.folder_url), model.sha256)

@@ -5,7 +5,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tasks.networks.keras_engine import load_model
+from tasks.networks.archive import load_model
 
 
 def evidence(uri: str, images: np.ndarray, classes: np.ndarray) -> np.ndarray:

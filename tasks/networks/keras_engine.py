@@ -1,16 +1,11 @@
 """A Keras model run by TensorFlow in batches of one shape. Imported by workers only."""
 
-import tempfile
-from pathlib import Path
-
-import keras
 import numpy as np
 import tensorflow as tf
 
-from tasks import storage
-from tasks.networks.archive import check_archive, refusal
-from tasks.networks.engines import BATCH, checked
+from tasks.networks.archive import load_model
 from tasks.networks.threads import use_granted_cpus
+from tasks.networks.version import BATCH
 
 
 class TensorflowClassifier:
@@ -33,19 +28,6 @@ class TensorflowClassifier:
         full = np.zeros((BATCH, *images.shape[1:]), np.uint8)
         full[: len(images)] = images
         return self._forward(tf.constant(full)).numpy()[: len(images)]
-
-
-def load_model(uri: str, sha256: str | None) -> keras.Model:
-    """Load `model.keras`; JobError when its bytes are not `sha256` or it is not layers and weights alone."""
-    data = checked(uri, sha256) if sha256 else storage.read_bytes(uri)
-    check_archive(data, uri)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "model.keras")
-        path.write_bytes(data)
-        try:
-            return keras.models.load_model(path, safe_mode=True, compile=False)
-        except Exception as error:  # Keras, h5py and TensorFlow raise what they like of broken weights
-            raise refusal("be loaded by Keras", f"{str(error).splitlines()[0]!r} for {uri!r}") from error
 
 
 def use_what_was_granted() -> None:

@@ -4,8 +4,9 @@ from functools import cache
 
 from jinja2 import Environment
 
-from tasks.pages.html import Record, count, moment, number, percent, setting, templates
+from tasks.pages.html import templates
 from tasks.pages.markdown import plain
+from tasks.pages.words import Record, count, moment, number, percent, setting
 from tasks.parameters import ModelKind
 
 

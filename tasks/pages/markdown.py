@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from tasks.audit.verdict import soundness
-from tasks.pages.html import Pictures, Record, data_uri, duration, number, percent, verdict_of
-from tasks.storage.web import address_of
+from tasks.pages.words import Pictures, Record, data_uri, duration, number, percent, verdict_of
+from tasks.storage import address_of
 
 SPECIAL = re.compile(r"[!\"#$&*<>?@\[\\\]^`{|}~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|(?<=:)/")
 MODEL_PLOTS = {

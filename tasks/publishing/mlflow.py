@@ -14,8 +14,10 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
 from tasks.errors import InputError
-from tasks.evaluation.evaluate import Evaluation, read_history
-from tasks.training.run import BEGUN, Run, TrainedModel
+from tasks.evaluation.records import Evaluation
+from tasks.storage import Run
+from tasks.training.history import read_history
+from tasks.training.run import TrainedModel
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
 SERVER = "MLFLOW_TRACKING_URI"
 EXPERIMENT = "darkroom"  # unless MLFLOW_EXPERIMENT_NAME names another
 VERSION = "darkroom.version"
-MODEL_FILES = ("model.keras", "model.onnx", "model.json", "card.md")
 MOST_METRICS = 1_000  # that MLflow takes in one request
 
 log = logging.getLogger("darkroom")
@@ -76,26 +77,29 @@ def track_model(
 ) -> None:
     from mlflow.entities import Param
 
-    begun = storage.read_json(run.url(BEGUN))
+    begun = storage.read_json(run.record_url)
     tags = {VERSION: model.version, "darkroom.run": run.name, "darkroom.dataset": begun["dataset"]}
     made = client.create_run(experiment, run_name=model.version, tags=tags).info.run_id
     parameters = {"model": model.kind, "parameters": model.parameters, "trained_in": model.precision}
     told = parameters | dict(flat(begun["training"]))
     client.log_batch(made, params=[Param(name, str(value)) for name, value in told.items()])
-    log_metrics(client, made, model, evaluation)
+    log_metrics(client, made, run, model, evaluation)
     with tempfile.TemporaryDirectory(prefix="darkroom-") as folder:
-        for name in storage.names(run.url(model.kind)):
+        for name in storage.names(run.kind_url(model.kind)):
             if name.endswith((".png", ".json", ".csv")):
-                fetch(run.url(model.kind, name), Path(folder, name))
-        for name in MODEL_FILES:
-            if storage.exists(storage.beside(model.uri, name)):
-                fetch(storage.beside(model.uri, name), Path(folder, "model", name))
-        fetch(run.url("report.html"), Path(folder, "report.html"))
+                fetch(storage.join(run.kind_url(model.kind), name), Path(folder, name))
+        for name in storage.VERSION_FILES:
+            url = storage.join(run.version_url(model.kind), name)
+            if storage.exists(url):
+                fetch(url, Path(folder, "model", name))
+        fetch(storage.report_url(run.folder_url), Path(folder, "report.html"))
         client.log_artifacts(made, folder)
     client.set_terminated(made)
 
 
-def log_metrics(client: "MlflowClient", made: str, model: TrainedModel, evaluation: Evaluation) -> None:
+def log_metrics(
+    client: "MlflowClient", made: str, run: Run, model: TrainedModel, evaluation: Evaluation
+) -> None:
     """Every figure of an epoch with the epoch as its step, then those of validation and test."""
     from mlflow.entities import Metric
 
@@ -109,7 +113,7 @@ def log_metrics(client: "MlflowClient", made: str, model: TrainedModel, evaluati
     }
     now = int(time.time() * 1000)
     metrics = [Metric(name, value, now, 0) for name, value in last.items()]
-    for row in read_history(storage.join(evaluation.uri, "history.csv")):
+    for row in read_history(storage.history_url(run.kind_url(model.kind))):
         step = int(row.pop("epoch"))
         metrics += [Metric(name, value, now, step) for name, value in row.items()]
     for start in range(0, len(metrics), MOST_METRICS):

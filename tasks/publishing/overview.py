@@ -15,17 +15,13 @@ SUMMARIES_ONLY = ("run", "finished", "started", "dataset", "models", "champion")
 Summary = dict[str, Any]
 
 
-def overview_url(store: str) -> str:
-    return storage.join(storage.absolute(store), "index.html")
-
-
 def write_overview(store: str) -> str:
     """Write the page anew from the summaries of the runs, which are the truth. Returns its URL.
 
     It is written until nothing came in meanwhile: of two runs that finish at once, the one that writes last
     has seen both.
     """
-    url, written = overview_url(store), None
+    url, written = storage.overview_url(store), None
     while (found := (summaries(store), champion_stack(promotions(store)))) != written:
         runs, stack = found
         champion = read_record(store, stack[-1]) if stack else None  # its run may have been removed
@@ -37,7 +33,7 @@ def write_overview(store: str) -> str:
 
 def summaries(store: str) -> list[Summary]:
     """What the page tells of each finished retraining, oldest first."""
-    runs = storage.join(storage.absolute(store), "runs")
+    runs = storage.runs_url(storage.absolute(store))
     with ThreadPoolExecutor(READERS) as pool:
         found = pool.map(read_summary, [storage.join(runs, name) for name in storage.names(runs)])
     return [summary for summary in found if summary]
@@ -46,7 +42,7 @@ def summaries(store: str) -> list[Summary]:
 def read_summary(run: str) -> Summary | None:
     """None of a run that is at work, died or trains nothing."""
     try:
-        summary = storage.read_json(storage.join(run, "summary.json"))
+        summary = storage.read_json(storage.summary_url(run))
     except FileNotFoundError:
         return None
     told = {name: summary[name] for name in SUMMARIES_ONLY if name in summary}

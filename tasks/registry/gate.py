@@ -9,15 +9,16 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
-from tasks.dataset.index import Shards, Split
+from tasks.dataset.records import Dataset
 from tasks.errors import InputError, JobError
-from tasks.evaluation.evaluate import Evaluation, predict, read_predictions
 from tasks.evaluation.metrics import compare
+from tasks.evaluation.records import Evaluation, read_predictions
+from tasks.networks.predict import predict
 from tasks.parameters import Gate
 from tasks.registry.promotions import append_by_hand, append_promotion, champion_stack, promotions
-from tasks.registry.unseen import unseen_tests
+from tasks.registry.since import unseen_tests
 from tasks.registry.versions import read_record, read_version
-from tasks.training.run import Run
+from tasks.storage import Run
 
 RACES = 5
 NAMED = 3  # classes in one line
@@ -60,16 +61,13 @@ class Verdict:
 
 
 @task(cache_policy=NO_CACHE, task_run_name="promote")
-def promote(judged: Sequence[Evaluation], shards: Shards, audit: str, run: Run, gate: Gate) -> Verdict:
-    """Make the run's best model (by validation) champion, if it passes the gate and no race is lost.
-
-    audit: URL of the dataset's audit.json.
-    """
+def promote(judged: Sequence[Evaluation], dataset: Dataset, run: Run, gate: Gate) -> Verdict:
+    """Make the run's best model (by validation) champion, if it passes the gate and no race is lost."""
     challenger = max(judged, key=lambda evaluation: evaluation.val_accuracy)
-    leaking = storage.read_json(audit)["counts"].get("leaking", 0)
+    leaking = storage.read_json(storage.audit_url(dataset.url))["counts"].get("leaking", 0)
     for _ in range(RACES):
         entries = promotions(run.store)
-        verdict = decide(challenger, champion_stack(entries), shards, run.store, gate, leaking)
+        verdict = decide(challenger, champion_stack(entries), dataset, run, gate, leaking)
         if champion_stack(entries)[-1:] == [challenger.version]:  # this run was killed after its promotion
             return replace(verdict, promoted=True, reason=entries[-1]["reason"])
         if not verdict.promoted or append_promotion(
@@ -91,12 +89,12 @@ def promote_by_hand(store: str, version: str, reason: str = "") -> str:
 
 
 def decide(
-    challenger: Evaluation, stack: Sequence[str], shards: Shards, store: str, gate: Gate, leaking: int
+    challenger: Evaluation, stack: Sequence[str], dataset: Dataset, run: Run, gate: Gate, leaking: int
 ) -> Verdict:
     """Hold a challenger against every rule of the gate, and against the champion, the last of `stack`."""
     others = [version for version in stack if version != challenger.version]
     previous = others[-1] if others else None
-    metrics = storage.read_json(storage.join(challenger.uri, "metrics.json"))
+    metrics = storage.read_json(storage.metrics_url(run.kind_url(challenger.kind)))
     rules = [
         accuracy_rule(challenger.accuracy, gate.min_accuracy),
         recall_rule(metrics["per_class"], gate.min_class_recall),
@@ -104,16 +102,16 @@ def decide(
     ]
     comparison = None
     if previous:
-        champion = read_version(store, previous)
-        unseen = unseen_tests(shards, read_record(store, previous).get("dataset"))
-        rules.append(classes_rule(previous, champion.classes, shards.classes))
+        champion = read_version(run.store, previous)
+        unseen = unseen_tests(dataset, read_record(run.store, previous).get("dataset"))
+        rules.append(classes_rule(previous, champion.classes, dataset.classes))
         if unseen is not None and not unseen.any():
             rules.append(unseen_rule(previous, len(unseen)))
-        elif champion.classes == shards.classes:
-            test = Split(shards, "test")
-            champion_said = predict(champion.uri, test, champion.sha256).argmax(1)
-            said = read_predictions(challenger)[1]
-            comparison = against(champion_said, said, test.labels, unseen, shards.classes)
+        elif champion.classes == dataset.classes:
+            test = dataset.split("test")
+            champion_said = predict(storage.model_url(champion.folder_url), test, champion.sha256).argmax(1)
+            said = read_predictions(run.kind_url(challenger.kind))[1]
+            comparison = against(champion_said, said, test.labels, unseen, dataset.classes)
             rules += champion_rules(comparison, gate.max_p_value)
     refused = [rule.text for rule in rules if not rule.passed]
     earned = rules[-1].text if comparison else "first champion of this store, " + rules[0].text

@@ -9,13 +9,9 @@ from tasks import storage
 from tasks.errors import InputError, JobError
 
 
-def models_url(store: str, *parts: str) -> str:
-    return storage.join(storage.absolute(store), "models", *parts)
-
-
 def promotions(store: str) -> list[dict[str, Any]]:
     """Every promotion and rollback of a store, in order."""
-    folder = models_url(store, "promotions")
+    folder = storage.promotions_url(store)
     return [storage.read_json(storage.join(folder, name)) for name in storage.names(folder)]
 
 
@@ -49,7 +45,7 @@ def append_promotion(store: str, after: int, action: str, version: str, reason: 
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "id": uuid.uuid4().hex,  # no two racing writers write the same
     }
-    url = models_url(store, "promotions", f"{after + 1:08d}.json")
+    url = storage.promotion_url(store, after + 1)
     appended = storage.create_json(url, entry)
     repeat_last(store)
     return appended
@@ -57,7 +53,7 @@ def append_promotion(store: str, after: int, action: str, version: str, reason: 
 
 def repeat_last(store: str) -> None:
     """Write the last promotion to champion.json, again if another came in meanwhile."""
-    url, written = models_url(store, "champion.json"), None
+    url, written = storage.champion_url(store), None
     while (last := promotions(store)[-1]) != written:
         storage.write_json(url, last)
         written = last

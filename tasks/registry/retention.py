@@ -5,12 +5,10 @@ from datetime import UTC, datetime, timedelta
 from typing import get_args
 
 from tasks import storage
-from tasks.dataset.manifest import manifest_url
-from tasks.dataset.parts import success_url
 from tasks.parameters import ModelKind
-from tasks.registry.promotions import champion_stack, models_url, promotions
+from tasks.registry.promotions import champion_stack, promotions
 from tasks.registry.versions import list_versions
-from tasks.training.run import BEGUN, Run
+from tasks.storage import Run
 
 RESUMABLE = timedelta(days=7)  # an unfinished run may be at work, or be resumed
 FRESH = timedelta(days=1)  # a run may be decoding a dataset, or may not have begun to train on it
@@ -24,7 +22,7 @@ def outdated(store: str, keep_runs: int, keep_versions: int) -> Iterator[str]:
     RESUMABLE, and every dataset that one of those was made from.
     """
     store = storage.absolute(store)
-    runs = [Run(name, store) for name in storage.names(storage.join(store, "runs")) if began(name)]
+    runs = [Run(name, store) for name in storage.names(storage.runs_url(store)) if began(name)]
     unfinished = [run for run in runs if resumable(run)]
     champions = champion_stack(promotions(store))
     trainings = [run for run in runs if run.begun()]
@@ -33,16 +31,16 @@ def outdated(store: str, keep_runs: int, keep_versions: int) -> Iterator[str]:
     kept_runs = [
         run for run in runs if run in newest or any(made_by(version, [run]) for version in champions[-1:])
     ]
-    yield from (run.url() for run in runs if run not in kept_runs)
+    yield from (run.folder_url for run in runs if run not in kept_runs)
     versions = list_versions(store)
     names = [record["version"] for record in versions]
     kept_versions = {*names[-keep_versions:], *champions}
     kept_versions |= {name for name in names if made_by(name, unfinished)}
     yield from unneeded_versions(store, set(names), kept_versions, kept_runs)
     used = {record["dataset"] for record in versions if record["version"] in kept_versions}
-    used |= {storage.read_json(run.url(BEGUN))["dataset"] for run in kept_runs if run.begun()}
-    for name in storage.names(storage.join(store, "datasets")):
-        url = storage.join(store, "datasets", name)
+    used |= {storage.read_json(run.record_url)["dataset"] for run in kept_runs if run.begun()}
+    for name in storage.names(storage.datasets_url(store)):
+        url = storage.dataset_url(store, name)
         if name not in used and not fresh(url):
             yield url
 
@@ -51,10 +49,12 @@ def unneeded_versions(
     store: str, registered: set[str], kept: set[str], kept_runs: Sequence[Run]
 ) -> Iterator[str]:
     """Versions that are not kept, and what failed runs left that never became one."""
-    for name in storage.names(models_url(store)):
-        unregistered = storage.exists(models_url(store, name, "model.keras")) and name not in registered
+    for name in storage.names(storage.models_url(store)):
+        unregistered = (
+            storage.exists(storage.model_url(storage.version_url(store, name))) and name not in registered
+        )
         if name in registered - kept or (unregistered and not made_by(name, kept_runs)):
-            yield models_url(store, name)
+            yield storage.version_url(store, name)
 
 
 def made_by(version: str, runs: Sequence[Run]) -> bool:
@@ -71,12 +71,16 @@ def began(name: str) -> datetime | None:
 
 def resumable(run: Run) -> bool:
     start = began(run.name)
-    return not storage.exists(run.url("summary.json")) and bool(
+    return not storage.exists(storage.summary_url(run.folder_url)) and bool(
         start and datetime.now(UTC) - start < RESUMABLE
     )
 
 
-def fresh(dataset: str) -> bool:
+def fresh(dataset_url: str) -> bool:
     """Whether a run may be about to train on a dataset: it was committed, or only listed, not long ago."""
-    marks = [url for url in (success_url(dataset), manifest_url(dataset)) if storage.exists(url)]
+    marks = [
+        url
+        for url in (storage.success_url(dataset_url), storage.manifest_url(dataset_url))
+        if storage.exists(url)
+    ]
     return not marks or datetime.now(UTC) - storage.modified(marks[0]) < FRESH

@@ -2,9 +2,7 @@
 
 import os
 import stat
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
@@ -12,13 +10,14 @@ from typing import TypeVar
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from tasks import storage
+from tasks.ahead import in_order
 from tasks.errors import InputError
+from tasks.storage.objects import mark_of, read_bytes
+from tasks.storage.urls import filesystem, join, name_of
 
 READERS = 8
 AHEAD_FILES = 256
 AHEAD_BYTES = 256 * 2**20
-CHUNK = 16
 LITTER = {"thumbs.db", "desktop.ini"}
 
 T = TypeVar("T")
@@ -39,13 +38,13 @@ def walk(root: str) -> Iterator[FileEntry]:
 
     Raises InputError when `root` is not a folder that can be read.
     """
-    fs, base = storage.filesystem(root)
+    fs, base = filesystem(root)
     if not fs.isdir(base):
         received = "a file" if fs.exists(base) else "a path that does not exist"
         raise InputError(f"`images` must be a folder of images. Received {received}: {root!r}.")
     try:
         found = _walk_local(base) if isinstance(fs, LocalFileSystem) else _walk_remote(fs, base)
-        yield from (file for file in found if storage.name_of(file.path).lower() not in LITTER)
+        yield from (file for file in found if name_of(file.path).lower() not in LITTER)
     except PermissionError as error:
         raise InputError(f"`images` must be readable, folder by folder. Received: {error}.") from error
 
@@ -91,9 +90,7 @@ def _walk_remote(fs: fsspec.AbstractFileSystem, base: str) -> Iterator[FileEntry
         prefix = folder[len(base) :].strip("/")
         for name, info in files.items():
             if name and not name.startswith("."):
-                yield FileEntry(
-                    f"{prefix}/{name}" if prefix else name, info["size"] or 0, storage.mark_of(info)
-                )
+                yield FileEntry(f"{prefix}/{name}" if prefix else name, info["size"] or 0, mark_of(info))
 
 
 def read_ahead(root: str, files: Iterable[FileEntry]) -> Iterator[bytes | OSError]:
@@ -102,7 +99,7 @@ def read_ahead(root: str, files: Iterable[FileEntry]) -> Iterator[bytes | OSErro
     At most AHEAD_FILES files and about AHEAD_BYTES bytes are held, however many files there are.
     """
     return in_order(
-        lambda file: _bytes_or_error(storage.join(root, file.path)),
+        lambda file: _bytes_or_error(join(root, file.path)),
         files,
         READERS,
         AHEAD_FILES,
@@ -110,60 +107,11 @@ def read_ahead(root: str, files: Iterable[FileEntry]) -> Iterator[bytes | OSErro
     )
 
 
-def in_order(
-    function: Callable[[T], R],
-    items: Iterable[T],
-    threads: int,
-    most: int,
-    weight: Callable[[T], float] = lambda _: 0.0,
-) -> Iterator[R]:
-    """Yield function(item) of each item in order, computed ahead by threads, or when asked for without any.
-
-    What is held waiting is at most `most` results and weighs at most 1, or is one chunk's. Threads take
-    chunks, since handing over costs as much as reading a small file.
-    """
-
-    if not threads:
-        yield from map(function, items)
-        return
-
-    def compute(chunk: Sequence[T]) -> list[R]:
-        return [function(item) for item in chunk]
-
-    with ThreadPoolExecutor(threads) as pool:
-        waiting: deque[tuple[int, float, Future[list[R]]]] = deque()
-        held, held_weight = 0, 0.0
-        for chunk, heavy in _chunks(items, weight):
-            while waiting and (held + len(chunk) > most or held_weight + heavy > 1):
-                count, lighter, future = waiting.popleft()
-                yield from future.result()
-                held, held_weight = held - count, held_weight - lighter
-            waiting.append((len(chunk), heavy, pool.submit(compute, chunk)))
-            held, held_weight = held + len(chunk), held_weight + heavy
-        while waiting:
-            yield from waiting.popleft()[-1].result()
-
-
-def _chunks(items: Iterable[T], weight: Callable[[T], float]) -> Iterator[tuple[list[T], float]]:
-    """Cut items into runs of at most CHUNK that weigh at most 1 / CHUNK, or of one, with their weight."""
-    chunk: list[T] = []
-    held = 0.0
-    for item in items:
-        heavy = weight(item)
-        if chunk and (len(chunk) == CHUNK or held + heavy > 1 / CHUNK):
-            yield chunk, held
-            chunk, held = [], 0.0
-        chunk.append(item)
-        held += heavy
-    if chunk:
-        yield chunk, held
-
-
 def _bytes_or_error(url: str) -> bytes | OSError:
     try:
         if "://" not in url and not os.path.isfile(url) and os.path.exists(url):
             return OSError(f"not a regular file: {url!r}")
-        return storage.read_bytes(url)
+        return read_bytes(url)
     except OSError as error:
         return error
     except Exception as error:  # drivers of object stores raise their own

@@ -12,8 +12,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from tasks import storage
 from tasks.errors import InputError, JobError
+from tasks.storage.objects import create_json, read_json, remove, write_json
+from tasks.storage.urls import absolute, join
 
 RENEW_SECONDS = 10.0
 STALE_SECONDS = 3 * RENEW_SECONDS
@@ -43,7 +44,7 @@ class Lock:
 
     def take(self, name: str) -> None:
         """Raise InputError when a living run holds the lock; one that died is put aside."""
-        while not storage.create_json(self._url, self._record):
+        while not create_json(self._url, self._record):
             found = self._read()
             if found and alive(self._url, found):
                 self._drop_proof()
@@ -52,7 +53,7 @@ class Lock:
                     f"{found['process']} on {found['host']} is writing: wait until it has ended."
                 )
             if found and self._read() == found:
-                storage.remove(self._url)
+                remove(self._url)
                 time.sleep(SETTLING_SECONDS)  # whoever saw the same dead lock has removed it by now
         self._thread.start()
 
@@ -60,7 +61,7 @@ class Lock:
         self._released.set()
         self._thread.join()
         if not self._lost and self._holds():
-            storage.remove(self._url)
+            remove(self._url)
         self._drop_proof()
 
     def check(self) -> None:
@@ -76,7 +77,7 @@ class Lock:
                     self._lost = True
                     return
                 self._record["renewed"] += 1
-                storage.write_json(self._url, self._record)
+                write_json(self._url, self._record)
                 renewed = time.monotonic()
             if time.monotonic() - renewed > STALE_SECONDS:
                 self._lost = True
@@ -88,7 +89,7 @@ class Lock:
 
     def _read(self) -> dict[str, Any] | None:
         with suppress(FileNotFoundError):
-            return storage.read_json(self._url)
+            return read_json(self._url)
         return None
 
     def _drop_proof(self) -> None:
@@ -107,7 +108,7 @@ def alive(url: str, record: dict[str, Any]) -> bool:
     while time.monotonic() < deadline:
         time.sleep(RENEW_SECONDS / 10)
         try:
-            if storage.read_json(url) != record:
+            if read_json(url) != record:
                 return True
         except FileNotFoundError:
             return False
@@ -129,7 +130,7 @@ def kept_locked(path: str) -> bool:
 @contextmanager
 def locked(folder: str, name: str) -> Iterator[Lock]:
     """Hold the lock of a folder, the parameter called `name`, while the block runs."""
-    lock = Lock(storage.join(storage.absolute(folder), "_lock.json"))
+    lock = Lock(join(absolute(folder), "_lock.json"))
     lock.take(name)
     try:
         yield lock

@@ -13,55 +13,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import fsspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
 from tasks.errors import InputError, JobError
+from tasks.storage.urls import filesystem, is_local, join, name_of
 
 KEPT_SECONDS = 2 * 24 * 3600
 DEAD_SECONDS = 3600  # no writer leaves a file untouched for so long
-
-
-def absolute(url: str) -> str:
-    """A local path made absolute (workers may run in other folders); a URL unchanged."""
-    url = url.removeprefix("file://")
-    return url.rstrip("/") if "://" in url else str(Path(url).expanduser().resolve())
-
-
-def join(url: str, *parts: str) -> str:
-    return "/".join([url.rstrip("/"), *parts])
-
-
-def beside(url: str, name: str) -> str:
-    """The URL of `name` in the folder `url` lies in."""
-    return join(url.rstrip("/").rsplit("/", 1)[0], name)
-
-
-def name_of(url: str) -> str:
-    return url.rstrip("/").rsplit("/", 1)[-1]
-
-
-def filesystem(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
-    """The fsspec filesystem of `url` and the path in it; a path without scheme is taken as it is.
-
-    Raises InputError when the URL's scheme is unknown or its driver is not installed.
-    """
-    if "://" not in url:
-        return LocalFileSystem(), url
-    try:
-        return fsspec.core.url_to_fs(url)
-    except (ImportError, ValueError) as error:
-        raise InputError(
-            f"A storage URL must be a local path or have a scheme fsspec can open, such as s3:// "
-            f"(install darkroom[s3]) or gs:// (darkroom[gcs]). Received: {url!r} ({error})."
-        ) from error
-
-
-def is_local(url: str) -> bool:
-    return isinstance(filesystem(url)[0], LocalFileSystem)
 
 
 def mark_of(info: dict[str, Any]) -> str:
@@ -280,14 +241,6 @@ def check_writable(url: str, name: str) -> None:
         raise InputError(
             f"`{name}` must be a folder or bucket that can be written. Received: {url!r} ({error})."
         ) from error
-
-
-def check_apart(root: str, url: str, name: str) -> None:
-    """Raise InputError when what is written would lie among the images that are read, or the reverse."""
-    if f"{url}/".startswith(f"{root}/") or f"{root}/".startswith(f"{url}/"):
-        raise InputError(
-            f"`{name}` and `images` must not lie inside each other. Received: {url!r} and {root!r}."
-        )
 
 
 def sha256(data: bytes) -> str:

@@ -1,8 +1,6 @@
 """What training reads: a fresh shuffle each epoch, augmented per image, cut into batches of one shape."""
 
-import queue
-import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -10,10 +8,9 @@ import cv2
 import numpy as np
 from scipy.special import betaincinv
 
-from tasks.dataset.index import Split
+from tasks.dataset.reader import Split
 from tasks.parameters import Augmentation
 
-AHEAD = 3  # batches; while training they wait on the device
 T = TypeVar("T")
 
 
@@ -173,19 +170,19 @@ def epoch_batches(
     order: np.ndarray,
     epoch: int,
     batch_size: int,
-    shard: int,
-    shards: int,
+    rank: int,
+    world_size: int,
     mixup: Mixup | None = None,
 ) -> Iterator[Batch]:
-    """Yield shard `shard` of `shards` of every global batch over `order`, the last one padded.
+    """Yield rank `rank` of `world_size` of every global batch over `order`, the last one padded.
 
     Every worker walks the same order and takes its own rows, so the global batches are the same however
     many there are.
     """
-    share = -(-batch_size // shards)
+    share = -(-batch_size // world_size)
     for start in range(0, len(order), batch_size):
         rows = order[start : start + batch_size]
-        mine = rows[shard * share : (shard + 1) * share]
+        mine = rows[rank * share : (rank + 1) * share]
         weights = np.zeros(share, np.float32)
         weights[: len(mine)] = 1.0
         padded = np.concatenate([mine, np.zeros(share - len(mine), np.int64)])
@@ -199,33 +196,3 @@ def epoch_batches(
 
 def shuffled(rows: int, seed: int, epoch: int) -> np.ndarray:
     return np.random.default_rng([seed, epoch]).permutation(rows)
-
-
-def ahead(items: Callable[[], Iterable[T]]) -> Iterator[T]:
-    """Yield what `items()` yields while a thread prepares the next AHEAD; its error is raised here."""
-    waiting: queue.Queue = queue.Queue(AHEAD)
-    stopped = threading.Event()
-
-    def produce() -> None:
-        try:
-            for item in items():
-                waiting.put((item, None))
-                if stopped.is_set():
-                    return
-            waiting.put((None, StopIteration()))
-        except Exception as error:
-            waiting.put((None, error))
-
-    threading.Thread(target=produce, daemon=True).start()
-    try:
-        while True:
-            item, error = waiting.get()
-            if isinstance(error, StopIteration):
-                return
-            if error:
-                raise error
-            yield item
-    finally:
-        stopped.set()
-        while not waiting.empty():
-            waiting.get_nowait()

@@ -10,9 +10,10 @@ import ray.train.collective
 import tensorflow as tf
 
 from tasks import storage
-from tasks.dataset.index import Split
+from tasks.ahead import ahead
+from tasks.dataset.reader import Split
 from tasks.parameters import Augmentation
-from tasks.training.batches import CachedRows, ahead, augment, uniform
+from tasks.training.batches import CachedRows, augment, uniform
 
 BATCH = 64
 

@@ -11,9 +11,10 @@ import numpy as np
 import ray.train.collective
 import tensorflow as tf
 
+from tasks.ahead import ahead
 from tasks.errors import Diverged
 from tasks.parameters import Training
-from tasks.training.batches import Batch, Examples, Mixup, ahead, epoch_batches, shuffled
+from tasks.training.batches import Batch, Examples, Mixup, epoch_batches, shuffled
 
 TRIAL_STEPS = 3
 OptimizerName = Literal["adam", "lamb"]
@@ -22,15 +23,15 @@ PRECISIONS = ("float32", "bfloat16")  # what auto tries; float16 needs loss scal
 
 @dataclass(frozen=True)
 class FitPlan:
-    """How one model is fitted. shard and shards: this worker's place among the workers."""
+    """How one model is fitted. rank and world_size: this worker's place among the workers."""
 
     optimizer: OptimizerName
     epochs: int
     batch_size: int
     learning_rate: float
     training: Training
-    shard: int
-    shards: int
+    rank: int
+    world_size: int
     mixup: float = 0.0
 
 
@@ -102,7 +103,7 @@ class Fitting:
         mixup = Mixup(plan.mixup, plan.training.seed) if training and plan.mixup else None
 
         def batches() -> Iterator[tuple[Any, ...]]:
-            walked = epoch_batches(examples, order, epoch, plan.batch_size, plan.shard, plan.shards, mixup)
+            walked = epoch_batches(examples, order, epoch, plan.batch_size, plan.rank, plan.world_size, mixup)
             return map(self._per_replica, walked)
 
         totals = [step(*values) for values in ahead(batches)]
@@ -111,7 +112,7 @@ class Fitting:
 
     def _per_replica(self, batch: Batch) -> tuple[Any, ...]:
         """Cut this worker's rows of a global batch evenly over its own replicas, padding the last."""
-        local = self.strategy.num_replicas_in_sync // self.plan.shards
+        local = self.strategy.num_replicas_in_sync // self.plan.world_size
         scale = np.float32(1.0 / batch.global_rows)
         share = -(-len(batch.labels) // local)
 
@@ -119,7 +120,7 @@ class Fitting:
             if local == 1:
                 return tf.constant(array)
             padded = np.concatenate([array, np.zeros_like(array[:1]).repeat(share * local - len(array), 0)])
-            first = self.plan.shard * local
+            first = self.plan.rank * local
             return self.strategy.experimental_distribute_values_from_function(
                 lambda context: tf.constant(
                     padded[(context.replica_id_in_sync_group - first) * share :][:share]
@@ -254,7 +255,7 @@ def choose_precision(
     chosen = asked
     if asked == "auto":
         chosen = min(PRECISIONS, key=lambda name: _step_seconds(name, build, strategy, plan, train))
-    if plan.shards > 1:
+    if plan.world_size > 1:
         chosen = ray.train.collective.broadcast_from_rank_zero(chosen)
     set_precision(chosen)
     return chosen
@@ -276,7 +277,7 @@ def _step_seconds(
     fitting = Fitting(build, strategy, plan, len(train.labels), precision)
     order = np.arange(min(plan.batch_size, len(train.labels)))
     batch = fitting._per_replica(
-        next(epoch_batches(train, order, 0, plan.batch_size, plan.shard, plan.shards))
+        next(epoch_batches(train, order, 0, plan.batch_size, plan.rank, plan.world_size))
     )
     seconds = []
     for _ in range(1 + TRIAL_STEPS):

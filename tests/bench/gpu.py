@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tasks.dataset.index import Split, commit_shards
+from tasks.dataset.index import commit_dataset
 from tasks.dataset.manifest import list_images
 from tasks.dataset.parts import decode_part, plan_parts
 from tasks.networks import architectures
@@ -32,7 +32,7 @@ def epoch_rate(examples: ImageExamples, gpus: list[str], precision: str) -> floa
     def build() -> keras.Model:
         return architectures.until(architectures.build_cnn(6, SIZE, 0.5), "logits")
 
-    plan = FitPlan("lamb", recipe.epochs, recipe.batch_size, 1e-2, recipe, shard=0, shards=1)
+    plan = FitPlan("lamb", recipe.epochs, recipe.batch_size, 1e-2, recipe, rank=0, world_size=1)
     fitting = Fitting(build, strategy, plan, len(examples.labels), precision)
     loss, _ = fitting.run_epoch(examples, 1, training=True)
     if not np.isfinite(loss):
@@ -49,8 +49,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         draw_sample(str(Path(folder, "images")), images_per_class=1000)
         manifest = list_images.fn(f"{folder}/images", f"{folder}/store", SIZE, 0.1)
-        shards = commit_shards.fn(manifest, [decode_part.fn(part) for part in plan_parts(manifest)], 1.0)
-        examples = ImageExamples(Split(shards, "train"), Training().cnn_augmentation, 0)
+        dataset = commit_dataset.fn(manifest, [decode_part.fn(part) for part in plan_parts(manifest)], 1.0)
+        examples = ImageExamples(dataset.split("train"), Training().cnn_augmentation, 0)
         for precision in ("float32", "bfloat16", "float16"):
             one = epoch_rate(examples, gpus[:1], precision)
             every = epoch_rate(examples, gpus, precision)

@@ -17,7 +17,8 @@ from rich.console import Console
 
 from flows.classify import classify
 from flows.runtime import prefect_api
-from tasks.networks.engines import BATCH, load_classifier
+from tasks.networks.engines import load_classifier
+from tasks.networks.version import BATCH
 from tasks.registry.versions import read_version
 from tests.bench.measure import Measured, best_rate, steady_rate
 from tests.untrained import untrained_store

@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 from rich.console import Console
 
-from tasks.evaluation.evaluate import read_history
+from tasks.training.history import read_history
 from tests.bench.measure import Measured
 from tests.faults.processes import command_of, darkroom, descendants, until
 

@@ -9,9 +9,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tasks.dataset.index import Shards, Split, commit_shards
+from tasks.dataset.index import commit_dataset
 from tasks.dataset.manifest import list_images
 from tasks.dataset.parts import decode_part, plan_parts
+from tasks.dataset.reader import Split
+from tasks.dataset.records import Dataset
 from tasks.networks import architectures
 from tasks.parameters import Augmentation, Training
 from tasks.training import frozen, loop
@@ -35,12 +37,12 @@ class First:
 
 def bench(images: Path, scratch: Path) -> Iterator[Measured]:
     manifest = list_images.fn(str(images), str(scratch / "store"), SIZE, 0.1)
-    shards = commit_shards.fn(manifest, [decode_part.fn(part) for part in plan_parts(manifest)], 1.0)
-    split = Split(shards, "train")
+    dataset = commit_dataset.fn(manifest, [decode_part.fn(part) for part in plan_parts(manifest)], 1.0)
+    split = dataset.split("train")
     count = min(IMAGES, len(split) // BATCH * BATCH)
     examples = First(ImageExamples(split, RECIPE.cnn_augmentation, 0), count)
-    yield from bench_cnn(shards, split, examples)
-    yield from bench_mobilenet(shards, split, count, scratch)
+    yield from bench_cnn(dataset, split, examples)
+    yield from bench_mobilenet(dataset, split, count, scratch)
 
 
 CNN_PLAN = FitPlan(
@@ -66,12 +68,12 @@ def fitting_of(
     return Fitting(build, tf.distribute.get_strategy(), plan, len(examples.labels), precision)
 
 
-def bench_cnn(shards: Shards, split: Split, examples: Examples) -> Iterator[Measured]:
+def bench_cnn(dataset: Dataset, split: Split, examples: Examples) -> Iterator[Measured]:
     count = len(examples.labels)
 
     def build() -> keras.Model:
         return architectures.until(
-            architectures.build_cnn(len(shards.classes), SIZE, RECIPE.cnn_dropout), "logits"
+            architectures.build_cnn(len(dataset.classes), SIZE, RECIPE.cnn_dropout), "logits"
         )
 
     precision = loop.choose_precision("auto", build, tf.distribute.get_strategy(), CNN_PLAN, examples)
@@ -82,7 +84,7 @@ def bench_cnn(shards: Shards, split: Split, examples: Examples) -> Iterator[Meas
     limit = best_rate(lambda: [float(fitting._train(*batch)[0]) for _ in range(count // BATCH)], count)
     yield Measured(f"CNN epochs in {precision}", rate, "the same step on one batch in memory", limit)
     loop.set_precision("float32")
-    model = architectures.build_cnn(len(shards.classes), SIZE, RECIPE.cnn_dropout)
+    model = architectures.build_cnn(len(dataset.classes), SIZE, RECIPE.cnn_dropout)
     model.compile("adam", "sparse_categorical_crossentropy")
     pixels, labels = split.take(np.arange(count)), split.labels[:count]
     model.fit(pixels, labels, batch_size=BATCH, verbose=0)
@@ -92,9 +94,9 @@ def bench_cnn(shards: Shards, split: Split, examples: Examples) -> Iterator[Meas
     )
 
 
-def bench_mobilenet(shards: Shards, split: Split, count: int, scratch: Path) -> Iterator[Measured]:
+def bench_mobilenet(dataset: Dataset, split: Split, count: int, scratch: Path) -> Iterator[Measured]:
     loop.set_precision("float32")
-    whole = architectures.build_mobilenet_v2(len(shards.classes), SIZE, 0.2, "none")
+    whole = architectures.build_mobilenet_v2(len(dataset.classes), SIZE, 0.2, "none")
     base = architectures.frozen_part(whole, activations=True)
     views, varied = RECIPE.mobilenet_views, RECIPE.mobilenet_augmentation
     urls = [str(scratch / "features.npy"), str(scratch / "activations.npy")]
@@ -106,7 +108,7 @@ def bench_mobilenet(shards: Shards, split: Split, count: int, scratch: Path) -> 
     frozen._compute(base, split, np.arange(len(split)), views, varied, 0, urls)
     cached = [CachedRows([np.load(url, mmap_mode="r")], np.array([0, len(split)])) for url in urls]
     head, tail = (CachedExamples(one, split.labels, 0) for one in cached)
-    fit_head(shards, head)
+    fit_head(dataset, head)
     seconds = time.perf_counter() - started
     yield Measured(
         f"MobileNetV2 frozen: {views} views and {RECIPE.epochs} epochs of the head, as one pass",
@@ -117,11 +119,11 @@ def bench_mobilenet(shards: Shards, split: Split, count: int, scratch: Path) -> 
     yield from bench_fine_tuning(whole, split, First(tail, count), varied)
 
 
-def fit_head(shards: Shards, head: Examples) -> None:
+def fit_head(dataset: Dataset, head: Examples) -> None:
     width = head.gather(np.arange(1), 0).shape[1]
 
     def build() -> keras.Model:
-        return architectures.until(architectures.build_head(len(shards.classes), width, 0.2), "logits")
+        return architectures.until(architectures.build_head(len(dataset.classes), width, 0.2), "logits")
 
     fitting = fitting_of(build, HEAD_PLAN, head, "float32")
     loop.fit(fitting, head, First(head, BATCH), FitState(), lambda _: None)

@@ -6,8 +6,9 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from tasks.evaluation.evaluate import read_history
-from tasks.training.run import Run
+from tasks import storage
+from tasks.storage import Run
+from tasks.training.history import read_history
 from tests.conftest import EPOCHS, SMALL
 from tests.faults.processes import SERVER, command_of, darkroom, descendants, finish, runs, until
 
@@ -27,7 +28,7 @@ def epochs(store: Path) -> int:
 
 
 def losses(run: Run) -> list[tuple[float, float]]:
-    return [(row["loss"], row["val_loss"]) for row in read_history(run.url("cnn", "history.csv"))]
+    return [(row["loss"], row["val_loss"]) for row in read_history(storage.history_url(run.kind_url("cnn")))]
 
 
 def weights(run: Run) -> list[np.ndarray]:

@@ -16,7 +16,7 @@ from flows.classify import classify
 from tasks import storage
 from tasks.classification.summary import DRIFT_EVENT
 from tasks.parameters import Classification
-from tasks.training.run import Run
+from tasks.storage import Run
 
 
 @pytest.fixture(scope="module")

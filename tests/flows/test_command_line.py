@@ -12,7 +12,7 @@ from flows.__main__ import run
 from tasks import storage
 from tasks.registry.promotions import champion
 from tasks.registry.versions import read_record
-from tasks.training.run import Run
+from tasks.storage import Run
 
 
 @pytest.fixture

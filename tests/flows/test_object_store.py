@@ -27,7 +27,7 @@ def test_images_store_and_output_may_lie_on_s3(sample: Path, bucket: str, prefec
     fsspec.filesystem("s3").put(str(sample), f"{bucket}/photos", recursive=True)
     store = f"{bucket}/store"
     run = retrain(f"{bucket}/photos", store, SMALL, OPEN)
-    assert storage.read_json(run.url("summary.json"))["dataset"]["counts"]["test"] == 13
+    assert storage.read_json(storage.summary_url(run.folder_url))["dataset"]["counts"]["test"] == 13
     assert champion(store) == f"{run.name}-cnn"
 
     summary = classify(f"{bucket}/photos", store, f"{bucket}/out")

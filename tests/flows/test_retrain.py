@@ -13,10 +13,11 @@ from flows.explore import explore
 from flows.retrain import retrain
 from tasks import storage
 from tasks.errors import InputError
-from tasks.evaluation.evaluate import read_arrays, read_history
+from tasks.evaluation.records import read_arrays
 from tasks.registry.promotions import champion
 from tasks.registry.versions import read_record, versions
-from tasks.training.run import Run
+from tasks.storage import Run
+from tasks.training.history import read_history
 from tests.conftest import EPOCHS, OPEN, SMALL
 from tests.untrained import settled_base
 
@@ -24,7 +25,7 @@ VERSION_FILES = ("model.keras", "model.onnx", "model.json", "card.md")
 
 
 def test_a_retraining_writes_what_it_promises(retrained: Run, sample: Path):
-    summary = storage.read_json(retrained.url("summary.json"))
+    summary = storage.read_json(storage.summary_url(retrained.folder_url))
     counts = summary["dataset"]["counts"]
     assert summary["dataset"]["classes"] == sorted(
         path.name for path in (sample / "seg_test/seg_test").iterdir()
@@ -36,13 +37,13 @@ def test_a_retraining_writes_what_it_promises(retrained: Run, sample: Path):
     for kind, model in summary["models"].items():
         assert {"parameters", "epochs", "seconds", "images_per_second", "precision"} <= set(model)
         assert model["test"]["low"] <= model["test"]["accuracy"] <= model["test"]["high"]
-        history = read_history(retrained.url(kind, "history.csv"))
+        history = read_history(storage.history_url(retrained.kind_url(kind)))
         assert [row["epoch"] for row in history] == list(range(1, EPOCHS + 1))
-        assert storage.exists(retrained.url(kind, "confusion.png"))
-        evidence = read_arrays(retrained.url(kind, "evidence.npz"))["evidence"]
+        assert storage.exists(retrained.picture_url(f"{kind}/confusion.png"))
+        evidence = read_arrays(storage.evidence_url(retrained.kind_url(kind)))["evidence"]
         assert evidence.shape[1] == 2
         assert np.isfinite(evidence).all()
-    page = storage.read_bytes(retrained.url("report.html")).decode()
+    page = storage.read_bytes(storage.report_url(retrained.folder_url)).decode()
     assert "data:image/png;base64" in page
     assert len(page) < 5_000_000
     assert 'href="../../index.html"' in page
@@ -52,7 +53,7 @@ def test_a_retraining_writes_what_it_promises(retrained: Run, sample: Path):
 
 
 def test_the_champion_is_a_version_that_can_be_traced(retrained: Run):
-    summary = storage.read_json(retrained.url("summary.json"))
+    summary = storage.read_json(storage.summary_url(retrained.folder_url))
     assert summary["champion"]["promoted"]
     record = read_record(retrained.store, "champion")
     assert record["version"] == summary["champion"]["version"] == champion(retrained.store)
@@ -70,7 +71,7 @@ def test_the_ui_gets_a_summary_tables_and_progress(retrained: Run):
 def test_a_second_run_decodes_nothing_and_must_beat_the_champion(retrained: Run, sample: Path):
     before = champion(retrained.store)
     again = retrain(str(sample), retrained.store, SMALL.model_copy(update={"models": ("cnn",)}), OPEN)
-    summary = storage.read_json(again.url("summary.json"))
+    summary = storage.read_json(storage.summary_url(again.folder_url))
     assert summary["dataset"]["decoded"] == 0
     verdict = summary["champion"]
     assert "than the champion" in verdict["reason"]
@@ -83,7 +84,10 @@ def test_a_second_run_decodes_nothing_and_must_beat_the_champion(retrained: Run,
 
 def test_resuming_a_finished_run_neither_trains_nor_writes_its_versions_again(retrained: Run, sample: Path):
     version = retrained.version_url("cnn")
-    files = [retrained.url("cnn", "training.json"), *(f"{version}/{name}" for name in VERSION_FILES)]
+    files = [
+        storage.training_url(retrained.kind_url("cnn")),
+        *(f"{version}/{name}" for name in VERSION_FILES),
+    ]
     before = [(storage.read_bytes(file), os.stat(file).st_mtime_ns) for file in files]
     assert retrain(str(sample), retrained.store, SMALL, OPEN, resume=retrained.name) == retrained
     assert [(storage.read_bytes(file), os.stat(file).st_mtime_ns) for file in files] == before

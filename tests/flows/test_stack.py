@@ -18,7 +18,7 @@ from playwright.sync_api import Locator, Page, expect, sync_playwright
 from deployments.settings import Settings
 from deployments.stack import end, marked
 from tasks import storage
-from tasks.evaluation.evaluate import read_history
+from tasks.training.history import read_history
 from tests.faults.processes import PATIENCE_SECONDS, command_of, until
 from tests.ports import free_ports
 from tests.untrained import untrained_store

@@ -10,9 +10,11 @@ import pytest
 from mlflow import MlflowClient
 
 from tasks import storage
-from tasks.evaluation.evaluate import Evaluation, read_evaluation, read_history
+from tasks.evaluation.records import Evaluation, read_evaluation
 from tasks.publishing.mlflow import track
-from tasks.training.run import Run, TrainedModel
+from tasks.storage import Run
+from tasks.training.history import read_history
+from tasks.training.run import TrainedModel, read_trained
 from tests.faults.processes import until
 from tests.ports import free_ports
 
@@ -55,8 +57,8 @@ def answers(url: str) -> bool:
 
 
 def records(run: Run, kind: str) -> tuple[TrainedModel, Evaluation]:
-    model = TrainedModel(**storage.read_json(run.url(kind, "training.json")))
-    return model, read_evaluation(model, run.url(kind))
+    model = read_trained(run.kind_url(kind))
+    return model, read_evaluation(model, run.kind_url(kind))
 
 
 def test_every_version_is_tracked_once_with_its_epochs_and_files(retrained: Run, tracking: MlflowClient):
@@ -72,7 +74,7 @@ def test_every_version_is_tracked_once_with_its_epochs_and_files(retrained: Run,
         assert run.data.metrics["test_accuracy"] == evaluation.accuracy
         assert run.data.params["cnn_augmentation.flip"] == "True"
         epochs = tracking.get_metric_history(run.info.run_id, "val_loss")
-        history = read_history(retrained.url(kind, "history.csv"))
+        history = read_history(storage.history_url(retrained.kind_url(kind)))
         assert [(one.step, one.value) for one in epochs] == [
             (row["epoch"], row["val_loss"]) for row in history
         ]

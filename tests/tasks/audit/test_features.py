@@ -27,17 +27,17 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
 def test_new_pictures_alone_are_looked_at(sample: Path, weights: str, tmp_path: Path):
     images, store = Path(shutil.copytree(sample, tmp_path / "images")), str(tmp_path / "store")
     first = decode_all(images, store)
-    base = fetch_base.fn(first.dataset, SIZE, weights, needed=False)
+    base = fetch_base.fn(first.url, SIZE, weights, needed=False)
     assert sum(embed_part.fn(part).images for part in plan_features(first, base)) == first.decoded
     assert plan_features(first, base) == []
 
     file = next((images / "seg_test/seg_test/sea").glob("*_0*.jpg"))
     shutil.copy(file, images / "seg_train/seg_train/sea/new.jpg")
     second = decode_all(images, store)
-    again = fetch_base.fn(second.dataset, SIZE, weights, needed=False)
+    again = fetch_base.fn(second.url, SIZE, weights, needed=False)
     [part] = plan_features(second, again)
     assert embed_part.fn(part).images == 1
-    shutil.rmtree(first.dataset)
+    shutil.rmtree(first.url)
     found = Features(second, again, np.array([0, 1]), np.array([0, 0])).take(np.array([0, 1]))
     assert found.shape == (2, 1536)
     assert not np.array_equal(found[0], found[1])

@@ -21,16 +21,17 @@ from tasks.classification.rows import read_part, read_rows
 from tasks.classification.sorting import open_sorting
 from tasks.errors import InputError, JobError
 from tasks.networks import architectures
+from tasks.networks.version import ModelVersion
 from tasks.parameters import Classification
-from tasks.registry.versions import ModelVersion
 
 
 def version(folder: Path, seed: int) -> ModelVersion:
     keras.utils.set_random_seed(seed)
-    path = folder / f"{seed}.keras"
+    path = folder / str(seed) / "model.keras"
+    path.parent.mkdir()
     architectures.build_cnn(classes=3, size_px=32).save(path)
     return ModelVersion(
-        str(seed), "cnn", str(path), storage.sha256(path.read_bytes()), ("a", "b", "c"), 32, 1.0
+        str(seed), "cnn", str(path.parent), storage.sha256(path.read_bytes()), ("a", "b", "c"), 32, 1.0
     )
 
 

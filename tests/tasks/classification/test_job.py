@@ -8,8 +8,8 @@ import pytest
 
 from tasks.classification.job import Job, chooser, guided, locate, partitions, parts_of, plan_job
 from tasks.errors import InputError
+from tasks.networks.version import ModelVersion
 from tasks.parameters import Classification
-from tasks.registry.versions import ModelVersion
 
 MODEL = ModelVersion("v1", "cnn", "", "sha", ("a", "b"), 32, 1.0)
 

@@ -9,7 +9,7 @@ import pytest
 
 from tasks.dataset import duplicates
 from tasks.dataset.decode import decode
-from tasks.dataset.parts import look_at
+from tasks.dataset.looks import look_at
 
 SIZE = 96
 

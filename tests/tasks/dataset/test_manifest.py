@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tasks.dataset.manifest import Labelled, check_trainable, cut, label_all, list_images, slices
+from tasks.dataset.checks import check_trainable
+from tasks.dataset.folders import Labelled, label_all
+from tasks.dataset.manifest import cut, list_images, slices
 from tasks.errors import InputError
 from tasks.storage.folder import FileEntry
 

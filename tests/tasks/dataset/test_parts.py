@@ -2,27 +2,30 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
 from tasks import storage
-from tasks.audit.findings import audit_shards
+from tasks.audit.findings import audit_dataset
+from tasks.dataset.checks import check_splits
 from tasks.dataset.decode import decode
-from tasks.dataset.index import Shards, Split, check_splits, commit_shards, index_url
+from tasks.dataset.index import commit_dataset
 from tasks.dataset.manifest import list_images
-from tasks.dataset.parts import decode_part, part_url, plan_parts
+from tasks.dataset.parts import decode_part, plan_parts
+from tasks.dataset.records import Dataset
 from tasks.errors import InputError, JobError
 from tasks.parameters import Leakage
-from tasks.publishing.exploration import dataset_figures
+from tasks.publishing.figures import dataset_figures
 
 SIZE = 32
 
 
-def decode_all(root: Path, store: str, max_bad_share: float = 0.5, leakage: Leakage = "exclude") -> Shards:
+def decode_all(root: Path, store: str, max_bad_share: float = 0.5, leakage: Leakage = "exclude") -> Dataset:
     manifest = list_images.fn(str(root), store, SIZE, 0.2, leakage)
-    return commit_shards.fn(manifest, [decode_part.fn(part) for part in plan_parts(manifest)], max_bad_share)
+    return commit_dataset.fn(manifest, [decode_part.fn(part) for part in plan_parts(manifest)], max_bad_share)
 
 
 @pytest.fixture
@@ -31,11 +34,11 @@ def images(sample: Path, tmp_path: Path) -> Path:
 
 
 def test_every_file_has_a_row_and_every_usable_one_its_pixels(images: Path, store: str):
-    shards = decode_all(images, store)
-    rows = storage.read_table(index_url(shards.dataset)).to_pylist()
+    dataset = decode_all(images, store)
+    rows = storage.read_table(storage.index_url(dataset.url)).to_pylist()
     assert [row["path"] for row in rows] == sorted(row["path"] for row in rows)
     assert {row["status"] for row in rows} == {"ok", "corrupt"}
-    split = Split(shards, "train")
+    split = dataset.split("train")
     for index in (0, len(split) - 1):
         expected = decode((images / split.paths[index]).read_bytes(), SIZE).pixels
         assert np.array_equal(split.take(np.array([index]))[0], expected)
@@ -56,29 +59,34 @@ def test_new_files_alone_are_decoded(images: Path, store: str):
     second = decode_all(images, store)
     assert (second.decoded, second.reused) == (1, first.decoded)
     assert second.fingerprint != first.fingerprint
-    shutil.rmtree(first.dataset)
-    assert len(Split(second, "train").take(np.arange(5))) == 5
+    shutil.rmtree(first.url)
+    assert len(second.split("train").take(np.arange(5))) == 5
 
 
 def test_a_part_without_its_side_car_is_decoded_again(images: Path, store: str):
     first = decode_all(images, store)
-    before = Split(first, "train").take(np.arange(5))
+    before = first.split("train").take(np.arange(5))
     for name in ("_SUCCESS", "index.parquet"):
-        storage.remove(storage.join(first.dataset, name))
-    storage.remove(f"{part_url(first.dataset, 0)}.parquet")
-    storage.write_bytes(f"{part_url(first.dataset, 0)}.npy", b"half")
+        storage.remove(storage.join(first.url, name))
+    storage.remove(storage.side_car_url(first.url, 0))
+    storage.write_bytes(storage.pixels_url(first.url, 0), b"half")
     again = decode_all(images, store)
     assert again.decoded == first.decoded
-    assert np.array_equal(Split(again, "train").take(np.arange(5)), before)
+    assert np.array_equal(again.split("train").take(np.arange(5)), before)
 
 
 def test_the_sample_is_audited_for_what_was_planted_in_it(images: Path, store: str):
-    audit = storage.read_json(audit_shards.fn(decode_all(images, store)))
+    audit = audited(decode_all(images, store))
     assert [row["status"] for row in audit["bad"]] == ["corrupt"]
     [duplicate] = audit["duplicates"]
     assert duplicate["across_splits"]
     assert audit["counts"]["leaked"] == 1
     assert audit["counts"]["unlabelled"] == len(list((images / "seg_pred/seg_pred").iterdir())) + 1
+
+
+def audited(dataset: Dataset) -> dict[str, Any]:
+    audit_dataset.fn(dataset)
+    return storage.read_json(storage.audit_url(dataset.url))
 
 
 def test_a_test_image_saved_anew_in_train_is_left_out_or_reported_as_asked(images: Path, store: str):
@@ -87,22 +95,22 @@ def test_a_test_image_saved_anew_in_train_is_left_out_or_reported_as_asked(image
     cv2.imwrite(str(copy), cv2.imread(str(file)), [cv2.IMWRITE_JPEG_QUALITY, 60])
     shutil.copy(copy, copy.with_stem("copy of copy"))
     excluded = decode_all(images, store)
-    counts = storage.read_json(audit_shards.fn(excluded))["counts"]
+    counts = audited(excluded)["counts"]
     told = {name: counts[name] for name in ("duplicates", "exact", "near", "conflicts")}
     assert told == {"duplicates": 2, "exact": 2, "near": 1, "conflicts": 1}
     assert (counts["leaked"], counts["leaked_near"], counts["leaking"]) == (3, 2, 0)
-    assert not any(path.endswith("copy.jpg") for path in Split(excluded, "train", "val").paths)
+    assert not any(path.endswith("copy.jpg") for path in excluded.split("train", "val").paths)
 
     reported = decode_all(images, store, leakage="report")
-    counts = storage.read_json(audit_shards.fn(reported))["counts"]
+    counts = audited(reported)["counts"]
     assert (counts["leaked"], counts["leaking"]) == (0, 3)
     assert reported.fingerprint != excluded.fingerprint
     assert reported.decoded == 0
 
 
 def test_a_folder_of_test_images_alone_keeps_its_plots(images: Path, store: str):
-    shards = decode_all(Path(shutil.copytree(images / "seg_test", images.with_name("alone"))), store)
-    figures = dataset_figures(shards, storage.read_json(audit_shards.fn(shards)))
+    dataset = decode_all(Path(shutil.copytree(images / "seg_test", images.with_name("alone"))), store)
+    figures = dataset_figures(dataset, audited(dataset))
     assert list(figures) == ["classes.png", "splits.png", "sizes.png"]
 
 
@@ -131,13 +139,13 @@ def test_a_file_that_cannot_be_read_is_a_bad_row_until_it_can(images: Path, stor
     file = next((images / "seg_train/seg_train/sea").iterdir())
     away = file.rename(tmp_path / "away.jpg")
     done = [decode_part.fn(part) for part in plan_parts(manifest)]
-    shards = commit_shards.fn(manifest, done, 0.5)
-    rows = storage.read_table(index_url(manifest.dataset)).to_pylist()
+    dataset = commit_dataset.fn(manifest, done, 0.5)
+    rows = storage.read_table(storage.index_url(manifest.dataset_url)).to_pylist()
     assert [row["status"] for row in rows].count("unreadable") == 1
 
     away.rename(file)
     again = decode_all(images, store)
-    assert (again.fingerprint, again.bad) == (shards.fingerprint, shards.bad - 1)
+    assert (again.fingerprint, again.bad) == (dataset.fingerprint, dataset.bad - 1)
     assert plan_parts(manifest) == []
 
 

@@ -15,8 +15,8 @@ from onnx import TensorProto, helper
 from tasks import storage
 from tasks.errors import JobError
 from tasks.networks import architectures
+from tasks.networks.archive import load_model
 from tasks.networks.engines import OnnxClassifier
-from tasks.networks.keras_engine import load_model
 
 
 @pytest.fixture(scope="module")

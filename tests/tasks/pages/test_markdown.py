@@ -5,7 +5,7 @@ import re
 import pytest
 
 from tasks.pages import markdown
-from tasks.pages.html import data_uri
+from tasks.pages.words import data_uri
 from tasks.storage import web
 
 EVIL = "<img src=x onerror=alert(1)>.jpg"

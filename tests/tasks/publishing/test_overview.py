@@ -8,7 +8,7 @@ import pytest
 
 from tasks import storage
 from tasks.publishing import overview
-from tasks.publishing.overview import champion_line, overview_url, write_overview
+from tasks.publishing.overview import champion_line, write_overview
 from tasks.registry.promotions import append_promotion, promotions, roll_back
 from tests.tasks.pages.browser import EVIL, Page
 from tests.tasks.registry.test_promotions import add_version
@@ -48,7 +48,7 @@ def nights(store: str) -> list[str]:
 
 
 def read(store: str) -> Page:
-    return Page(storage.read_bytes(overview_url(store)).decode())
+    return Page(storage.read_bytes(storage.overview_url(store)).decode())
 
 
 def test_every_run_is_linked_newest_first_and_the_champion_marked(store: str, nights: list[str]):

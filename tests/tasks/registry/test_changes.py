@@ -5,21 +5,21 @@ from collections.abc import Mapping
 import pyarrow as pa
 
 from tasks import storage
-from tasks.dataset.index import Shards, index_url
-from tasks.registry.changes import data_changes
+from tasks.dataset.records import Dataset
+from tasks.registry.since import data_changes
 
 Row = tuple[str, str]  # label and split
 
 
 def dataset(
     store: str, fingerprint: str, images: Mapping[str, Row], copies: Mapping[str, Row] | None = None
-) -> Shards:
+) -> Dataset:
     url = storage.join(store, "datasets", fingerprint)
     contents = [*images, *(copies or {})]
     labels, splits = zip(*images.values(), *(copies or {}).values(), strict=True)
     columns = {"sha256": contents, "label": labels, "split": splits, "status": ["ok"] * len(contents)}
-    storage.write_table(index_url(url), pa.table(columns))
-    return Shards(url, fingerprint, "", ("forest", "sea"), 32, {}, 0, 0, 0, 0)
+    storage.write_table(storage.index_url(url), pa.table(columns))
+    return Dataset(url, fingerprint, "", ("forest", "sea"), 32, {}, 0, 0, 0, 0)
 
 
 def test_new_gone_relabelled_and_moved_images_are_counted(store: str):
@@ -57,6 +57,6 @@ def test_images_that_are_left_out_as_copies_are_not_gone_and_used_ones_not_hidde
 
 
 def test_a_dataset_that_is_gone_or_the_same_is_said_so(store: str):
-    shards = dataset(store, "new", {"a": ("sea", "train")})
-    assert data_changes(shards, "new") == {"dataset": "new", "same": True, "kept": True}
-    assert data_changes(shards, "cleaned") == {"dataset": "cleaned", "same": False, "kept": False}
+    committed = dataset(store, "new", {"a": ("sea", "train")})
+    assert data_changes(committed, "new") == {"dataset": "new", "same": True, "kept": True}
+    assert data_changes(committed, "cleaned") == {"dataset": "cleaned", "same": False, "kept": False}

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tasks import storage
 from tasks.errors import InputError, JobError
+from tasks.networks import convert
 from tasks.networks.engines import OnnxClassifier, load_classifier
 from tasks.networks.keras_engine import TensorflowClassifier
 from tasks.registry import export
@@ -36,7 +37,11 @@ def test_both_engines_say_the_same(store: str, count: int):
     version = read_version(store, "champion")
     onnx = load_classifier(version)
     assert isinstance(onnx, OnnxClassifier)
-    ours, theirs = onnx.predict(pictures(count)), TensorflowClassifier(version.uri).predict(pictures(count))
+    original = TensorflowClassifier(storage.model_url(version.folder_url))
+    ours, theirs = (
+        onnx.predict(pictures(count)),
+        original.predict(pictures(count)),
+    )
     assert ours.shape == theirs.shape == (count, 6)
     np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
@@ -67,7 +72,8 @@ def by_onnx(path: Path, images: np.ndarray) -> np.ndarray:
 def test_other_programs_get_the_same_answers(small: str, tmp_path: Path, format, read):
     done = export.export_version(small, "v1", format, tmp_path / "new" / "out")
     assert (done.real, done.images, done.same) == (False, export.NOISE, 1.0)
-    images, original = pictures(5, 32), TensorflowClassifier(read_version(small, "v1").uri)
+    original = TensorflowClassifier(storage.model_url(read_version(small, "v1").folder_url))
+    images = pictures(5, 32)
     answers = read(tmp_path / "new" / "out", images)
     np.testing.assert_allclose(answers, original.predict(images), atol=1e-5)
     assert (tmp_path / "new" / "out" / "labels.txt").read_text().split() == list(CLASSES)
@@ -75,8 +81,8 @@ def test_other_programs_get_the_same_answers(small: str, tmp_path: Path, format,
 
 
 def test_an_export_that_answers_otherwise_leaves_nothing(small: str, tmp_path: Path, monkeypatch):
-    answers = export.run_onnx
-    monkeypatch.setitem(export.RUN, "onnx", lambda path, images: np.roll(answers(path, images), 1, axis=1))
+    answers = convert.run_onnx
+    monkeypatch.setitem(convert.RUN, "onnx", lambda path, images: np.roll(answers(path, images), 1, axis=1))
     with pytest.raises(JobError, match=r"Received a difference of .* alike for onnx"):
         export.export_version(small, "v1", "onnx", tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
@@ -90,24 +96,23 @@ def test_nothing_is_exported_over_what_is_there(small: str, tmp_path: Path):
 
 
 def test_onnx_that_answers_otherwise_is_left_out(small: str, tmp_path: Path, monkeypatch):
-    uri = str(tmp_path / "model.keras")
-    shutil.copy(read_version(small, "v1").uri, uri)
-    monkeypatch.setattr(export, "LARGEST_DIFFERENCE", -1.0)
-    assert not export.export_onnx(uri, pictures(4, 32))
+    shutil.copy(storage.model_url(read_version(small, "v1").folder_url), tmp_path)
+    monkeypatch.setattr(convert, "LARGEST_DIFFERENCE", -1.0)
+    assert not convert.export_onnx(str(tmp_path), pictures(4, 32))
     assert storage.names(str(tmp_path)) == ["model.keras"]
 
 
 def test_a_registered_version_is_not_written_again(small: str):
-    uri = read_version(small, "v1").uri
-    before = storage.read_bytes(storage.beside(uri, "model.onnx"))
+    folder = read_version(small, "v1").folder_url
+    before = storage.read_bytes(storage.onnx_url(folder))
     with pytest.raises(JobError, match="never rewritten"):
-        export.export_onnx(uri, pictures(4, 32))
-    assert storage.read_bytes(storage.beside(uri, "model.onnx")) == before
+        convert.export_onnx(folder, pictures(4, 32))
+    assert storage.read_bytes(storage.onnx_url(folder)) == before
 
 
 def test_an_export_that_was_tampered_with_is_refused(store: str):
     version = read_version(store, "champion")
-    onnx = Path(version.uri).with_name("model.onnx")
+    onnx = Path(storage.onnx_url(version.folder_url))
     before = onnx.read_bytes()
     onnx.write_bytes(before + b" ")
     load_classifier.cache_clear()

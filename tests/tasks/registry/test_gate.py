@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from tasks import storage
-from tasks.dataset.index import Shards
-from tasks.evaluation.evaluate import Evaluation
+from tasks.dataset.records import Dataset
+from tasks.evaluation.records import Evaluation
 from tasks.parameters import Gate
 from tasks.registry.gate import accuracy_rule, against, champion_rules, decide, leakage_rule, recall_rule
+from tasks.storage import Run
 from tests.tasks.registry.test_promotions import add_version
 from tests.tasks.registry.test_unseen import dataset
 
@@ -96,18 +97,17 @@ def test_a_challenger_must_get_more_right_and_be_sure_of_it_where_that_is_asked(
 
 
 def evaluation(store: str, accuracy: float) -> Evaluation:
-    uri = storage.join(store, "runs", "r", "cnn")
-    storage.write_json(storage.join(uri, "metrics.json"), {"per_class": PER_CLASS})
-    return Evaluation("cnn", "new", uri, 0.9, accuracy, accuracy - 0.1, accuracy + 0.1, 0.05, 1.0)
+    storage.write_json(storage.metrics_url(Run("r", store).kind_url("cnn")), {"per_class": PER_CLASS})
+    return Evaluation("cnn", "new", 0.9, accuracy, accuracy - 0.1, accuracy + 0.1, 0.05, 1.0)
 
 
-def shards(*classes: str) -> Shards:
-    return Shards("", "", "", classes, 32, {}, 0, 0, 0, 0)
+def of_classes(*classes: str) -> Dataset:
+    return Dataset("", "", "", classes, 32, {}, 0, 0, 0, 0)
 
 
 def test_all_rules_that_refuse_are_told(store: str):
     add_version(store, "v1")
-    verdict = decide(evaluation(store, 0.4), ["v1"], shards("a", "c"), store, Gate(), leaking=1)
+    verdict = decide(evaluation(store, 0.4), ["v1"], of_classes("a", "c"), Run("r", store), Gate(), leaking=1)
     assert not verdict.promoted
     assert [rule.passed for rule in verdict.rules] == [False] * 4
     for told in ("0.400 is 0.1 below", "glacier 0.412", "1 image is a copy of", "(gone: b; new: c)"):
@@ -118,13 +118,14 @@ def test_a_champion_that_was_trained_on_all_test_images_cannot_be_compared(store
     dataset(store, "then", {"1": "train", "2": "val", "3": "test"})
     now = dataset(store, "now", {"1": "test", "2": "test", "3": "train"})
     add_version(store, "v1", dataset="then")
-    verdict = decide(evaluation(store, 0.9), ["v1"], now, store, Gate(min_class_recall=0), leaking=0)
+    gate = Gate(min_class_recall=0)
+    verdict = decide(evaluation(store, 0.9), ["v1"], now, Run("r", store), gate, leaking=0)
     assert (verdict.promoted, verdict.comparison) == (False, None)
     assert verdict.reason.startswith("the champion v1 was trained on all 2 test images, or on copies of them")
 
 
 def test_the_first_champion_needs_only_what_is_asked_of_any(store: str):
     gate = Gate(min_accuracy=0.9, min_class_recall=0.4)
-    verdict = decide(evaluation(store, 0.9), [], shards("a", "b"), store, gate, leaking=0)
+    verdict = decide(evaluation(store, 0.9), [], of_classes("a", "b"), Run("r", store), gate, leaking=0)
     assert (verdict.promoted, verdict.previous, verdict.comparison) == (True, None, None)
     assert verdict.reason.startswith("first champion of this store, test accuracy 0.900")

@@ -6,25 +6,25 @@ from typing import Any
 import pyarrow as pa
 
 from tasks import storage
-from tasks.dataset.index import Shards, Split, index_url
-from tasks.registry.unseen import unseen_tests
+from tasks.dataset.records import Dataset
+from tasks.registry.since import unseen_tests
 
 LOOKS = ("width", "height", "brightness", "sharpness", "part", "row")
 
 
-def dataset(store: str, fingerprint: str, images: Mapping[str, str], **columns: Sequence[Any]) -> Shards:
+def dataset(store: str, fingerprint: str, images: Mapping[str, str], **columns: Sequence[Any]) -> Dataset:
     """A dataset of classes a and b whose images, {bytes: split}, are all of a."""
     url, splits = storage.join(store, "datasets", fingerprint), list(images.values())
     rows = {"path": [f"{one}.jpg" for one in images], "sha256": list(images), "split": splits}
     rows |= {"label": ["a"] * len(images), "status": ["ok"] * len(images), **columns}
-    storage.write_table(index_url(url), pa.table(rows | {name: [1] * len(images) for name in LOOKS}))
-    return Shards(url, fingerprint, "", ("a", "b"), 32, {}, 0, 0, 0, 0)
+    storage.write_table(storage.index_url(url), pa.table(rows | {name: [1] * len(images) for name in LOOKS}))
+    return Dataset(url, fingerprint, "", ("a", "b"), 32, {}, 0, 0, 0, 0)
 
 
-def judging(shards: Shards, then: str) -> list[str]:
+def judging(committed: Dataset, then: str) -> list[str]:
     """Paths of the test images that may judge a model of the dataset `then`."""
-    found = unseen_tests(shards, then)
-    return [path for path, unseen in zip(Split(shards, "test").paths, found, strict=True) if unseen]
+    found = unseen_tests(committed, then)
+    return [path for path, unseen in zip(committed.split("test").paths, found, strict=True) if unseen]
 
 
 def test_what_was_trained_or_validated_on_does_not_judge_after_the_splits_were_cut_anew(store: str):

@@ -8,13 +8,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tasks.dataset.index import Shards, Split
+from tasks.dataset.records import Dataset
 from tasks.networks import architectures
 from tasks.parameters import Augmentation, CnnAugmentation, Training
+from tasks.storage import Run
 from tasks.training import loop, worker
+from tasks.training import run as run_module
 from tasks.training.batches import ImageExamples
 from tasks.training.loop import FitPlan, Fitting
-from tasks.training.run import Run, TrainedModel, train_model
+from tasks.training.run import TrainedModel, train_model
 
 MEETING_SECONDS = 300
 
@@ -30,7 +32,7 @@ RECIPE = Training(
 
 
 def one_epoch(
-    shards: Shards, replicas: int, precision: str = "float32"
+    dataset: Dataset, replicas: int, precision: str = "float32"
 ) -> tuple[list[float], float, list[np.ndarray]]:
     """Loss of every step, validation loss and weights after an epoch on `replicas` logical CPUs."""
     strategy = tf.distribute.get_strategy()
@@ -42,17 +44,17 @@ def one_epoch(
 
     def build() -> keras.Model:
         keras.utils.set_random_seed(0)
-        return architectures.until(architectures.build_cnn(len(shards.classes), 32), "logits")
+        return architectures.until(architectures.build_cnn(len(dataset.classes), 32), "logits")
 
     loop.set_precision(precision)
-    train = ImageExamples(Split(shards, "train"), RECIPE.cnn_augmentation, 0)
+    train = ImageExamples(dataset.split("train"), RECIPE.cnn_augmentation, 0)
     plan = FitPlan(
         "lamb", 1, RECIPE.batch_size, RECIPE.cnn_learning_rate, RECIPE, 0, 1, mixup=RECIPE.cnn_mixup
     )
     fitting = Fitting(build, strategy, plan, len(train.labels), precision)
     losses = record_losses(fitting)
     fitting.run_epoch(train, 1, training=True)
-    val_loss, _ = fitting.run_epoch(ImageExamples(Split(shards, "val"), Augmentation(), 0), 0, training=False)
+    val_loss, _ = fitting.run_epoch(ImageExamples(dataset.split("val"), Augmentation(), 0), 0, training=False)
     return losses, val_loss, fitting.model.get_weights()
 
 
@@ -79,10 +81,10 @@ def train_and_keep_weights(config: dict[str, Any]) -> None:
     np.savez(f"{config['run'].store}/weights-{rank}.npz", *fitting.model.get_weights())
 
 
-def train_beside_another(shards: Shards, run: Run) -> TrainedModel:
+def train_beside_another(dataset: Dataset, run: Run) -> TrainedModel:
     """Train a CNN whose worker begins once that of another run of the same store has begun too."""
-    run.train_worker = meet_and_train
-    return train_model.fn("cnn", shards, RECIPE, run)
+    run_module.train_worker = meet_and_train
+    return train_model.fn("cnn", dataset, RECIPE, run)
 
 
 def meet_and_train(config: dict[str, Any]) -> None:

@@ -5,12 +5,12 @@ import itertools
 import numpy as np
 import pytest
 
+from tasks.ahead import ahead
 from tasks.parameters import Augmentation
 from tasks.training.batches import (
     CachedExamples,
     CachedRows,
     Mixup,
-    ahead,
     augment,
     epoch_batches,
     shuffled,

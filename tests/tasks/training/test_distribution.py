@@ -12,51 +12,55 @@ import ray
 from ray.cluster_utils import Cluster
 
 from tasks import storage
-from tasks.dataset.index import Shards, Split, commit_shards
+from tasks.dataset.index import commit_dataset
 from tasks.dataset.manifest import list_images
 from tasks.dataset.parts import decode_part, plan_parts
+from tasks.dataset.records import Dataset
 from tasks.errors import InputError
-from tasks.evaluation.evaluate import read_history
 from tasks.networks import architectures
+from tasks.storage import Run
 from tasks.training import loop
+from tasks.training import run as run_module
+from tasks.training.cluster import largest_share
+from tasks.training.history import read_history
 from tasks.training.loop import FitPlan
-from tasks.training.run import Run, largest_share, train_model
+from tasks.training.run import train_model
 from tests.tasks.training.replicas import RECIPE, one_epoch, train_and_keep_weights, train_beside_another
 
 Epoch = tuple[list[float], float, list[np.ndarray]]
 
 
 @pytest.fixture(scope="module")
-def shards(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Shards:
+def dataset(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     """52 training images: three batches of 16 and a last one of 4."""
     store = str(tmp_path_factory.mktemp("store"))
     manifest = list_images.fn(str(sample), store, 32, 0.1)
-    return commit_shards.fn(manifest, [decode_part.fn(part) for part in plan_parts(manifest)], 0.1)
+    return commit_dataset.fn(manifest, [decode_part.fn(part) for part in plan_parts(manifest)], 0.1)
 
 
 @pytest.fixture(scope="module")
-def alone(shards: Shards) -> Epoch:
-    return one_epoch(shards, 1)
+def alone(dataset: Dataset) -> Epoch:
+    return one_epoch(dataset, 1)
 
 
-def test_the_last_batch_is_a_mixed_one(shards: Shards, alone: Epoch):
-    assert shards.counts["train"] % RECIPE.batch_size
-    assert len(alone[0]) == -(-shards.counts["train"] // RECIPE.batch_size)
+def test_the_last_batch_is_a_mixed_one(dataset: Dataset, alone: Epoch):
+    assert dataset.counts["train"] % RECIPE.batch_size
+    assert len(alone[0]) == -(-dataset.counts["train"] // RECIPE.batch_size)
 
 
-def test_replicas_of_one_worker_train_as_one(shards: Shards, alone: Epoch):
+def test_replicas_of_one_worker_train_as_one(dataset: Dataset, alone: Epoch):
     fresh = multiprocessing.get_context("spawn")  # TensorFlow's devices are fixed once it has run
     with ProcessPoolExecutor(1, mp_context=fresh) as pool:
-        losses, val_loss, weights = pool.submit(one_epoch, shards, replicas=3).result()
+        losses, val_loss, weights = pool.submit(one_epoch, dataset, replicas=3).result()
     np.testing.assert_allclose(losses, alone[0], rtol=2e-4)
     assert val_loss == pytest.approx(alone[1], rel=1e-4)
     for ours, theirs in zip(weights, alone[2], strict=True):
         np.testing.assert_allclose(ours, theirs, atol=2e-3)
 
 
-def test_half_the_bits_train_alike(shards: Shards, alone: Epoch):
+def test_half_the_bits_train_alike(dataset: Dataset, alone: Epoch):
     try:
-        losses, val_loss, _ = one_epoch(shards, 1, "float16")
+        losses, val_loss, _ = one_epoch(dataset, 1, "float16")
     finally:
         loop.set_precision("float32")
     np.testing.assert_allclose(losses, alone[0], rtol=0.05)
@@ -66,7 +70,7 @@ def test_half_the_bits_train_alike(shards: Shards, alone: Epoch):
 def test_auto_takes_the_precision_that_was_faster(monkeypatch: pytest.MonkeyPatch):
     seconds = {"float32": 2.0, "bfloat16": 1.0}
     monkeypatch.setattr(loop, "_step_seconds", lambda precision, *_: seconds[precision])
-    plan = FitPlan("adam", 1, 1, 1e-3, RECIPE, shard=0, shards=1)
+    plan = FitPlan("adam", 1, 1, 1e-3, RECIPE, rank=0, world_size=1)
     try:
         assert loop.choose_precision("auto", None, None, plan, None) == "bfloat16"
         assert keras.config.dtype_policy().compute_dtype == "bfloat16"
@@ -92,27 +96,27 @@ def two_nodes(cluster: Cluster) -> Iterator[None]:
 
 
 def test_two_workers_on_two_nodes_train_as_one(
-    shards: Shards, alone: Epoch, two_nodes: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    dataset: Dataset, alone: Epoch, two_nodes: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     run = Run("two", str(tmp_path))
-    monkeypatch.setattr(run, "train_worker", train_and_keep_weights)
-    train_model.fn("cnn", shards, RECIPE.model_copy(update={"workers": 2}), run)
-    [row] = read_history(run.url("cnn", "history.csv"))
-    assert row["loss"] == pytest.approx(sum(alone[0]) / shards.counts["train"], rel=2e-4)
+    monkeypatch.setattr(run_module, "train_worker", train_and_keep_weights)
+    train_model.fn("cnn", dataset, RECIPE.model_copy(update={"workers": 2}), run)
+    [row] = read_history(storage.history_url(run.kind_url("cnn")))
+    assert row["loss"] == pytest.approx(sum(alone[0]) / dataset.counts["train"], rel=2e-4)
     assert row["val_loss"] == pytest.approx(alone[1], rel=1e-3)
     first, second = (np.load(tmp_path / f"weights-{rank}.npz") for rank in (0, 1))
     for name in first.files:
         assert np.array_equal(first[name], second[name])
 
     with pytest.raises(InputError, match="3 workers"):
-        train_model.fn("cnn", shards, RECIPE.model_copy(update={"workers": 3}), Run("three", str(tmp_path)))
+        train_model.fn("cnn", dataset, RECIPE.model_copy(update={"workers": 3}), Run("three", str(tmp_path)))
 
 
 def test_a_pretrained_base_stays_as_it_was_below_what_is_fine_tuned(
-    shards: Shards, two_nodes: None, tmp_path: Path
+    dataset: Dataset, two_nodes: None, tmp_path: Path
 ):
-    whole = architectures.build_mobilenet_v2(len(shards.classes), 32)
-    architectures.settle_batch_norm(whole, Split(shards, "train").take(np.arange(32)))
+    whole = architectures.build_mobilenet_v2(len(dataset.classes), 32)
+    architectures.settle_batch_norm(whole, dataset.split("train").take(np.arange(32)))
     base = whole.get_layer(architectures.BASE_NAME)
     base.save_weights(tmp_path / "base.weights.h5")
     recipe = RECIPE.model_copy(
@@ -125,9 +129,10 @@ def test_a_pretrained_base_stays_as_it_was_below_what_is_fine_tuned(
         }
     )
     run = Run("run", str(tmp_path))
-    trained = train_model.fn("mobilenet_v2", shards, recipe, run)
+    trained = train_model.fn("mobilenet_v2", dataset, recipe, run)
     assert trained.epochs == 2
-    after = keras.models.load_model(trained.uri).get_layer(architectures.BASE_NAME)
+    model = keras.models.load_model(storage.model_url(run.version_url("mobilenet_v2")))
+    after = model.get_layer(architectures.BASE_NAME)
     changed = {
         ours.name
         for ours, theirs in zip(after.layers, base.layers, strict=True)
@@ -139,12 +144,12 @@ def test_a_pretrained_base_stays_as_it_was_below_what_is_fine_tuned(
         name.startswith(("block_13", "block_14", "block_15", "block_16", "Conv_1")) for name in changed
     )
     assert ("block_13_expand" in changed) == (trained.best_epoch > 1)
-    assert not storage.exists(run.url("mobilenet_v2", "cache"))
+    assert not storage.exists(storage.cache_url(run.kind_url("mobilenet_v2")))
 
 
-def test_two_models_train_side_by_side_where_there_is_room(shards: Shards, two_nodes: None, tmp_path: Path):
+def test_two_models_train_side_by_side_where_there_is_room(dataset: Dataset, two_nodes: None, tmp_path: Path):
     train = ray.remote(num_cpus=0)(train_beside_another)
-    trained = ray.get([train.remote(shards, Run(name, str(tmp_path))) for name in ("first", "second")])
+    trained = ray.get([train.remote(dataset, Run(name, str(tmp_path))) for name in ("first", "second")])
     assert [model.epochs for model in trained] == [1, 1]
 
 

@@ -1,4 +1,4 @@
-"""A dataset four times the memory trains: shards and cached activations stay on disk."""
+"""A dataset four times the memory trains: dataset and cached activations stay on disk."""
 
 import multiprocessing
 import resource
@@ -11,8 +11,7 @@ import pyarrow as pa
 import pytest
 
 from tasks import storage
-from tasks.dataset.index import Shards, Split, index_url
-from tasks.dataset.parts import part_url
+from tasks.dataset.records import Dataset
 from tasks.parameters import Augmentation
 from tasks.training.batches import (
     CachedExamples,
@@ -28,12 +27,12 @@ DATASET_BYTES = ROWS * SIZE * SIZE * 3
 
 
 @pytest.fixture(scope="module")
-def shards(tmp_path_factory: pytest.TempPathFactory) -> Shards:
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     """440 MB of black images, sparse on disk."""
-    dataset = str(tmp_path_factory.mktemp("dataset"))
-    Path(dataset, "shards").mkdir()
+    url = str(tmp_path_factory.mktemp("dataset"))
+    Path(storage.shards_url(url)).mkdir()
     shape = (ROWS, SIZE, SIZE, 3)
-    np.lib.format.open_memmap(f"{part_url(dataset, 0)}.npy", mode="w+", dtype=np.uint8, shape=shape).flush()
+    np.lib.format.open_memmap(storage.pixels_url(url, 0), mode="w+", dtype=np.uint8, shape=shape).flush()
     rows = {
         "path": [f"{row}.jpg" for row in range(ROWS)],
         "label": ["a"] * ROWS,
@@ -46,15 +45,15 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> Shards:
         "width": [SIZE] * ROWS,
         "height": [SIZE] * ROWS,
     }
-    storage.write_table(index_url(dataset), pa.table(rows))
-    return Shards(dataset, "", "", ("a",), SIZE, {"train": ROWS}, 0, 0, 0, 0)
+    storage.write_table(storage.index_url(url), pa.table(rows))
+    return Dataset(url, "", "", ("a",), SIZE, {"train": ROWS}, 0, 0, 0, 0)
 
 
-def walk_in_a_quarter(shards: Shards, cached: bool) -> int:
+def walk_in_a_quarter(dataset: Dataset, cached: bool) -> int:
     """Rows of one epoch, walked by a process that may take a quarter of the dataset in new memory."""
-    examples: Examples = ImageExamples(Split(shards, "train"), Augmentation(flip=True), 0)
+    examples: Examples = ImageExamples(dataset.split("train"), Augmentation(flip=True), 0)
     if cached:
-        pixels = np.load(f"{part_url(shards.dataset, 0)}.npy", mmap_mode="r")[None]
+        pixels = np.load(storage.pixels_url(dataset.url, 0), mmap_mode="r")[None]
         examples = CachedExamples(CachedRows([pixels], np.array([0, ROWS])), examples.labels, 0)
     limit = psutil.Process().memory_info().data + DATASET_BYTES // 4
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
@@ -65,6 +64,6 @@ def walk_in_a_quarter(shards: Shards, cached: bool) -> int:
 
 
 @pytest.mark.parametrize("cached", [False, True])
-def test_an_epoch_takes_no_more_memory_than_a_few_batches(shards: Shards, cached: bool):
+def test_an_epoch_takes_no_more_memory_than_a_few_batches(dataset: Dataset, cached: bool):
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        assert pool.submit(walk_in_a_quarter, shards, cached).result() == ROWS
+        assert pool.submit(walk_in_a_quarter, dataset, cached).result() == ROWS

@@ -1,0 +1,104 @@
+"""A trained model in other formats, which must give the answers of the original. Imported by workers only."""
+
+import logging
+import tempfile
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tasks import storage
+from tasks.dataset.reader import Split
+from tasks.networks.engines import OnnxClassifier
+from tasks.networks.keras_engine import TensorflowClassifier
+from tasks.networks.version import BATCH, check_unregistered
+from tasks.parameters import ExportFormat
+
+LARGEST_DIFFERENCE = 1e-3  # of a probability
+SAME_LABELS = 0.999
+CHECKED = 512  # test images, of all classes, that an exported model must answer alike
+NAMES: dict[ExportFormat, str] = {"savedmodel": "saved_model", "litert": "model.tflite", "onnx": storage.ONNX}
+
+log = logging.getLogger("darkroom")
+
+
+def export_onnx(folder_url: str, images: np.ndarray) -> bool:
+    """Write `model.onnx` beside the model in a version's folder, if both say the same of `images`.
+
+    images: uint8 [n, size_px, size_px, 3]. Returns whether it was written.
+    """
+    check_unregistered(folder_url)
+    classifier = TensorflowClassifier(storage.model_url(folder_url))
+    answers = classifier.predict(images)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, NAMES["onnx"])
+            convert(classifier.model, "onnx", path)
+            data = path.read_bytes()
+    except Exception as error:  # converters raise whatever they like; TensorFlow runs the model then
+        log.warning("model.onnx could not be made: %s", error)
+        return False
+    difference, same = differences(answers, OnnxClassifier(data).predict(images))
+    if differs(difference, same):
+        log.warning("model.onnx differs by %.1e, %.2f %% of labels alike: left out", difference, 100 * same)
+        return False
+    storage.write_bytes(storage.onnx_url(folder_url), data)
+    return True
+
+
+def sample(test: Split) -> np.ndarray:
+    """CHECKED of the test images, evenly spaced, so that all classes are among them."""
+    return test.take(np.linspace(0, len(test) - 1, min(len(test), CHECKED)).astype(int))
+
+
+def convert(model: keras.Model, format: ExportFormat, path: Path) -> None:
+    """Let Keras write a model, which must have been called once, as SavedModel, LiteRT or ONNX.
+
+    LiteRT gets its own operations alone, so that phones need no part of TensorFlow.
+    """
+    options: dict[ExportFormat, dict[str, Any]] = {
+        "savedmodel": {"format": "tf_saved_model"},
+        "litert": {"format": "litert", "target_spec": {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]}},
+        "onnx": {"format": "onnx"},
+    }
+    with warnings.catch_warnings(action="ignore"):
+        model.export(str(path), verbose=False, **options[format])
+
+
+def differences(ours: np.ndarray, theirs: np.ndarray) -> tuple[float, float]:
+    """The largest difference of a probability, and the share of images with the same label."""
+    return float(np.abs(ours - theirs).max()), float(np.mean(ours.argmax(1) == theirs.argmax(1)))
+
+
+def differs(difference: float, same: float) -> bool:
+    return not (difference <= LARGEST_DIFFERENCE and same >= SAME_LABELS)
+
+
+def run_savedmodel(path: Path, images: np.ndarray) -> np.ndarray:
+    serve = tf.saved_model.load(str(path)).signatures["serving_default"]
+    return in_batches(lambda batch: serve(image=tf.constant(batch))["output_0"].numpy(), images)
+
+
+def run_litert(path: Path, images: np.ndarray) -> np.ndarray:
+    with warnings.catch_warnings(action="ignore"):  # it wants to be taken from a package of its own
+        serve = tf.lite.Interpreter(str(path)).get_signature_runner()
+    return in_batches(lambda batch: serve(image=batch)["output_0"], images)
+
+
+def run_onnx(path: Path, images: np.ndarray) -> np.ndarray:
+    return OnnxClassifier(path.read_bytes()).predict(images)
+
+
+def in_batches(run: Callable[[np.ndarray], np.ndarray], images: np.ndarray) -> np.ndarray:
+    return np.concatenate([run(images[start : start + BATCH]) for start in range(0, len(images), BATCH)])
+
+
+RUN: dict[ExportFormat, Callable[[Path, np.ndarray], np.ndarray]] = {
+    "savedmodel": run_savedmodel,
+    "litert": run_litert,
+    "onnx": run_onnx,
+}
