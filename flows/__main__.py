@@ -27,11 +27,9 @@ from flows.runtime import prefect_api
 from tasks import storage
 from tasks.errors import InputError, JobError
 from tasks.parameters import Classification, Gate, Leakage, Training
-from tasks.publishing.overview import write_overview
-from tasks.registry import versions
-from tasks.registry.promotions import champion
-from tasks.registry.retention import outdated
-from tasks.sample.draw import draw_sample
+from tasks.publishing import write_overview
+from tasks.registry import champion, outdated, package_versions
+from tasks.sample import draw_sample
 
 DONE, FAILED, BAD_ARGUMENTS = 0, 1, 2
 
@@ -40,7 +38,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 app = App(
     name="darkroom",
     help="Keep an image classifier fresh and classify folders of images in bulk.",
-    version=versions.versions()["darkroom"],
+    version=package_versions()["darkroom"],
     suppress_keyboard_interrupt=False,
 )
 app.command(models)

@@ -8,12 +8,18 @@ from prefect_ray.context import remote_options
 from flows.naming import run_title
 from flows.progress import Stages
 from flows.runtime import ray_runner
-from tasks.classification.classify import check_room, classify_partition, room_for
-from tasks.classification.job import locate, partitions, plan_job
-from tasks.classification.sorting import open_sorting
-from tasks.classification.summary import commit_predictions
+from tasks.classification import (
+    check_room,
+    classify_partition,
+    commit_predictions,
+    locate,
+    open_sorting,
+    partitions,
+    plan_job,
+    room_for,
+)
 from tasks.parameters import Classification, Word
-from tasks.registry.versions import read_version
+from tasks.registry import read_version
 from tasks.storage import locked
 
 

@@ -1,12 +1,8 @@
 """What retrain and explore do first: decode the images that were listed, look through them, audit them."""
 
 from flows.progress import Stages
-from tasks.audit.features import embed_part, fetch_base, plan_features
-from tasks.audit.findings import audit_dataset
-from tasks.audit.wrong_labels import check_labels
-from tasks.dataset.index import commit_dataset
-from tasks.dataset.parts import decode_part, plan_parts
-from tasks.dataset.records import Dataset, Manifest
+from tasks.audit import audit_dataset, check_labels, embed_part, fetch_base, plan_features
+from tasks.dataset import Dataset, Manifest, commit_dataset, decode_part, plan_parts
 from tasks.storage import Run
 
 

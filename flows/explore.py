@@ -6,10 +6,10 @@ from flows.examine import examine
 from flows.naming import run_of, run_title
 from flows.progress import Stages
 from flows.runtime import ray_runner
-from tasks.audit.features import locate_weights
-from tasks.dataset.manifest import list_images
+from tasks.audit import locate_weights
+from tasks.dataset import list_images
 from tasks.parameters import Leakage, MaxBadShare, Training, Word
-from tasks.publishing.exploration import publish_exploration
+from tasks.publishing import publish_exploration
 
 
 @flow(name="explore", task_runner=ray_runner(), flow_run_name=run_title)

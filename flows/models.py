@@ -18,10 +18,16 @@ from rich.text import Text
 from tasks import storage
 from tasks.errors import InputError
 from tasks.parameters import ExportFormat
-from tasks.publishing.overview import write_overview
-from tasks.registry import versions
-from tasks.registry.gate import promote_by_hand
-from tasks.registry.promotions import champion, champion_stack, promotions, roll_back
+from tasks.publishing import write_overview
+from tasks.registry import (
+    champion,
+    champion_stack,
+    list_versions,
+    promote_by_hand,
+    read_promotions,
+    read_record,
+    roll_back,
+)
 
 GAP = 2  # between columns
 WORDS = ("version", "kind", "class")  # columns of words, which start on the left
@@ -43,7 +49,7 @@ def list_models(*, store: Store = "store") -> None:
 
     :param store: Folder or URL that holds the models.
     """
-    records = versions.list_versions(store)
+    records = list_versions(store)
     if not records:
         raise InputError(
             "The store must hold model versions: run `darkroom retrain` first. "
@@ -79,7 +85,7 @@ def show(version: str, *, store: Store = "store") -> None:
     :param version: A version of the store, or `champion`.
     :param store: Folder or URL that holds the models.
     """
-    record = versions.read_record(store, version)
+    record = read_record(store, version)
     draw(facts(told_of(store, record).items()))
     if record.get("per_class"):
         names = ("precision", "recall", "f1")
@@ -111,7 +117,9 @@ def told_of(store: str, record: Record) -> dict[str, str]:
         "files": ", ".join(f"{file} {decimal(storage.size(storage.join(folder, file)))}" for file in files),
         "folder": folder,
         "promotions": "\n".join(
-            f"{minute(one['at'])} UTC: {one['reason']}" for one in promotions(store) if one["version"] == name
+            f"{minute(one['at'])} UTC: {one['reason']}"
+            for one in read_promotions(store)
+            if one["version"] == name
         )
         or "none",
     }
@@ -123,7 +131,7 @@ def history(*, store: Store = "store") -> None:
 
     :param store: Folder or URL that holds the models.
     """
-    entries = promotions(store)
+    entries = read_promotions(store)
     if not entries:
         raise InputError(f"The store must have had a champion. Received one without promotions: {store!r}.")
     draw(
@@ -172,7 +180,7 @@ def export(version: str, *, format: ExportFormat, output: Path | None = None, st
     :param store: Folder or URL that holds the models.
     """
     with hushed():
-        from tasks.registry.export import export_version  # TensorFlow, for this command alone
+        from tasks.registry.export import export_version
 
         done = export_version(store, version, format, output)
     images = "test images of its dataset" if done.real else "images of noise, for its dataset has gone"

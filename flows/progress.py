@@ -20,7 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from tasks import storage
 from tasks.storage import Run
-from tasks.training.history import read_history
+from tasks.training import read_history
 
 POLL_SECONDS = 0.5
 ARTIFACT_SECONDS = 5.0

@@ -7,17 +7,14 @@ from flows.examine import examine
 from flows.naming import run_of, run_title
 from flows.progress import Stages
 from flows.runtime import ray_runner
-from tasks.audit.features import locate_weights
-from tasks.dataset.checks import check_splits, check_trainable
-from tasks.dataset.manifest import list_images
-from tasks.evaluation.evaluate import evaluate_model
+from tasks.audit import locate_weights
+from tasks.dataset import check_splits, check_trainable, list_images
+from tasks.evaluation import evaluate_model
 from tasks.parameters import Gate, Leakage, MaxBadShare, Training, Word
-from tasks.publishing.mlflow import check_tracking, track
-from tasks.publishing.retraining import publish_report
-from tasks.registry.gate import promote
-from tasks.registry.versions import register
+from tasks.publishing import check_tracking, publish_report, track
+from tasks.registry import promote, register
 from tasks.storage import Run
-from tasks.training.run import open_run, train_model
+from tasks.training import open_run, train_model
 
 
 @flow(name="retrain", task_runner=ray_runner(), flow_run_name=run_title)

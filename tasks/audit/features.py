@@ -15,11 +15,9 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
-from tasks.dataset.decode import resize_all
-from tasks.dataset.parts import PartDone
-from tasks.dataset.records import Dataset
+from tasks.dataset import Dataset, PartDone, resize_all
 from tasks.errors import InputError, JobError
-from tasks.networks.engines import OnnxClassifier
+from tasks.networks import OnnxClassifier
 
 SIDE_PX = 96  # finds as many planted label errors as 150, 2.5 times as fast
 AT_ONCE = 256  # images that are held enlarged or shrunk

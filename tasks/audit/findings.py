@@ -10,7 +10,7 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
 from tasks.audit.outliers import find_outliers
-from tasks.dataset.records import Dataset
+from tasks.dataset import Dataset
 from tasks.storage import Run
 
 log = logging.getLogger("darkroom")

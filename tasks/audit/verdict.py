@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tasks.dataset.splits import MOST_LEFT_OUT
+from tasks.dataset import MOST_LEFT_OUT
 
 BAD_SHARE, WRONG_SHARE = 0.05, 0.05  # of the files, of the labels: more than that is not sound
 UNEVEN = 3  # times as many images in the largest class as in the smallest

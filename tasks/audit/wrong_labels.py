@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 
 from tasks import storage
 from tasks.audit.features import Base, Features
-from tasks.dataset.records import Dataset
+from tasks.dataset import Dataset
 from tasks.storage import Run
 
 FOLDS = 5

@@ -1,0 +1,17 @@
+"""Bulk classification of folders: parts that stay what they were, one row a file."""
+
+from tasks.classification.classify import check_room, classify_partition, room_for
+from tasks.classification.job import locate, partitions, plan_job
+from tasks.classification.sorting import open_sorting
+from tasks.classification.summary import commit_predictions
+
+__all__ = [
+    "check_room",
+    "classify_partition",
+    "commit_predictions",
+    "locate",
+    "open_sorting",
+    "partitions",
+    "plan_job",
+    "room_for",
+]

@@ -19,12 +19,10 @@ from tasks.ahead import ahead, in_order
 from tasks.classification.job import Job, Part, Partition, parts_of
 from tasks.classification.rows import USABLE, Row, as_stored, counts, standing_rows, write_rows
 from tasks.classification.sorting import sort_files
-from tasks.dataset.decode import UNREADABLE, ImageError, decode, read_images
-from tasks.dataset.looks import looks
+from tasks.dataset import UNREADABLE, ImageError, decode_image, measure_looks, read_images
 from tasks.errors import InputError
-from tasks.evaluation.calibration import scale_temperature
-from tasks.networks.engines import load_classifier
-from tasks.networks.version import BATCH, ModelVersion
+from tasks.evaluation import scale_temperature
+from tasks.networks import BATCH, ModelVersion, load_classifier
 from tasks.parameters import Classification
 from tasks.storage import AHEAD_BYTES, FileEntry
 
@@ -189,11 +187,11 @@ def decode_row(file: FileEntry, content: bytes | ImageError, size_px: int) -> tu
     try:
         if isinstance(content, ImageError):
             raise content
-        pixels = decode(content, size_px).pixels
+        pixels = decode_image(content, size_px).pixels
     except ImageError as error:
         return {"path": file.path, "status": error.status, "error": error.reason}, None
     grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
-    return {"path": file.path, "status": "ok", **looks(grey)}, pixels
+    return {"path": file.path, "status": "ok", **measure_looks(grey)}, pixels
 
 
 def label_rows(batch: Sequence[Row], images: np.ndarray, job: Job) -> None:

@@ -16,9 +16,9 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
 from tasks.classification.listing import Listing, new_listing
-from tasks.dataset.decode import DECODER_VERSION
+from tasks.dataset import DECODER_VERSION
 from tasks.errors import InputError
-from tasks.networks.version import ModelVersion
+from tasks.networks import ModelVersion
 from tasks.parameters import Classification
 from tasks.storage import FileEntry, walk
 

@@ -10,7 +10,7 @@ import pyarrow.csv
 
 from tasks import storage
 from tasks.classification.job import Job, Part, part_numbers
-from tasks.dataset.decode import UNREADABLE
+from tasks.dataset import UNREADABLE
 from tasks.errors import JobError
 
 Row = dict[str, Any]

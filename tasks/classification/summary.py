@@ -18,12 +18,10 @@ from tasks import storage
 from tasks.classification.classify import PartitionDone, decode_row
 from tasks.classification.job import Job
 from tasks.classification.rows import USABLE, counts, read_rows
-from tasks.dataset.decode import MAX_BYTES, UNREADABLE, read_images
+from tasks.dataset import MAX_BYTES, UNREADABLE, read_images
 from tasks.errors import JobError
 from tasks.evaluation import drift
-from tasks.pages import model_figures, style
-from tasks.pages.html import classify_report
-from tasks.pages.markdown import classify_markdown, way_from_here
+from tasks.pages import classify_markdown, classify_report, model_figures, style, way_from_here
 from tasks.storage import FileEntry
 
 LISTED = 50

@@ -1,0 +1,43 @@
+"""Decoded images: from folders and labels to a committed dataset that training reads."""
+
+from tasks.dataset.checks import check_splits, check_trainable
+from tasks.dataset.decode import (
+    DECODER_VERSION,
+    MAX_BYTES,
+    UNREADABLE,
+    ImageError,
+    decode_image,
+    read_images,
+    resize,
+    resize_all,
+)
+from tasks.dataset.index import commit_dataset
+from tasks.dataset.looks import measure_looks
+from tasks.dataset.manifest import list_images
+from tasks.dataset.parts import PartDone, decode_part, plan_parts
+from tasks.dataset.reader import Split
+from tasks.dataset.records import Dataset, Manifest
+from tasks.dataset.splits import MOST_LEFT_OUT
+
+__all__ = [
+    "DECODER_VERSION",
+    "MAX_BYTES",
+    "MOST_LEFT_OUT",
+    "UNREADABLE",
+    "Dataset",
+    "ImageError",
+    "Manifest",
+    "PartDone",
+    "Split",
+    "check_splits",
+    "check_trainable",
+    "commit_dataset",
+    "decode_image",
+    "decode_part",
+    "list_images",
+    "measure_looks",
+    "plan_parts",
+    "read_images",
+    "resize",
+    "resize_all",
+]

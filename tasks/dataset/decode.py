@@ -11,7 +11,7 @@ from PIL import Image, UnidentifiedImageError
 
 from tasks.storage import FileEntry, read_ahead
 
-DECODER_VERSION = 1  # raise when `images.decode` gives other pixels: decoded parts are then not reused
+DECODER_VERSION = 1  # raise when `decode_image` gives other pixels: decoded parts are then not reused
 
 
 MAX_PIXELS = 2 * 89_478_485  # where Pillow refuses as well: a decompression bomb
@@ -68,7 +68,7 @@ def _too_large(size: int) -> ImageError:
     return ImageError("too_large", f"{size:,} bytes, the limit is {MAX_BYTES:,}")
 
 
-def decode(data: bytes, size_px: int) -> Decoded:
+def decode_image(data: bytes, size_px: int) -> Decoded:
     """Decode one image file to RGB uint8 [size_px, size_px, 3], squeezed to the square.
 
     Orientation is applied; grey, palette, CMYK and 16-bit become RGB; alpha is laid over white.
@@ -90,7 +90,7 @@ def decode(data: bytes, size_px: int) -> Decoded:
 
 
 def read_header(data: bytes) -> Header:
-    """Read format, size and orientation without decoding. Raises ImageError as `decode` does."""
+    """Read format, size and orientation without decoding. Raises ImageError as `decode_image` does."""
     if not data:
         raise ImageError("corrupt", "the file is empty")
     if len(data) > MAX_BYTES:

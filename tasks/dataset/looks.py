@@ -10,7 +10,7 @@ from tasks.dataset.decode import resize
 HASHED_PX, THUMBNAIL_PX = 32, 16
 
 
-def looks(grey: np.ndarray) -> dict[str, float]:
+def measure_looks(grey: np.ndarray) -> dict[str, float]:
     """Brightness and sharpness of a grey picture, uint8 [height, width]."""
     return {"brightness": brightness(grey), "sharpness": sharpness(grey)}
 
@@ -46,7 +46,7 @@ def look_at(pixels: np.ndarray) -> dict:
     return {
         "pixels_sha256": hashlib.sha256(pixels.tobytes()).hexdigest(),
         "perceptual_hash": perceptual_hash(small),
-        **looks(grey),
+        **measure_looks(grey),
         "colourfulness": colourfulness(pixels),
         "thumbnail": resize(small, THUMBNAIL_PX).tobytes(),
     }

@@ -10,7 +10,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
-from tasks.dataset.decode import UNREADABLE, ImageError, decode, read_images
+from tasks.dataset.decode import UNREADABLE, ImageError, decode_image, read_images
 from tasks.dataset.looks import THUMBNAIL_PX, look_at
 from tasks.dataset.manifest import part_files, part_key, previous_dataset
 from tasks.dataset.records import Manifest
@@ -142,7 +142,7 @@ def _decode_into(out: np.ndarray, content: bytes | ImageError) -> dict:
     try:
         if isinstance(content, ImageError):
             raise content
-        decoded = decode(content, out.shape[0])
+        decoded = decode_image(content, out.shape[0])
     except ImageError as error:
         return row | {"status": error.status, "reason": error.reason}
     out[:] = decoded.pixels

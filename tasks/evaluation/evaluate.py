@@ -8,17 +8,15 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
-from tasks.dataset.reader import Split
-from tasks.dataset.records import Dataset
+from tasks.dataset import Dataset, Split
 from tasks.evaluation import drift
 from tasks.evaluation.calibration import scale_temperature
 from tasks.evaluation.metrics import confident_mistakes, judge, learning, mistakes
 from tasks.evaluation.records import Evaluation, read_evaluation, write_arrays
 from tasks.evaluation.slices import slices
-from tasks.networks.predict import predict_all
+from tasks.networks import predict_splits
 from tasks.storage import Run
-from tasks.training.history import read_history
-from tasks.training.run import TrainedModel
+from tasks.training import TrainedModel, read_history
 
 EXPLAINED = 5  # most confident mistakes of which the evidence is kept
 
@@ -31,7 +29,7 @@ def evaluate_model(model: TrainedModel, dataset: Dataset, run: Run) -> Evaluatio
     folder, model_url = run.kind_url(model.kind), storage.model_url(run.version_url(model.kind))
     if not all(map(storage.exists, (storage.reference_url(folder), storage.metrics_url(folder)))):
         val, test = dataset.split("val"), dataset.split("test")
-        val_probabilities, probabilities = predict_all(model_url, [val, test])
+        val_probabilities, probabilities = predict_splits(model_url, [val, test])
         history = read_history(storage.history_url(folder))
         metrics = judge(dataset.classes, val.labels, val_probabilities, test.labels, probabilities)
         metrics |= {"model": model.kind, "learning": learning(history, model.best_epoch)}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tasks import storage
-from tasks.training.run import TrainedModel
+from tasks.training import TrainedModel
 
 
 @dataclass(frozen=True)

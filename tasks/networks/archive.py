@@ -6,12 +6,13 @@ import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-
-import keras
+from typing import TYPE_CHECKING, Any
 
 from tasks import storage
 from tasks.errors import JobError
+
+if TYPE_CHECKING:
+    import keras
 
 MEMBERS = ["config.json", "metadata.json", "model.weights.h5"]
 LAYERS = (
@@ -78,8 +79,10 @@ def checked(uri: str, sha256: str) -> bytes:
     return data
 
 
-def load_model(uri: str, sha256: str | None) -> keras.Model:
+def load_model(uri: str, sha256: str | None) -> "keras.Model":
     """Load `model.keras`; JobError when its bytes are not `sha256` or it is not layers and weights alone."""
+    import keras  # TensorFlow, where a model is loaded and nowhere else
+
     data = checked(uri, sha256) if sha256 else storage.read_bytes(uri)
     check_archive(data, uri)
     with tempfile.TemporaryDirectory() as folder:

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tasks import storage
-from tasks.dataset.reader import Split
+from tasks.dataset import Split
 from tasks.networks.engines import OnnxClassifier
 from tasks.networks.keras_engine import TensorflowClassifier
 from tasks.networks.version import BATCH, check_unregistered

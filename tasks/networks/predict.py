@@ -4,21 +4,20 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tasks.dataset.decode import resize_all
-from tasks.dataset.reader import Split
+from tasks.dataset import Split, resize_all
 
 READ_AT_ONCE = 512  # images
 
 
-def predict(uri: str, split: Split, sha256: str | None = None) -> np.ndarray:
+def predict_split(uri: str, split: Split, sha256: str | None = None) -> np.ndarray:
     """Probabilities float32 [images, classes] of a whole split by the model at `uri`, its bytes checked.
 
     A model of another image size gets the images resized to its own.
     """
-    return predict_all(uri, [split], sha256)[0]
+    return predict_splits(uri, [split], sha256)[0]
 
 
-def predict_all(uri: str, splits: Sequence[Split], sha256: str | None = None) -> list[np.ndarray]:
+def predict_splits(uri: str, splits: Sequence[Split], sha256: str | None = None) -> list[np.ndarray]:
     """The same of several splits, the model loaded once."""
     from tasks.networks.keras_engine import TensorflowClassifier, use_what_was_granted
 

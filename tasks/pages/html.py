@@ -7,7 +7,7 @@ from typing import Any
 
 from jinja2 import ChainableUndefined, Environment, FileSystemLoader
 
-from tasks.audit.verdict import soundness
+from tasks.audit import soundness
 from tasks.pages.words import (
     Pictures,
     Record,

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from tasks.audit.verdict import soundness
+from tasks.audit import soundness
 from tasks.pages.words import Pictures, Record, data_uri, duration, number, percent, verdict_of
 from tasks.storage import address_of
 

@@ -103,7 +103,7 @@ def reliability_diagram(before: Mapping[str, Any], after: Mapping[str, Any]) -> 
 def class_curves(curves: Sequence[Mapping[str, Any]]) -> Figure:
     """Follow how each class is told from the rest as less certainty is asked for: ROC, precision-recall.
 
-    curves: at most eight classes as curves.class_curves gives them.
+    curves: at most eight classes as `evaluation.curves` gives them.
     """
     figure = Figure(figsize=(8.4, 4.6), layout="constrained")
     roc, recall = figure.subplots(1, 2)
@@ -127,7 +127,7 @@ def class_curves(curves: Sequence[Mapping[str, Any]]) -> Figure:
 def slice_dots(slices: Sequence[Mapping[str, Any]], accuracy: float) -> Figure:
     """Hold the accuracy in each slice of the test images, with its 95 % interval, against the overall one.
 
-    slices: rows as slices.slices gives them; those worse beyond chance are diamonds.
+    slices: rows as `evaluation.slices` gives them; those worse beyond chance are diamonds.
     """
     figure = Figure(figsize=(7.3, 1.3 + 0.33 * len(slices)), layout="constrained")
     axes = figure.subplots()

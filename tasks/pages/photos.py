@@ -4,7 +4,7 @@ import cv2
 import matplotlib
 import numpy as np
 
-from tasks.dataset.decode import resize
+from tasks.dataset import resize
 
 PHOTO_PX, QUALITY = 144, 80
 WARM = matplotlib.colormaps["inferno"]

@@ -1,0 +1,8 @@
+"""Puts reports, plots and summaries into the store, the Prefect UI and MLflow."""
+
+from tasks.publishing.exploration import publish_exploration
+from tasks.publishing.mlflow import check_tracking, track
+from tasks.publishing.overview import write_overview
+from tasks.publishing.retraining import publish_report
+
+__all__ = ["check_tracking", "publish_exploration", "publish_report", "track", "write_overview"]

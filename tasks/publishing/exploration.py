@@ -5,10 +5,9 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
-from tasks.audit.findings import read_audit
-from tasks.dataset.records import Dataset
-from tasks.pages.html import explore_report
-from tasks.pages.markdown import explore_markdown, way_from_here
+from tasks.audit import read_audit
+from tasks.dataset import Dataset
+from tasks.pages import explore_markdown, explore_report, way_from_here
 from tasks.publishing.figures import dataset_figures, dataset_photos, small, write_pictures
 from tasks.storage import Run
 

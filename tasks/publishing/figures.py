@@ -9,13 +9,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from tasks import storage
-from tasks.dataset.reader import Split
-from tasks.dataset.records import Dataset
-from tasks.evaluation.records import Evaluation, read_arrays
-from tasks.pages import data_figures, model_figures, style
-from tasks.pages.photos import photo, with_evidence
+from tasks.dataset import Dataset, Split
+from tasks.evaluation import Evaluation, read_arrays
+from tasks.pages import data_figures, model_figures, photo, style, with_evidence
 from tasks.storage import Run
-from tasks.training.history import read_history
+from tasks.training import read_history
 
 SAMPLES = 25
 EVERY = ("train", "val", "test", "leaked")

@@ -14,10 +14,9 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
 from tasks.errors import InputError
-from tasks.evaluation.records import Evaluation
+from tasks.evaluation import Evaluation
 from tasks.storage import Run
-from tasks.training.history import read_history
-from tasks.training.run import TrainedModel
+from tasks.training import TrainedModel, read_history
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -5,9 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from tasks import storage
-from tasks.pages.html import overview_report
-from tasks.registry.promotions import champion_stack, promotions
-from tasks.registry.versions import read_record
+from tasks.pages import overview_report
+from tasks.registry import champion_stack, read_promotions, read_record
 
 READERS = 16
 SUMMARIES_ONLY = ("run", "finished", "started", "dataset", "models", "champion")
@@ -22,7 +21,7 @@ def write_overview(store: str) -> str:
     has seen both.
     """
     url, written = storage.overview_url(store), None
-    while (found := (summaries(store), champion_stack(promotions(store)))) != written:
+    while (found := (summaries(store), champion_stack(read_promotions(store)))) != written:
         runs, stack = found
         champion = read_record(store, stack[-1]) if stack else None  # its run may have been removed
         page = overview_report(store, runs[::-1], champion, champion_line(runs))

@@ -10,12 +10,10 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
-from tasks.audit.findings import read_audit
-from tasks.dataset.records import Dataset
-from tasks.evaluation.metrics import compare
-from tasks.evaluation.records import Evaluation, read_right
-from tasks.pages.html import retrain_report
-from tasks.pages.markdown import retrain_markdown, way_from_here
+from tasks.audit import read_audit
+from tasks.dataset import Dataset
+from tasks.evaluation import Evaluation, compare, read_right
+from tasks.pages import retrain_markdown, retrain_report, way_from_here
 from tasks.parameters import Training
 from tasks.publishing.figures import (
     Figures,
@@ -27,11 +25,9 @@ from tasks.publishing.figures import (
     write_pictures,
 )
 from tasks.publishing.overview import write_overview
-from tasks.registry.gate import Verdict
-from tasks.registry.since import data_changes
-from tasks.registry.versions import read_record, versions
+from tasks.registry import Verdict, data_changes, package_versions, read_record
 from tasks.storage import Run, way_to_overview
-from tasks.training.run import TrainedModel
+from tasks.training import TrainedModel
 
 AUDITED = ("duplicates", "conflicts", "leaked", "leaking", "wrong_labels")
 
@@ -91,7 +87,7 @@ def retrain_summary(
         "changes": changes_since(verdict.previous, dataset, run.store),
         "stages": dict(stages),
         "training": training.model_dump(mode="json"),
-        "versions": versions(),
+        "versions": package_versions(),
     }
 
 

@@ -1,0 +1,25 @@
+"""Model versions, who is champion and why, and what of a store has had its time."""
+
+from tasks.registry.gate import Verdict, promote, promote_by_hand
+from tasks.registry.promotions import champion, champion_stack, read_promotions, roll_back
+from tasks.registry.retention import outdated
+from tasks.registry.since import data_changes
+from tasks.registry.versions import list_versions, package_versions, read_record, read_version, register
+
+__all__ = [
+    "Verdict",
+    "champion",
+    "champion_stack",
+    "data_changes",
+    "export",
+    "list_versions",
+    "outdated",
+    "package_versions",
+    "promote",
+    "promote_by_hand",
+    "read_promotions",
+    "read_record",
+    "read_version",
+    "register",
+    "roll_back",
+]

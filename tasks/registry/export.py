@@ -12,12 +12,11 @@ import keras
 import numpy as np
 
 from tasks import storage
-from tasks.dataset.reader import Split
+from tasks.dataset import Split
 from tasks.errors import InputError, JobError
-from tasks.networks.archive import checked
+from tasks.networks import ModelVersion, checked
 from tasks.networks.convert import LARGEST_DIFFERENCE, NAMES, RUN, convert, differences, differs, sample
 from tasks.networks.keras_engine import TensorflowClassifier
-from tasks.networks.version import ModelVersion
 from tasks.parameters import ExportFormat
 from tasks.registry.versions import read_record, read_version
 

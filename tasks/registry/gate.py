@@ -9,13 +9,12 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
-from tasks.dataset.records import Dataset
+from tasks.dataset import Dataset
 from tasks.errors import InputError, JobError
-from tasks.evaluation.metrics import compare
-from tasks.evaluation.records import Evaluation, read_predictions
-from tasks.networks.predict import predict
+from tasks.evaluation import Evaluation, compare, read_predictions
+from tasks.networks import predict_split
 from tasks.parameters import Gate
-from tasks.registry.promotions import append_by_hand, append_promotion, champion_stack, promotions
+from tasks.registry.promotions import append_by_hand, append_promotion, champion_stack, read_promotions
 from tasks.registry.since import unseen_tests
 from tasks.registry.versions import read_record, read_version
 from tasks.storage import Run
@@ -66,7 +65,7 @@ def promote(judged: Sequence[Evaluation], dataset: Dataset, run: Run, gate: Gate
     challenger = max(judged, key=lambda evaluation: evaluation.val_accuracy)
     leaking = storage.read_json(storage.audit_url(dataset.url))["counts"].get("leaking", 0)
     for _ in range(RACES):
-        entries = promotions(run.store)
+        entries = read_promotions(run.store)
         verdict = decide(challenger, champion_stack(entries), dataset, run, gate, leaking)
         if champion_stack(entries)[-1:] == [challenger.version]:  # this run was killed after its promotion
             return replace(verdict, promoted=True, reason=entries[-1]["reason"])
@@ -80,7 +79,7 @@ def promote(judged: Sequence[Evaluation], dataset: Dataset, run: Run, gate: Gate
 def promote_by_hand(store: str, version: str, reason: str = "") -> str:
     """Make a version the champion whatever the gate would say. Returns the version."""
     record = read_record(store, version)
-    entries = promotions(store)
+    entries = read_promotions(store)
     if champion_stack(entries)[-1:] == [record["version"]]:
         raise InputError(f"The version must not be champion already. Received: {version!r}.")
     why = "promoted by hand" + (f": {reason}" if reason else "")
@@ -109,7 +108,9 @@ def decide(
             rules.append(unseen_rule(previous, len(unseen)))
         elif champion.classes == dataset.classes:
             test = dataset.split("test")
-            champion_said = predict(storage.model_url(champion.folder_url), test, champion.sha256).argmax(1)
+            champion_said = predict_split(
+                storage.model_url(champion.folder_url), test, champion.sha256
+            ).argmax(1)
             said = read_predictions(run.kind_url(challenger.kind))[1]
             comparison = against(champion_said, said, test.labels, unseen, dataset.classes)
             rules += champion_rules(comparison, gate.max_p_value)

@@ -9,7 +9,7 @@ from tasks import storage
 from tasks.errors import InputError, JobError
 
 
-def promotions(store: str) -> list[dict[str, Any]]:
+def read_promotions(store: str) -> list[dict[str, Any]]:
     """Every promotion and rollback of a store, in order."""
     folder = storage.promotions_url(store)
     return [storage.read_json(storage.join(folder, name)) for name in storage.names(folder)]
@@ -27,7 +27,7 @@ def champion_stack(entries: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def champion(store: str) -> str | None:
-    stack = champion_stack(promotions(store))
+    stack = champion_stack(read_promotions(store))
     return stack[-1] if stack else None
 
 
@@ -54,14 +54,14 @@ def append_promotion(store: str, after: int, action: str, version: str, reason: 
 def repeat_last(store: str) -> None:
     """Write the last promotion to champion.json, again if another came in meanwhile."""
     url, written = storage.champion_url(store), None
-    while (last := promotions(store)[-1]) != written:
+    while (last := read_promotions(store)[-1]) != written:
         storage.write_json(url, last)
         written = last
 
 
 def roll_back(store: str, reason: str = "") -> str:
     """Make the champion before the present one champion again. Returns its version."""
-    entries = promotions(store)
+    entries = read_promotions(store)
     stack = champion_stack(entries)
     if len(stack) < 2:
         raise InputError(

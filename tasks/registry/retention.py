@@ -6,7 +6,7 @@ from typing import get_args
 
 from tasks import storage
 from tasks.parameters import ModelKind
-from tasks.registry.promotions import champion_stack, promotions
+from tasks.registry.promotions import champion_stack, read_promotions
 from tasks.registry.versions import list_versions
 from tasks.storage import Run
 
@@ -24,7 +24,7 @@ def outdated(store: str, keep_runs: int, keep_versions: int) -> Iterator[str]:
     store = storage.absolute(store)
     runs = [Run(name, store) for name in storage.names(storage.runs_url(store)) if began(name)]
     unfinished = [run for run in runs if resumable(run)]
-    champions = champion_stack(promotions(store))
+    champions = champion_stack(read_promotions(store))
     trainings = [run for run in runs if run.begun()]
     explorations = [run for run in runs if not run.begun()]
     newest = [*trainings[-keep_runs:], *explorations[-keep_runs:], *unfinished]

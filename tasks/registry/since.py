@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tasks import storage
-from tasks.dataset.records import Dataset
+from tasks.dataset import Dataset
 
 SPLITS, LEFT_OUT = ("train", "val", "test"), "leaked"
 Content = dict[str, tuple[str, str]]

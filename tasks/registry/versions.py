@@ -10,14 +10,14 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
-from tasks.dataset.records import Dataset
+from tasks.dataset import Dataset
 from tasks.errors import InputError
-from tasks.evaluation.records import Evaluation
-from tasks.networks.version import ModelVersion
-from tasks.pages.card import model_card
+from tasks.evaluation import Evaluation
+from tasks.networks import ModelVersion
+from tasks.pages import model_card
 from tasks.registry.promotions import champion
-from tasks.storage.runs import Run
-from tasks.training.run import TrainedModel
+from tasks.storage import Run
+from tasks.training import TrainedModel
 
 PACKAGES = ("darkroom", "tensorflow", "keras", "numpy", "opencv-python-headless", "ray", "prefect")
 
@@ -66,11 +66,11 @@ def record_of(
         "leakage": {name: audit_counts[name] for name in ("leaked", "leaking")},
         "training": storage.read_json(run.record_url)["training"],
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": versions(),
+        "versions": package_versions(),
     }
 
 
-def versions() -> dict[str, str]:
+def package_versions() -> dict[str, str]:
     """Python's and the packages' versions a model was made with."""
     return {"python": platform.python_version()} | {name: installed(name) for name in PACKAGES}
 

@@ -1,15 +1,7 @@
 """Every read and write, and the layout of what is written: local folders and object stores alike."""
 
-from tasks.storage.folder import (
-    AHEAD_BYTES,
-    FileEntry,
-    read_ahead,
-    walk,
-)
-from tasks.storage.lock import (
-    Lock,
-    locked,
-)
+from tasks.storage.folder import AHEAD_BYTES, FileEntry, read_ahead, walk
+from tasks.storage.lock import Lock, locked
 from tasks.storage.objects import (
     check_writable,
     committing,
@@ -76,20 +68,8 @@ from tasks.storage.runs import (
     version_record_url,
     version_url,
 )
-from tasks.storage.urls import (
-    absolute,
-    beside,
-    check_apart,
-    filesystem,
-    is_local,
-    join,
-    name_of,
-)
-from tasks.storage.web import (
-    SERVED,
-    address_of,
-    way_to_overview,
-)
+from tasks.storage.urls import absolute, beside, check_apart, filesystem, is_local, join, name_of
+from tasks.storage.web import SERVED, address_of, way_to_overview
 
 __all__ = [
     "AHEAD_BYTES",

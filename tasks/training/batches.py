@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from scipy.special import betaincinv
 
-from tasks.dataset.reader import Split
+from tasks.dataset import Split
 from tasks.parameters import Augmentation
 
 T = TypeVar("T")

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tasks import storage
 from tasks.ahead import ahead
-from tasks.dataset.reader import Split
+from tasks.dataset import Split
 from tasks.parameters import Augmentation
 from tasks.training.batches import CachedRows, augment, uniform
 

@@ -7,8 +7,7 @@ import keras
 import numpy as np
 
 from tasks import storage
-from tasks.dataset.reader import Split
-from tasks.dataset.records import Dataset
+from tasks.dataset import Dataset, Split
 from tasks.networks import architectures
 from tasks.parameters import Augmentation, ModelKind, Training
 from tasks.storage import Run

@@ -12,11 +12,11 @@ from prefect.cache_policies import NO_CACHE
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
 from tasks import storage
-from tasks.dataset.records import Dataset
+from tasks.dataset import Dataset
 from tasks.errors import Diverged, InputError, JobError
-from tasks.networks.version import check_unregistered
+from tasks.networks import check_unregistered
 from tasks.parameters import ModelKind, Training
-from tasks.storage.runs import Run
+from tasks.storage import Run
 from tasks.training.cluster import TensorflowCluster, scaling
 
 KEPT_CHECKPOINTS = 2  # the last may be half-written when a machine dies

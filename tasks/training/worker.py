@@ -10,8 +10,8 @@ import keras
 import ray.train
 
 from tasks import storage
-from tasks.dataset.records import Dataset
-from tasks.networks.threads import use_granted_cpus
+from tasks.dataset import Dataset
+from tasks.networks import use_granted_cpus
 from tasks.parameters import ModelKind, Training
 from tasks.storage import Run
 from tasks.training import loop

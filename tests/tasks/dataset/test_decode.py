@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from tasks.dataset.decode import ORIENTATION_TAG, ImageError, decode, header_by_pillow, header_of_plain_jpeg
+from tasks.dataset.decode import (
+    ORIENTATION_TAG,
+    ImageError,
+    decode_image,
+    header_by_pillow,
+    header_of_plain_jpeg,
+)
 
 
 def corners(size: int = 60) -> np.ndarray:
@@ -36,7 +42,7 @@ def test_exif_orientation_is_applied_as_pillow_applies_it(kind: str, orientation
     exif[ORIENTATION_TAG] = orientation
     data = encoded(Image.fromarray(corners()).resize((60, 40)), kind, exif=exif)
     upright = ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")
-    decoded = decode(data, 60)
+    decoded = decode_image(data, 60)
     assert (decoded.width, decoded.height) == upright.size
     ours = decoded.pixels[[10, 10, 50, 50], [10, 50, 10, 50]].astype(int)
     theirs = np.array(upright.resize((60, 60)))[[10, 10, 50, 50], [10, 50, 10, 50]]
@@ -68,7 +74,7 @@ def test_every_png_mode_becomes_rgb(mode: str):
         image = Image.fromarray(np.full((20, 30), 204 * 257, np.uint16))
     else:
         image = grey.convert("RGB").convert(mode) if mode != "LA" else grey.convert("LA")
-    pixels = decode(encoded(image, "PNG"), 10).pixels
+    pixels = decode_image(encoded(image, "PNG"), 10).pixels
     assert (pixels.shape, pixels.dtype) == ((10, 10, 3), np.uint8)
     if mode != "1":
         assert np.abs(pixels.astype(int) - 204).max() <= 3
@@ -77,7 +83,10 @@ def test_every_png_mode_becomes_rgb(mode: str):
 def test_cmyk_becomes_rgb():
     red = Image.new("RGB", (20, 20), (255, 0, 0)).convert("CMYK")
     assert (
-        np.abs(decode(encoded(red, "JPEG", quality=95), 10).pixels[5, 5].astype(int) - (255, 0, 0)).max() < 10
+        np.abs(
+            decode_image(encoded(red, "JPEG", quality=95), 10).pixels[5, 5].astype(int) - (255, 0, 0)
+        ).max()
+        < 10
     )
 
 
@@ -92,7 +101,7 @@ def test_cmyk_becomes_rgb():
     ],
 )
 def test_what_is_transparent_is_laid_over_white(image: Image.Image, options: dict):
-    assert decode(encoded(image, "PNG", **options), 10).pixels.min() == 255
+    assert decode_image(encoded(image, "PNG", **options), 10).pixels.min() == 255
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"])
@@ -100,21 +109,21 @@ def test_what_is_transparent_is_laid_over_white(image: Image.Image, options: dic
 def test_a_truncated_file_is_corrupt_and_never_half_grey(kind: str, kept: float):
     noise = np.random.default_rng(0).integers(0, 255, (100, 100, 3), dtype=np.uint8)
     data = encoded(Image.fromarray(noise), kind)
-    decode(data, 50)
+    decode_image(data, 50)
     with pytest.raises(ImageError) as error:
-        decode(data[: int(len(data) * kept)], 50)
+        decode_image(data[: int(len(data) * kept)], 50)
     assert error.value.status == "corrupt"
 
 
 def test_bytes_after_the_end_of_a_jpeg_do_no_harm():
     data = encoded(Image.fromarray(corners()), "JPEG")
-    assert np.array_equal(decode(data + b"camera notes", 60).pixels, decode(data, 60).pixels)
+    assert np.array_equal(decode_image(data + b"camera notes", 60).pixels, decode_image(data, 60).pixels)
 
 
 @pytest.mark.parametrize(("data", "status"), [(b"", "corrupt"), (b"not an image", "unsupported")])
 def test_what_is_no_image_is_refused(data: bytes, status: str):
     with pytest.raises(ImageError) as error:
-        decode(data, 10)
+        decode_image(data, 10)
     assert error.value.status == status
 
 
@@ -123,7 +132,7 @@ def test_a_decompression_bomb_is_refused_by_its_header():
     png[16:24] = (60_000).to_bytes(4, "big") * 2
     png[29:33] = zlib.crc32(bytes(png[12:29])).to_bytes(4, "big")
     with pytest.raises(ImageError) as error:
-        decode(bytes(png), 10)
+        decode_image(bytes(png), 10)
     assert error.value.status == "too_large"
 
 
@@ -131,4 +140,4 @@ def test_a_large_jpeg_is_scaled_while_decoding_and_looks_the_same():
     photo = cv2.resize(corners(), (1600, 1200), interpolation=cv2.INTER_LINEAR)
     data = encoded(Image.fromarray(photo), "JPEG", quality=95)
     whole = cv2.resize(photo, (150, 150), interpolation=cv2.INTER_AREA)
-    assert np.abs(decode(data, 150).pixels.astype(int) - whole).mean() < 2
+    assert np.abs(decode_image(data, 150).pixels.astype(int) - whole).mean() < 2

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tasks.dataset import duplicates
-from tasks.dataset.decode import decode
+from tasks.dataset.decode import decode_image
 from tasks.dataset.looks import look_at
 
 SIZE = 96
@@ -17,7 +17,7 @@ SIZE = 96
 @pytest.fixture(scope="module")
 def originals(sample: Path) -> list[np.ndarray]:
     files = sorted((sample / "seg_train/seg_train").glob("*/*_[0-9]*.jpg"))
-    return [decode(file.read_bytes(), SIZE).pixels for file in files]
+    return [decode_image(file.read_bytes(), SIZE).pixels for file in files]
 
 
 def grouped(pictures: Sequence[np.ndarray]) -> list[int]:

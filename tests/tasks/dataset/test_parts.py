@@ -11,7 +11,7 @@ import pytest
 from tasks import storage
 from tasks.audit.findings import audit_dataset
 from tasks.dataset.checks import check_splits
-from tasks.dataset.decode import decode
+from tasks.dataset.decode import decode_image
 from tasks.dataset.index import commit_dataset
 from tasks.dataset.manifest import list_images
 from tasks.dataset.parts import decode_part, plan_parts
@@ -40,7 +40,7 @@ def test_every_file_has_a_row_and_every_usable_one_its_pixels(images: Path, stor
     assert {row["status"] for row in rows} == {"ok", "corrupt"}
     split = dataset.split("train")
     for index in (0, len(split) - 1):
-        expected = decode((images / split.paths[index]).read_bytes(), SIZE).pixels
+        expected = decode_image((images / split.paths[index]).read_bytes(), SIZE).pixels
         assert np.array_equal(split.take(np.array([index]))[0], expected)
 
 

@@ -9,7 +9,7 @@ import pytest
 from tasks import storage
 from tasks.publishing import overview
 from tasks.publishing.overview import champion_line, write_overview
-from tasks.registry.promotions import append_promotion, promotions, roll_back
+from tasks.registry.promotions import append_promotion, read_promotions, roll_back
 from tests.tasks.pages.browser import EVIL, Page
 from tests.tasks.registry.test_promotions import add_version
 
@@ -34,7 +34,7 @@ def night(
     storage.write_json(storage.join(store, "runs", run, "summary.json"), summary)
     add_version(store, f"{run}-cnn", metrics=test)
     if promoted:
-        assert append_promotion(store, len(promotions(store)), "promote", f"{run}-cnn", "better")
+        assert append_promotion(store, len(read_promotions(store)), "promote", f"{run}-cnn", "better")
     return run
 
 

@@ -9,7 +9,7 @@ import pytest
 from tasks import storage
 from tasks.errors import InputError
 from tasks.registry.gate import promote_by_hand
-from tasks.registry.promotions import append_promotion, champion, promotions, roll_back
+from tasks.registry.promotions import append_promotion, champion, read_promotions, roll_back
 from tasks.registry.versions import list_versions, read_record
 
 
@@ -65,8 +65,8 @@ def test_of_racing_promotions_exactly_one_wins(kind: str, rounds: int, request: 
             won = list(pool.map(race, racers, [after] * len(racers)))
         assert won.count(True) == 1
         assert champion(place) == racers[won.index(True)]
-        assert len(promotions(place)) == after + 1
-    assert storage.read_json(storage.join(place, "models", "champion.json")) == promotions(place)[-1]
+        assert len(read_promotions(place)) == after + 1
+    assert storage.read_json(storage.join(place, "models", "champion.json")) == read_promotions(place)[-1]
 
 
 def test_a_champion_is_not_changed_on_what_has_changed_meanwhile(three: str):
@@ -78,7 +78,7 @@ def test_a_champion_is_not_changed_on_what_has_changed_meanwhile(three: str):
 def test_a_persons_reason_is_kept(three: str):
     promote_by_hand(three, "v1", "v3 takes fog for sea")
     roll_back(three, "fog was a broken camera")
-    assert [entry["reason"] for entry in promotions(three)[-2:]] == [
+    assert [entry["reason"] for entry in read_promotions(three)[-2:]] == [
         "promoted by hand: v3 takes fog for sea",
         "rolled back from v1: fog was a broken camera",
     ]
