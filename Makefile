@@ -1,24 +1,30 @@
-# Everything from a fresh clone: needs Python 3.11 or 3.12, git and make.
-PYTHON ?= python3
+# Everything from a fresh clone: needs git, make and a python3 with its venv module. Darkroom itself runs on Python
+# 3.11, 3.12 or 3.13: uv takes one that is installed, else fetches one. `make PYTHON=3.12` asks for that one.
+PYTHON ?= >=3.11,<3.14
 VENV := .venv
 BIN := $(VENV)/bin
 DONE := $(VENV)/.installed
 LOCK ?= requirements.lock
-UV := $(shell sed -n 's/^uv==\([0-9.]*\).*/\1/p' $(LOCK))
-COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+UV := .uv/bin/uv
+COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 .PHONY: setup demo up test lint bench bench-gpu lock clean
 
 setup: $(DONE)
 
-$(DONE): $(LOCK) pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' \
-		|| { echo "Darkroom needs Python 3.11 or 3.12: make PYTHON=python3.12"; exit 1; }
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check uv==$(UV)
-	$(BIN)/uv pip sync --quiet --require-hashes --compile-bytecode $(LOCK)
-	$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
+$(DONE): $(LOCK) pyproject.toml $(UV)
+	@test -x $(BIN)/python || $(UV) venv -qq --clear --python '$(PYTHON)' $(VENV) || { echo "Darkroom needs Python 3.11, 3.12 or \
+	3.13, and uv neither finds nor fetches one ($(UV) venv --python '$(PYTHON)' tells why): install one."; exit 1; }
+	$(UV) pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode $(LOCK)
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	touch $@
+
+# uv of the locked version, from its entry in the lock, hashes and all.
+$(UV): $(LOCK)
+	python3 -m venv .uv
+	sed -n '/^uv==/,/# via/p' $(LOCK) > .uv/uv.lock
+	.uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement .uv/uv.lock
 	touch $@
 
 demo: setup
@@ -54,4 +60,4 @@ lock: setup
 		pyproject.toml -o requirements-gpu.lock
 
 clean:
-	rm -rf $(VENV) demo .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .uv demo .pytest_cache .mypy_cache .ruff_cache
