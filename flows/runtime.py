@@ -1,12 +1,14 @@
 """The one place that knows how to reach Prefect's API and Ray."""
 
 import os
+import shlex
 import subprocess
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from functools import partial
 from tempfile import NamedTemporaryFile
-from typing import Any
+from typing import Any, Self
 from unittest.mock import patch
 
 import certifi
@@ -26,10 +28,32 @@ def ray_runner() -> RayTaskRunner:
 
     "local" says so outright: without it Ray joins whatever cluster it last heard of, dead or not.
     """
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     if address := os.environ.get("RAY_ADDRESS"):
-        return RayTaskRunner(address=address, init_kwargs=quiet)
-    return RayTaskRunner(address="local", init_kwargs=quiet | {"include_dashboard": False})
+        return _RayTaskRunner(address=address, init_kwargs=ray_options())
+    return _RayTaskRunner(address="local", init_kwargs=ray_options() | {"include_dashboard": False})
+
+
+def ray_options() -> dict[str, Any]:
+    """What every `ray.init` of ours is told.
+
+    Ray hands the path of Python to a shell as it is wherever a worker has an environment of its own, as those
+    of Ray Train have: one with a space would never start. (Such a path must then be the same on all nodes.)
+    """
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    if (quoted := shlex.quote(sys.executable)) != sys.executable:
+        options["runtime_env"] = {"py_executable": quoted}
+    return options
+
+
+class _RayTaskRunner(RayTaskRunner):
+    """Joins Ray from the root folder: workers look for modules first in the folder their job came from.
+
+    A user's own `tasks.py` or `flows/` there would hide ours.
+    """
+
+    def __enter__(self) -> Self:
+        with chdir("/"):
+            return super().__enter__()
 
 
 @contextmanager
