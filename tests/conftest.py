@@ -13,7 +13,7 @@ from prefect.settings import PREFECT_API_URL
 from prefect.testing.utilities import prefect_test_harness
 
 from flows.retrain import retrain
-from flows.runtime import one_certificate
+from flows.runtime import one_certificate, ray_options
 from tasks.parameters import Gate, Training
 from tasks.sample.draw import draw_sample
 from tasks.storage import Run
@@ -79,8 +79,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def start_ray() -> None:
     if not ray.is_initialized():
-        quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR"}
-        ray.init(address="local", num_cpus=2, **quiet)
+        ray.init(address="local", num_cpus=2, include_dashboard=False, **ray_options())
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ import ray
 from rich.console import Console
 
 from flows.classify import classify
-from flows.runtime import prefect_api
+from flows.runtime import prefect_api, ray_options
 from tasks.networks.engines import load_classifier
 from tasks.networks.version import BATCH
 from tasks.registry.versions import read_version
@@ -125,7 +125,7 @@ def decoded(batch: dict) -> dict:
 
 def ray_data_rate(images: Path, store: str, scratch: Path) -> float:
     """The whole pipeline but for its start: workers' imports and model loading are not counted."""
-    ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    ray.init(address="local", include_dashboard=False, **ray_options())
     ray.data.DataContext.get_current().enable_progress_bars = False
     files = sorted(str(path) for path in images.rglob("*.jpg"))
     seconds = []

@@ -11,6 +11,7 @@ import pytest
 import ray
 from ray.cluster_utils import Cluster
 
+from flows.runtime import ray_options
 from tasks import storage
 from tasks.dataset.index import commit_dataset
 from tasks.dataset.manifest import list_images
@@ -90,7 +91,7 @@ def cluster() -> Iterator[Cluster]:
 
 @pytest.fixture
 def two_nodes(cluster: Cluster) -> Iterator[None]:
-    ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
+    ray.init(address=cluster.address, **ray_options())
     yield
     ray.shutdown()
 
