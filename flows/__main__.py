@@ -173,6 +173,7 @@ def clean(
 
 
 def main() -> None:
+    os.environ["PYTHONSAFEPATH"] = "1"  # a user's tasks.py here must not hide ours from children
     sys.exit(run(sys.argv[1:]))
 
 
