@@ -107,6 +107,7 @@ class Settings(BaseSettings):
     def environment(self) -> dict[str, str]:
         """What Prefect, Ray and `prefect deploy` are told."""
         found = {
+            "DARKROOM_HOME": str(self.folder),
             "PREFECT_HOME": str(self.folder / "prefect"),
             "PREFECT_API_URL": f"{self.url}/api",
             "PREFECT_SERVER_UI_API_URL": f"{self.url}/api",

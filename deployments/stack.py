@@ -19,6 +19,7 @@ from deployments.settings import POOL, Settings
 from tasks.errors import InputError, JobError
 
 BIN = Path(sys.executable).parent
+ROOT = "/"  # where all of it runs: where a user has a `tasks.py`, `prefect deploy` imports that before ours
 FILE = Path(__file__).with_name("prefect.yaml")
 MARK = "DARKROOM_STACK"  # stands in the environment of all that a stack started, to find what a dead one left
 START_SECONDS, STOP_SECONDS, POLL_SECONDS = 120.0, 10.0, 0.5
@@ -116,6 +117,7 @@ def start(service: Service, settings: Settings) -> psutil.Popen:
             stdout=log,
             stderr=subprocess.STDOUT,
             env=environment(settings),
+            cwd=ROOT,
             start_new_session=True,
         )
 
@@ -135,7 +137,7 @@ def environment(settings: Settings) -> dict[str, str]:
 
 def carry_out(settings: Settings, *command: str) -> None:
     """Run a command against the stack's server; JobError with what it said if it fails."""
-    done = subprocess.run(command, env=environment(settings), capture_output=True, text=True)
+    done = subprocess.run(command, env=environment(settings), cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
         raise JobError(f"`{' '.join(command)}` failed: {(done.stderr or done.stdout).strip()}")
 
