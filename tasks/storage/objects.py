@@ -114,8 +114,9 @@ def committing(url: str) -> Iterator[str]:
 def new_array(path: str, dtype: type, shape: Sequence[int]) -> np.memmap:
     """A new .npy file mapped into memory, its blocks reserved: a full disk is an error, not a bus error."""
     array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=tuple(shape))
-    with open(path, "r+b") as file:
-        os.posix_fallocate(file.fileno(), 0, os.path.getsize(path))
+    if hasattr(os, "posix_fallocate"):  # macOS has none: a disk that fills up ends the process there
+        with open(path, "r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, os.path.getsize(path))
     return array
 
 
