@@ -33,7 +33,7 @@ def check_tracking() -> None:
     """Raise InputError when a tracking server is named but MLflow is not installed."""
     if (server := os.environ.get(SERVER)) and not find_spec("mlflow"):
         raise InputError(
-            f"{SERVER} needs MLflow on the machine of the flow: pip install 'darkroom[mlflow]'. "
+            f"{SERVER} needs MLflow on the machine of the flow: `make setup` or `pip install mlflow-skinny`. "
             f"Received: {server!r}."
         )
 

@@ -39,7 +39,7 @@ def filesystem(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
     except (ImportError, ValueError) as error:
         raise InputError(
             f"A storage URL must be a local path or have a scheme fsspec can open, such as s3:// "
-            f"(install darkroom[s3]) or gs:// (darkroom[gcs]). Received: {url!r} ({error})."
+            f"or gs:// (`make setup` installs the drivers of both). Received: {url!r} ({error})."
         ) from error
 
 
