@@ -6,20 +6,21 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import chdir, contextmanager
-from functools import partial
-from tempfile import NamedTemporaryFile
+from pathlib import Path
+from tempfile import NamedTemporaryFile, TemporaryDirectory
 from typing import Any, Self
-from unittest.mock import patch
 
 import certifi
+import psutil
 from prefect.events.worker import EventsWorker
 from prefect.logging.handlers import APILogWorker
-from prefect.settings import PREFECT_API_SSL_CERT_FILE, PREFECT_API_URL, temporary_settings
-from prefect.settings.legacy import Setting
+from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect_ray import RayTaskRunner
 
+from deployments.services import end, free_port, prefect_server, start, wait_until_ready
+
 FLUSH_SECONDS = 10
-START_SECONDS = 120  # Prefect's own 20 are too few for a busy machine
+LOOPBACK = "127.0.0.1"
 QUIET_SERVER = {"PREFECT_LOGGING_ROOT_LEVEL": "CRITICAL", "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
 
 
@@ -61,25 +62,24 @@ def prefect_api() -> Iterator[None]:
     """Have one Prefect API for the whole run: the configured one, else a temporary server.
 
     Its URL goes into the environment, where the workers of a local Ray find it; a worker without it would
-    start a server of its own.
+    start a server of its own. Raises JobError when the server does not start.
     """
     if PREFECT_API_URL.value():
         yield
         return
-    from prefect.server.api.server import SubprocessASGIServer  # 3 s that a run with an API does not wait
-
-    os.environ |= QUIET_SERVER
-    with one_certificate():
-        server = SubprocessASGIServer()
-        with patch.object(subprocess, "Popen", partial(subprocess.Popen, start_new_session=True)):
-            server.start(START_SECONDS)  # in its own session: Ctrl-C must not end it before the run told it
+    with TemporaryDirectory(prefix="darkroom-") as folder, one_certificate():
+        port = free_port(LOOPBACK)
+        server = prefect_server(LOOPBACK, port, Path(folder, "server.log"), None, "--no-ui")
+        process = start(server, QUIET_SERVER)
         try:
-            with _set(PREFECT_API_URL, server.api_url), _ended_with_us(server.server_process):
-                yield
+            with ended_with_us(process):
+                wait_until_ready(server, process)
+                with setting("api.url", f"http://{LOOPBACK}:{port}/api"):
+                    yield
         finally:
             APILogWorker.drain_all(timeout=FLUSH_SECONDS)
             EventsWorker.drain_all(timeout=FLUSH_SECONDS)
-            server.stop()
+            end([process])
 
 
 @contextmanager
@@ -93,33 +93,32 @@ def one_certificate() -> Iterator[None]:
     with NamedTemporaryFile("w", suffix=".pem") as file:
         file.write(certifi.contents().partition(end)[0] + end)
         file.flush()
-        with _set(PREFECT_API_SSL_CERT_FILE, file.name):
+        with setting("api.ssl_cert_file", file.name):
             yield
 
 
 @contextmanager
-def _set(setting: Setting, value: str) -> Iterator[None]:
-    """Give a Prefect setting a value, in the environment too: the workers of a local Ray find it there."""
-    before = os.environ.get(setting.name)
-    os.environ[setting.name] = value
+def setting(name: str, value: str) -> Iterator[None]:
+    """Give a Prefect setting such as `api.url` a value, in the environment too, where Ray workers find it."""
+    variable = f"PREFECT_{name.replace('.', '_').upper()}"
+    before = os.environ.get(variable)
+    os.environ[variable] = value
     try:
-        with temporary_settings({setting: value}):
+        with temporary_settings({name: value}):
             yield
     finally:
         if before is None:
-            del os.environ[setting.name]
+            del os.environ[variable]
         else:
-            os.environ[setting.name] = before
+            os.environ[variable] = before
 
 
 @contextmanager
-def _ended_with_us(process: subprocess.Popen | None) -> Iterator[None]:
-    """See to it that a started server does not outlive this process, even if that is killed.
+def ended_with_us(process: psutil.Process) -> Iterator[None]:
+    """See to it that a started process does not outlive this one, even if this one is killed.
 
-    A shell waits on a pipe that only this process holds open; when it closes, the server is told to stop.
+    A shell waits on a pipe that only this process holds open; when it closes, the other is told to stop.
     """
-    if process is None:
-        raise RuntimeError("The temporary Prefect server has not been started.")
     command = ["sh", "-c", f"cat > /dev/null; kill {process.pid}"]
     watch = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
     try:

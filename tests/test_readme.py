@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from deployments.settings import Settings
-from flows.__main__ import app
+from flows.cli import app
 
 README = Path(__file__).parent.parent / "README.md"
 

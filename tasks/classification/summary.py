@@ -21,7 +21,7 @@ from tasks.classification.rows import USABLE, counts, read_rows
 from tasks.dataset import MAX_BYTES, UNREADABLE, read_images
 from tasks.errors import JobError
 from tasks.evaluation import drift
-from tasks.pages import classify_markdown, classify_report, model_figures, style, way_from_here
+from tasks.pages import classify_markdown, classify_report, model_figures, style, way_to
 from tasks.storage import FileEntry
 
 LISTED = 50
@@ -81,7 +81,7 @@ def commit_predictions(job: Job, done: Sequence[PartitionDone], seconds: float) 
     page = classify_report(summary, tally.bad, tally.least_sure, drawn)
     storage.write_bytes(report, page.encode())
     storage.write_json(summary_url, summary)
-    told = classify_markdown(summary, drawn, way_from_here(report))
+    told = classify_markdown(summary, drawn, way_to(report, storage.address_of(report)))
     create_markdown_artifact(told, key="classify-summary", description=f"What was found in {job.root}")
     tell_drift(job, summary["drift"])
     storage.write_json(success, {"key": job.key, "unreadable": tally.statuses[UNREADABLE]})

@@ -2,7 +2,7 @@
 
 from tasks.pages.card import model_card
 from tasks.pages.html import classify_report, explore_report, overview_report, retrain_report
-from tasks.pages.markdown import classify_markdown, explore_markdown, retrain_markdown, way_from_here
+from tasks.pages.markdown import classify_markdown, explore_markdown, retrain_markdown, way_to
 from tasks.pages.photos import photo, with_evidence
 
 __all__ = [
@@ -18,6 +18,6 @@ __all__ = [
     "retrain_markdown",
     "retrain_report",
     "style",
-    "way_from_here",
+    "way_to",
     "with_evidence",
 ]

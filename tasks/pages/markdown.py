@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from tasks.audit import soundness
 from tasks.pages.words import Pictures, Record, data_uri, duration, number, percent, verdict_of
-from tasks.storage import address_of
 
 SPECIAL = re.compile(r"[!\"#$&*<>?@\[\\\]^`{|}~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|(?<=:)/")
 MODEL_PLOTS = {
@@ -71,11 +70,6 @@ def classify_markdown(summary: Record, pictures: Pictures, way: str = "") -> str
         _table(("label", "images"), [(name, number(images)) for name, images in labels]),
         *_plots(LABEL_PLOTS, pictures),
     )
-
-
-def way_from_here(report: str) -> str:
-    """The way to a report from the machine that wrote it."""
-    return way_to(report, address_of(report))
 
 
 def way_to(report: str, address: str | None) -> str:

@@ -7,7 +7,7 @@ from prefect.cache_policies import NO_CACHE
 from tasks import storage
 from tasks.audit import read_audit
 from tasks.dataset import Dataset
-from tasks.pages import explore_markdown, explore_report, way_from_here
+from tasks.pages import explore_markdown, explore_report, way_to
 from tasks.publishing.figures import dataset_figures, dataset_photos, small, write_pictures
 from tasks.storage import Run
 
@@ -18,9 +18,9 @@ def publish_exploration(dataset: Dataset, run: Run) -> str:
     audit = read_audit(dataset, run)
     figures = dataset_figures(dataset, audit)
     pictures = write_pictures(run, figures) | dataset_photos(dataset, audit)
-    storage.write_bytes(
-        storage.report_url(run.folder_url), explore_report(audit, pictures, dataset.root).encode()
-    )
-    page = explore_markdown(audit, small(figures), way_from_here(storage.report_url(run.folder_url)))
+    report_url = storage.report_url(run.folder_url)
+    storage.write_bytes(report_url, explore_report(audit, pictures, dataset.root).encode())
+    way = way_to(report_url, storage.address_of(report_url))
+    page = explore_markdown(audit, small(figures), way)
     create_markdown_artifact(page, key="explore-summary", description=f"What lies in {dataset.root}")
-    return storage.report_url(run.folder_url)
+    return report_url

@@ -13,7 +13,7 @@ from tasks import storage
 from tasks.audit import read_audit
 from tasks.dataset import Dataset
 from tasks.evaluation import Evaluation, compare, read_right
-from tasks.pages import retrain_markdown, retrain_report, way_from_here
+from tasks.pages import retrain_markdown, retrain_report, way_to
 from tasks.parameters import Training
 from tasks.publishing.figures import (
     Figures,
@@ -129,7 +129,10 @@ def publish_artifacts(
 ) -> None:
     """A Markdown page with the verdict and plots, and one table of classes a model."""
     page = retrain_markdown(
-        summary, metrics, small(figures), way_from_here(storage.report_url(run.folder_url))
+        summary,
+        metrics,
+        small(figures),
+        way_to(storage.report_url(run.folder_url), storage.address_of(storage.report_url(run.folder_url))),
     )
     create_markdown_artifact(page, key="retrain-summary", description=f"Verdict of {run.name}")
     for kind, found in metrics.items():

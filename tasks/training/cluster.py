@@ -2,13 +2,12 @@
 
 import json
 import os
+import socket
 from collections.abc import Sequence
+from typing import Any
 
 import ray
 import ray.train
-from ray._common.network_utils import build_address
-from ray.train._internal.base_worker_group import BaseWorkerGroup
-from ray.train._internal.utils import get_address_and_port
 from ray.train.backend import Backend, BackendConfig
 
 from tasks.errors import InputError
@@ -48,7 +47,7 @@ def largest_share(nodes: Sequence[int], workers: int) -> int:
 
 
 class _TensorflowBackend(Backend):
-    def on_start(self, worker_group: BaseWorkerGroup, backend_config: BackendConfig) -> None:  # noqa: ARG002
+    def on_start(self, worker_group: Any, backend_config: BackendConfig) -> None:  # noqa: ARG002
         addresses = worker_group.execute(_free_address)
         for index in range(len(addresses)):
             cluster = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
@@ -68,7 +67,12 @@ class TensorflowCluster(BackendConfig):
 
 
 def _free_address() -> str:
-    return build_address(*get_address_and_port())
+    """This node's address in the cluster and a port that is free now, as TF_CONFIG wants them."""
+    host = ray.util.get_node_ip_address()
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.bind((host, 0))
+        port = probe.getsockname()[1]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _join_cluster(cluster: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.__main__ import run
+from flows.cli import run
 from tasks import storage
 from tasks.registry.promotions import champion
 from tasks.registry.versions import read_record
@@ -86,7 +86,7 @@ def models(retrained: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
 
 @pytest.mark.parametrize("width", [80, 160])
 def test_the_versions_of_a_store_fit_in_a_table(models, retrained: Run, monkeypatch, width: int):
-    monkeypatch.setattr("flows.models.WIDE", width)
+    monkeypatch.setattr("flows.cli.terminal.PIPE_COLUMNS", width)
     head, *rows = models("list").splitlines()
     assert max(map(len, [head, *rows])) <= width
     assert len(rows) == len(storage.names(f"{retrained.store}/models")) - 2  # champion.json, promotions
@@ -121,6 +121,6 @@ def test_a_version_is_exported_if_it_answers_its_test_images_alike(models, tmp_p
 
 
 def test_help_starts_without_tensorflow_and_prefects_server():
-    code = "import flows.__main__, sys; print({'tensorflow', 'prefect.server.api.server'} & set(sys.modules))"
+    code = "import flows.cli, sys; print({'tensorflow', 'prefect.server.api.server'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

@@ -1,20 +1,14 @@
 """The `darkroom models` commands: what versions a store has, which is champion and why."""
 
-import os
-import shutil
-import sys
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from cyclopts import App, Parameter
-from rich.console import Console
+from cyclopts import App
 from rich.filesize import decimal
-from rich.table import Table
-from rich.text import Text
 
+from flows.cli.terminal import GAP, Store, columns, draw, facts, silenced, table, tell
 from tasks import storage
 from tasks.errors import InputError
 from tasks.parameters import ExportFormat
@@ -29,13 +23,9 @@ from tasks.registry import (
     roll_back,
 )
 
-GAP = 2  # between columns
-WORDS = ("version", "kind", "class")  # columns of words, which start on the left
-WIDE = 160  # columns of what goes to a file or a pipe
 DASH = "\N{EN DASH}"
 DONE = {"promote": "promoted", "rollback": "back to"}
 
-Store = Annotated[str, Parameter(env_var="DARKROOM_STORE")]
 Record = Mapping[str, Any]
 
 models = App(name="models", help="Look at the store's model versions and choose the champion.")
@@ -179,7 +169,7 @@ def export(version: str, *, format: ExportFormat, output: Path | None = None, st
     :param output: New or empty folder to write into; by default the version and format in this folder.
     :param store: Folder or URL that holds the models.
     """
-    with hushed():
+    with silenced():
         from tasks.registry.export import export_version
 
         done = export_version(store, version, format, output)
@@ -203,60 +193,3 @@ def figure(value: object) -> str:
 def minute(written: str) -> str:
     """An ISO time to the minute, as a person would sort it."""
     return f"{datetime.fromisoformat(written):%Y-%m-%d %H:%M}"
-
-
-def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:
-    drawn = grid()
-    for name in head:
-        drawn.add_column(name, no_wrap=True, justify="left" if name.strip() in WORDS else "right")
-    for row in rows:
-        drawn.add_row(*map(clean, row))
-    drawn.show_header = True
-    return drawn
-
-
-def facts(pairs: Iterable[tuple[str, str]]) -> Table:
-    """Names on the left, what is said of them on the right, on as many lines as it takes."""
-    drawn = grid()
-    drawn.add_column(no_wrap=True, style="dim")
-    drawn.add_column(overflow="fold")
-    for name, value in pairs:
-        drawn.add_row(name, clean(value))
-    return drawn
-
-
-def grid() -> Table:
-    return Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), show_header=False)
-
-
-def clean(text: str) -> Text:
-    """Text without what would move the cursor or colour the terminal."""
-    return Text("".join(letter if letter.isprintable() or letter == "\n" else " " for letter in text))
-
-
-def columns() -> int:
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDE
-
-
-def draw(what: Table | str) -> None:
-    console = Console(width=columns(), highlight=False)
-    with console.capture() as drawn:
-        console.print(what)
-    print("\n".join(line.rstrip() for line in drawn.get().splitlines()))
-
-
-@contextmanager
-def hushed() -> Iterator[None]:
-    """Keep from the terminal what TensorFlow's C++ says, which asks no logging of ours."""
-    terminal = os.dup(2)
-    with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(terminal, 2)
-        os.close(terminal)
-
-
-def tell(what: str, where: str) -> None:
-    print(f"{what}: {where}")

@@ -1,0 +1,68 @@
+"""The commands that run a stack on this machine and keep a store small."""
+
+from collections.abc import Callable
+from typing import Annotated
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from deployments.settings import Settings
+from deployments.stack import up as start_stack
+from flows.cli.terminal import Store, tell
+from tasks import storage
+from tasks.errors import InputError
+from tasks.publishing import write_overview
+from tasks.registry import outdated
+
+
+def up() -> None:
+    """Start Prefect server, Ray and worker on this machine, deploy everything, and run until Ctrl-C.
+
+    What it works on and where it listens stands in DARKROOM_* variables; the README lists them.
+    """
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        raise InputError("; ".join(map(wrong_variable, error.errors()))) from error
+    start_stack(settings)
+
+
+def wrong_variable(problem: ErrorDetails) -> str:
+    names = "".join(f"DARKROOM_{str(name).upper()}: " for name in problem["loc"])
+    return names + problem["msg"] + (f". Received: {problem['input']!r}" if names else "")
+
+
+def clean(
+    *,
+    store: Store = "store",
+    keep_runs: Annotated[int, Parameter(validator=Number(gte=1))] = 30,
+    keep_versions: Annotated[int, Parameter(validator=Number(gte=1))] = 10,
+    dry_run: bool = True,
+) -> None:
+    """Remove old runs and versions, and datasets that nothing left was made from.
+
+    The champion, its run and all that rollbacks lead to always stay.
+
+    :param store: Folder or URL to clean.
+    :param keep_runs: How many of the newest runs stay.
+    :param keep_versions: How many of the newest versions stay.
+    :param dry_run: Only tell what would be removed.
+    """
+    if not storage.exists(store):
+        raise InputError(f"`store` must be a folder or URL that is there. Received: {store!r}.")
+    urls = list(outdated(store, keep_runs, keep_versions))
+    for url in urls:
+        tell("Would remove" if dry_run else "Removing", url)
+        if not dry_run:
+            storage.remove(url)
+    if not urls:
+        print("Nothing to remove.")
+    elif dry_run:
+        print("Nothing was removed: that takes --no-dry-run.")
+    else:
+        write_overview(store)
+
+
+COMMANDS: dict[str, Callable[..., None]] = {"up": up, "clean": clean}

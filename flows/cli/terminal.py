@@ -1,0 +1,76 @@
+"""What the commands print: names with places, facts and tables, in a terminal or into a pipe."""
+
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+GAP = 2  # between columns
+Store = Annotated[str, Parameter(env_var="DARKROOM_STORE")]
+
+TEXT_COLUMNS = ("version", "kind", "class")  # which start on the left; numbers end on the right
+PIPE_COLUMNS = 160  # letters in a line of what goes to a file or a pipe
+
+
+def tell(what: str, where: str) -> None:
+    print(f"{what}: {where}")
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:
+    drawn = grid()
+    for name in head:
+        drawn.add_column(name, no_wrap=True, justify="left" if name.strip() in TEXT_COLUMNS else "right")
+    for row in rows:
+        drawn.add_row(*map(clean, row))
+    drawn.show_header = True
+    return drawn
+
+
+def facts(pairs: Iterable[tuple[str, str]]) -> Table:
+    """Names on the left, what is said of them on the right, on as many lines as it takes."""
+    drawn = grid()
+    drawn.add_column(no_wrap=True, style="dim")
+    drawn.add_column(overflow="fold")
+    for name, value in pairs:
+        drawn.add_row(name, clean(value))
+    return drawn
+
+
+def grid() -> Table:
+    return Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), show_header=False)
+
+
+def clean(text: str) -> Text:
+    """Text without what would move the cursor or colour the terminal."""
+    return Text("".join(letter if letter.isprintable() or letter == "\n" else " " for letter in text))
+
+
+def columns() -> int:
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else PIPE_COLUMNS
+
+
+def draw(what: Table | str) -> None:
+    console = Console(width=columns(), highlight=False)
+    with console.capture() as drawn:
+        console.print(what)
+    print("\n".join(line.rstrip() for line in drawn.get().splitlines()))
+
+
+@contextmanager
+def silenced() -> Iterator[None]:
+    """Keep from the terminal what TensorFlow's C++ says, which asks no logging of ours."""
+    terminal = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(terminal, 2)
+        os.close(terminal)
