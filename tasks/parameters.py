@@ -22,7 +22,7 @@ def _split_commas(names: Any) -> Any:
 def _title(name: str, _: object) -> str:
     """The form's words for a parameter."""
     title = name.replace("_", " ")
-    for short, word in {"gpus": "GPUs", "cpus": "CPUs", "cnn": "CNN", "mobilenet": "MobileNetV2"}.items():
+    for short, word in {"gpus": "GPUs", "cpus": "CPUs", "cnn": "CNN", "mobilenet v2": "MobileNetV2"}.items():
         title = re.sub(rf"\b{short}\b", word, title)
     return title[0].upper() + title[1:]
 
@@ -50,10 +50,50 @@ class CnnAugmentation(Augmentation):
     shift: float = Field(0.1, ge=0, le=0.5, description="Largest shift, as a share of the side.")
 
 
-class MobilenetAugmentation(Augmentation):
-    flip: bool = Field(True, description="Mirror half of the images, left to right.")
-    shift: float = Field(0.1, ge=0, le=0.5, description="Largest shift, as a share of the side.")
+class MobilenetAugmentation(CnnAugmentation):
     rotation: float = Field(10.0, ge=0, le=180, description="Largest rotation, in degrees either way.")
+
+
+class CnnParameters(BaseModel):
+    """How the CNN is trained."""
+
+    model_config = FORM
+
+    learning_rate: float = Field(1e-2, gt=0, description="Peak learning rate, under LAMB.")
+    dropout: float = Field(0.3, ge=0, lt=1, description="Dropout of the flattened activations.")
+    mixup: float = Field(
+        0.1,
+        ge=0,
+        le=10,
+        description="How far training images are mixed in pairs (alpha of Beta); 0 for not at all.",
+    )
+    augmentation: CnnAugmentation = Field(
+        CnnAugmentation(), description="How training images are varied, each epoch anew."
+    )
+
+
+class MobilenetParameters(BaseModel):
+    """How MobileNetV2 is trained."""
+
+    model_config = FORM
+
+    learning_rate: float = Field(
+        1e-3, gt=0, description="Peak learning rate of the head; of all of it where weights are none."
+    )
+    dropout: float = Field(0.2, ge=0, lt=1, description="Dropout under the head.")
+    mixup: float = Field(
+        0.2, ge=0, le=10, description="How far activations are mixed while fine-tuning; 0 for not at all."
+    )
+    augmentation: MobilenetAugmentation = Field(
+        MobilenetAugmentation(), description="How the views of an image differ."
+    )
+    views: int = Field(
+        4, ge=1, le=32, description="Views of each training image that the frozen part is computed of."
+    )
+    fine_tune_epochs: int = Field(
+        8, ge=0, le=10_000, description="Epochs of fine-tuning the last blocks; 0 leaves them frozen."
+    )
+    fine_tune_learning_rate: float = Field(2e-4, gt=0, description="Peak learning rate of the fine-tuning.")
 
 
 class Training(BaseModel):
@@ -79,55 +119,18 @@ class Training(BaseModel):
     val_share: float = Field(
         0.1, gt=0, lt=1, description="Share of train drawn as validation where there is no val folder."
     )
-    precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="Arithmetic of the training; auto measures which is fastest here."
     )
-    cnn_learning_rate: float = Field(1e-2, gt=0, description="Peak learning rate of the CNN, under LAMB.")
-    cnn_dropout: float = Field(0.3, ge=0, lt=1, description="Dropout of the CNN.")
-    cnn_mixup: float = Field(
-        0.1,
-        ge=0,
-        le=10,
-        description="How far the CNN's training images are mixed in pairs (alpha of Beta); 0 for not at all.",
-    )
-    cnn_augmentation: CnnAugmentation = Field(
-        CnnAugmentation(), description="How the CNN's training images are varied."
-    )
-    mobilenet_learning_rate: float = Field(
-        1e-3,
-        gt=0,
-        description="Peak learning rate of MobileNetV2's head; of all of it where weights are none.",
-    )
-    mobilenet_dropout: float = Field(0.2, ge=0, lt=1, description="Dropout under MobileNetV2's head.")
-    mobilenet_mixup: float = Field(
-        0.2,
-        ge=0,
-        le=10,
-        description="How far MobileNetV2's activations are mixed while fine-tuning; 0 for not at all.",
-    )
-    mobilenet_augmentation: MobilenetAugmentation = Field(
-        MobilenetAugmentation(), description="How MobileNetV2's views of an image differ."
-    )
-    mobilenet_views: int = Field(
-        4,
-        ge=1,
-        le=32,
-        description="Views of each training image that MobileNetV2's frozen part is computed of.",
-    )
-    mobilenet_fine_tune_epochs: int = Field(
-        8,
-        ge=0,
-        le=10_000,
-        description="Epochs of fine-tuning MobileNetV2's last blocks; 0 leaves them frozen.",
-    )
-    mobilenet_fine_tune_learning_rate: float = Field(
-        2e-4, gt=0, description="Peak learning rate of the fine-tuning."
+    cnn: CnnParameters = Field(CnnParameters(), description="How the CNN is trained.")
+    mobilenet_v2: MobilenetParameters = Field(
+        MobilenetParameters(), description="How MobileNetV2 is trained."
     )
 
     def epochs_of(self, kind: ModelKind) -> int:
         """Epochs at most, those of fine-tuning included."""
         fine_tuned = kind == "mobilenet_v2" and self.weights != "none"
-        return self.epochs + (self.mobilenet_fine_tune_epochs if fine_tuned else 0)
+        return self.epochs + (self.mobilenet_v2.fine_tune_epochs if fine_tuned else 0)
 
 
 class Gate(BaseModel):

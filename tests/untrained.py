@@ -11,6 +11,7 @@ from tasks.networks.convert import export_onnx
 from tasks.registry.gate import promote_by_hand
 
 CLASSES = tuple("abcdef")
+BUILD = {"cnn": architectures.build_cnn, "mobilenet_v2": architectures.build_mobilenet_v2}
 
 
 def untrained_store(folder: Path, kind: str, size_px: int) -> str:
@@ -18,7 +19,7 @@ def untrained_store(folder: Path, kind: str, size_px: int) -> str:
     keras.utils.set_random_seed(0)
     place = folder / "models" / "v1"
     place.mkdir(parents=True)
-    architectures.build(kind, len(CLASSES), size_px, 0.0, "none").save(place / "model.keras")
+    BUILD[kind](len(CLASSES), size_px).save(place / "model.keras")
     assert export_onnx(str(place), noise(64, size_px))
     record = {
         "version": "v1",

@@ -16,16 +16,6 @@ POOLED_LAYERS = (FREEZE_LAYER, "block_15_add")  # besides the last
 STALLED_SECONDS = 15
 
 
-def build(kind: str, classes: int, size_px: int, dropout: float, weights: str) -> keras.Model:
-    """Build `cnn` or `mobilenet_v2`: uint8 [batch, size_px, size_px, 3] to probabilities [batch, classes].
-
-    weights: what MobileNetV2's base starts from: `imagenet`, `none` or the path of a weights file.
-    """
-    if kind == "cnn":
-        return build_cnn(classes, size_px, dropout)
-    return build_mobilenet_v2(classes, size_px, dropout, weights)
-
-
 def build_cnn(classes: int, size_px: int, dropout: float = 0.0) -> keras.Model:
     """The notebook's network: 10,637,126 parameters at 150 px and six classes; dropout adds none.
 
@@ -58,6 +48,9 @@ def build_mobilenet_v2(
     classes: int, size_px: int, dropout: float = 0.0, weights: str = "none"
 ) -> keras.Model:
     """MobileNetV2 (alpha 1) under global average pooling, dropout and a new head.
+
+    uint8 [batch, size_px, size_px, 3] to probabilities [batch, classes]. weights: what the base starts from:
+    `imagenet`, `none` or the path of a weights file.
 
     The head sees the means of POOLED_LAYERS beside those of the last layer, 1,536 features in all: the
     last alone has forgotten what ImageNet's classes did not need. Source: Evci et al. 2022, "Head2Toe:

@@ -1,6 +1,7 @@
 """A version's model card: what a stranger must know before using the model."""
 
 from functools import cache
+from typing import get_args
 
 from jinja2 import Environment
 
@@ -27,16 +28,15 @@ def model_card(record: Record, metrics: Record) -> str:
 
 def parameters_of(record: Record) -> list[tuple[str, object]]:
     """What of the training's parameters concerns this kind of model, nested ones with both names."""
+    training = dict(record.get("training") or {})
+    own = training.get(record["kind"]) or {}
     pairs: list[tuple[str, object]] = []
-    for name, value in (record.get("training") or {}).items():
-        if name != "models" and not name.startswith(_others(record["kind"])):
-            nested = value.items() if isinstance(value, dict) else [("", value)]
-            pairs += [(f"{name} {part}".strip(), one) for part, one in nested]
+    for name, value in [*training.items(), *own.items()]:
+        if name in (*get_args(ModelKind), "models") or (name == "weights" and record["kind"] == "cnn"):
+            continue
+        nested = value.items() if isinstance(value, dict) else [("", value)]
+        pairs += [(f"{name} {part}".strip(), setting) for part, setting in nested]
     return pairs
-
-
-def _others(kind: ModelKind) -> tuple[str, ...]:
-    return ("mobilenet_", "weights") if kind == "cnn" else ("cnn_",)
 
 
 @cache

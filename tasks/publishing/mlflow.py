@@ -120,7 +120,7 @@ def log_metrics(
 
 
 def flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Nested parameters as `cnn_augmentation.flip` and the like."""
+    """Nested parameters as `cnn.augmentation.flip` and the like."""
     for name, value in values.items():
         if isinstance(value, dict):
             yield from flat(value, f"{prefix}{name}.")

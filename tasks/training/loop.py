@@ -18,7 +18,7 @@ from tasks.training.batches import Batch, Examples, Mixup, epoch_batches, shuffl
 
 TRIAL_STEPS = 3
 OptimizerName = Literal["adam", "lamb"]
-PRECISIONS = ("float32", "bfloat16")  # what auto tries; float16 needs loss scaling and is for those who ask
+PRECISIONS = ("float32", "bfloat16")  # what auto tries
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,6 @@ class Fitting:
         strategy: tf.distribute.Strategy,
         plan: FitPlan,
         rows: int,
-        precision: str,
     ):
         self.strategy = strategy
         self.plan = plan
@@ -87,8 +86,6 @@ class Fitting:
         with strategy.scope():
             self.model = build()
             self.optimizer = build_optimizer(plan, plan.epochs * self.steps)
-            if precision == "float16":
-                self.optimizer = keras.optimizers.LossScaleOptimizer(self.optimizer)
             self.optimizer.build(self.model.trainable_variables)
         # Nothing here needs autograph, which leaves a file a function: Ray ends workers without a clean-up.
         self._train = tf.function(self._train_step, autograph=False)
@@ -138,9 +135,9 @@ class Fitting:
                 logits = self.model(inputs, training=True)
                 loss = shares * cross_entropy(labels, logits)
                 loss += (1.0 - shares) * cross_entropy(others, logits)
-                scaled = self.optimizer.scale_loss(tf.reduce_sum(loss * weights) * scale)
+                mean_loss = tf.reduce_sum(loss * weights) * scale
             variables = [variable.value for variable in self.model.trainable_variables]
-            self.optimizer.apply(tape.gradient(scaled, variables), self.model.trainable_variables)
+            self.optimizer.apply(tape.gradient(mean_loss, variables), self.model.trainable_variables)
             return judged(labels, logits, weights)
 
         return self._summed(replica_step, *values)
@@ -274,7 +271,7 @@ def _step_seconds(
 ) -> float:
     """Seconds of the fastest of a few steps after the one that compiles."""
     set_precision(precision)
-    fitting = Fitting(build, strategy, plan, len(train.labels), precision)
+    fitting = Fitting(build, strategy, plan, len(train.labels))
     order = np.arange(min(plan.batch_size, len(train.labels)))
     batch = fitting._per_replica(
         next(epoch_batches(train, order, 0, plan.batch_size, plan.rank, plan.world_size))

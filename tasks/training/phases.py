@@ -1,7 +1,7 @@
 """What is trained of a model, in which order and on what. Imported by workers only."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import keras
 import numpy as np
@@ -9,7 +9,7 @@ import numpy as np
 from tasks import storage
 from tasks.dataset import Dataset, Split
 from tasks.networks import architectures
-from tasks.parameters import Augmentation, ModelKind, Training
+from tasks.parameters import Augmentation, CnnParameters, MobilenetParameters, ModelKind, Training
 from tasks.storage import Run
 from tasks.training.batches import CachedExamples, Examples, ImageExamples, shuffled
 from tasks.training.frozen import cached_outputs
@@ -35,66 +35,74 @@ class Phase:
     measure_precision: bool = True
 
 
-def plan_training(
-    kind: ModelKind, dataset: Dataset, training: Training, run: Run
-) -> tuple[Callable[[], keras.Model], list[Phase]]:
-    """The whole model, untrained, and the phases that train it."""
-    if kind == "mobilenet_v2" and training.weights != "none":
+Whole = Callable[[], keras.Model]
+Plan = tuple[Whole, list[Phase]]
+
+
+def plan_cnn(dataset: Dataset, training: Training, run: Run) -> Plan:  # noqa: ARG001
+    """Train every layer on images drawn anew each epoch."""
+
+    def whole() -> keras.Model:
+        keras.utils.set_random_seed(training.seed)
+        return architectures.build_cnn(len(dataset.classes), dataset.size_px, training.cnn.dropout)
+
+    phase = whole_phase(whole, dataset, training, training.cnn, "lamb")
+    return whole, [replace(phase, mixup=training.cnn.mixup)]
+
+
+def plan_mobilenet_v2(dataset: Dataset, training: Training, run: Run) -> Plan:
+    """Train a new head and the last blocks on a pretrained base; without one, every layer as the CNN's."""
+    if training.weights != "none":
         return pretrained_phases(dataset, training, run)
-    return whole_phase(kind, dataset, training)
+    split, parameters = dataset.split("train"), training.mobilenet_v2
+    settling_images = split.take(shuffled(len(split), training.seed, 0)[:SETTLING_IMAGES])
+
+    def whole() -> keras.Model:
+        keras.utils.set_random_seed(training.seed)
+        model = architectures.build_mobilenet_v2(len(dataset.classes), dataset.size_px, parameters.dropout)
+        architectures.settle_batch_norm(model, settling_images)
+        return model
+
+    return whole, [whole_phase(whole, dataset, training, parameters, "adam")]
 
 
 def whole_phase(
-    kind: ModelKind, dataset: Dataset, training: Training
-) -> tuple[Callable[[], keras.Model], list[Phase]]:
-    """Train every layer on images drawn anew each epoch."""
-    split = dataset.split("train")
-    settling = split.take(shuffled(len(split), training.seed, 0)[:SETTLING_IMAGES])
-    cnn = kind == "cnn"
-    dropout = training.cnn_dropout if cnn else training.mobilenet_dropout
-    augmentation: Augmentation = training.cnn_augmentation if cnn else training.mobilenet_augmentation
-
-    def whole() -> keras.Model:
-        keras.utils.set_random_seed(training.seed)
-        model = architectures.build(kind, len(dataset.classes), dataset.size_px, dropout, "none")
-        if not cnn:
-            architectures.settle_batch_norm(model, settling)
-        return model
-
-    phase = Phase(
+    whole: Whole,
+    dataset: Dataset,
+    training: Training,
+    parameters: CnnParameters | MobilenetParameters,
+    optimizer: OptimizerName,
+) -> Phase:
+    """The one phase in which every layer of a network is trained."""
+    return Phase(
         build=lambda _: architectures.until(whole(), "logits"),
-        train=ImageExamples(split, augmentation, training.seed),
+        train=ImageExamples(dataset.split("train"), parameters.augmentation, training.seed),
         val=ImageExamples(dataset.split("val"), Augmentation(), training.seed),
         epochs=training.epochs,
-        optimizer="lamb" if cnn else "adam",
-        learning_rate=training.cnn_learning_rate if cnn else training.mobilenet_learning_rate,
-        mixup=training.cnn_mixup if cnn else 0.0,
+        optimizer=optimizer,
+        learning_rate=parameters.learning_rate,
     )
-    return whole, [phase]
 
 
-def pretrained_phases(
-    dataset: Dataset, training: Training, run: Run
-) -> tuple[Callable[[], keras.Model], list[Phase]]:
+def pretrained_phases(dataset: Dataset, training: Training, run: Run) -> Plan:
     """Train a new head on features the frozen base computes once, then the blocks above FREEZE_LAYER."""
     classes, folder = len(dataset.classes), run.kind_url("mobilenet_v2")
+    parameters = training.mobilenet_v2
 
     def whole() -> keras.Model:
         keras.utils.set_random_seed(training.seed)
-        return architectures.build(
-            "mobilenet_v2", classes, dataset.size_px, training.mobilenet_dropout, training.weights
+        return architectures.build_mobilenet_v2(
+            classes, dataset.size_px, parameters.dropout, training.weights
         )
 
     def build_head(_: Sequence[np.ndarray]) -> keras.Model:
         keras.utils.set_random_seed(training.seed)
-        return architectures.until(
-            architectures.build_head(classes, width, training.mobilenet_dropout), "logits"
-        )
+        return architectures.until(architectures.build_head(classes, width, parameters.dropout), "logits")
 
-    frozen = architectures.frozen_part(whole(), activations=training.mobilenet_fine_tune_epochs > 0)
+    frozen = architectures.frozen_part(whole(), activations=parameters.fine_tune_epochs > 0)
     train, val = (
         cached_examples(frozen, dataset.split(split), training, views, storage.cache_url(folder, split))
-        for split, views in (("train", training.mobilenet_views), ("val", 1))
+        for split, views in (("train", parameters.views), ("val", 1))
     )
     width = frozen.outputs[0].shape[-1]
     head = Phase(
@@ -103,19 +111,19 @@ def pretrained_phases(
         val=val[0],
         epochs=training.epochs,
         optimizer="adam",
-        learning_rate=training.mobilenet_learning_rate,
+        learning_rate=parameters.learning_rate,
         measure_precision=False,
     )
-    if training.mobilenet_fine_tune_epochs == 0:
+    if parameters.fine_tune_epochs == 0:
         return whole, [head]
     tail = Phase(
         build=lambda best: architectures.build_tail(with_weights(whole, best)),
         train=train[1],
         val=val[1],
-        epochs=training.mobilenet_fine_tune_epochs,
+        epochs=parameters.fine_tune_epochs,
         optimizer="adam",
-        learning_rate=training.mobilenet_fine_tune_learning_rate,
-        mixup=training.mobilenet_mixup,
+        learning_rate=parameters.fine_tune_learning_rate,
+        mixup=parameters.mixup,
     )
     return whole, [head, tail]
 
@@ -125,7 +133,8 @@ def cached_examples(
 ) -> list[CachedExamples]:
     """Examples of each output of `frozen` (features, activations)."""
     urls = [storage.join(url, str(number)) for number in range(len(frozen.outputs))]
-    cached = cached_outputs(frozen, split, views, training.mobilenet_augmentation, training.seed, urls)
+    augmentation = training.mobilenet_v2.augmentation
+    cached = cached_outputs(frozen, split, views, augmentation, training.seed, urls)
     return [CachedExamples(rows, split.labels, training.seed) for rows in cached]
 
 
@@ -135,3 +144,11 @@ def with_weights(whole: Callable[[], keras.Model], last: Sequence[np.ndarray]) -
     for variable, value in zip(model.weights[-len(last) :], last, strict=True):
         variable.assign(value)
     return model
+
+
+# What is trained of each kind of model: the whole network, untrained, and the phases that train it. A new
+# kind is its network in `networks.architectures`, its block of `parameters.Training`, and its entry here.
+KINDS: dict[ModelKind, Callable[[Dataset, Training, Run], Plan]] = {
+    "cnn": plan_cnn,
+    "mobilenet_v2": plan_mobilenet_v2,
+}

@@ -18,7 +18,7 @@ from tasks.training import loop
 from tasks.training.checkpoints import Progress, restored, write_progress
 from tasks.training.history import write_history
 from tasks.training.loop import FitPlan, Fitting
-from tasks.training.phases import Phase, plan_training, with_weights
+from tasks.training.phases import KINDS, Phase, with_weights
 
 
 def train(kind: ModelKind, dataset: Dataset, training: Training, run: Run) -> Fitting:
@@ -29,7 +29,7 @@ def train(kind: ModelKind, dataset: Dataset, training: Training, run: Run) -> Fi
     strategy = loop.strategy_here(workers)
     progress = restored()
     earlier = sum(row["seconds"] for row in progress.history)
-    whole, phases = plan_training(kind, dataset, training, run)
+    whole, phases = KINDS[kind](dataset, training, run)
     while True:
         phase = phases[progress.phase]
         plan = FitPlan(
@@ -69,7 +69,7 @@ def fit_phase(
     progress.precision = loop.choose_precision(
         progress.precision or asked, build, strategy, plan, phase.train
     )
-    fitting = Fitting(build, strategy, plan, len(phase.train.labels), progress.precision)
+    fitting = Fitting(build, strategy, plan, len(phase.train.labels))
     loop.fit(fitting, phase.train, phase.val, progress.state, lambda _: on_epoch(progress))
     return fitting
 

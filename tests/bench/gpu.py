@@ -33,7 +33,7 @@ def epoch_rate(examples: ImageExamples, gpus: list[str], precision: str) -> floa
         return architectures.until(architectures.build_cnn(6, SIZE, 0.5), "logits")
 
     plan = FitPlan("lamb", recipe.epochs, recipe.batch_size, 1e-2, recipe, rank=0, world_size=1)
-    fitting = Fitting(build, strategy, plan, len(examples.labels), precision)
+    fitting = Fitting(build, strategy, plan, len(examples.labels))
     loss, _ = fitting.run_epoch(examples, 1, training=True)
     if not np.isfinite(loss):
         sys.exit(f"{precision} on {len(gpus)} GPUs: the loss is {loss}")
@@ -50,8 +50,8 @@ def main() -> None:
         draw_sample(str(Path(folder, "images")), images_per_class=1000)
         manifest = list_images.fn(f"{folder}/images", f"{folder}/store", SIZE, 0.1)
         dataset = commit_dataset.fn(manifest, [decode_part.fn(part) for part in plan_parts(manifest)], 1.0)
-        examples = ImageExamples(dataset.split("train"), Training().cnn_augmentation, 0)
-        for precision in ("float32", "bfloat16", "float16"):
+        examples = ImageExamples(dataset.split("train"), Training().cnn.augmentation, 0)
+        for precision in ("float32", "bfloat16"):
             one = epoch_rate(examples, gpus[:1], precision)
             every = epoch_rate(examples, gpus, precision)
             share = every / (one * len(gpus))

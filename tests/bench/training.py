@@ -40,32 +40,30 @@ def bench(images: Path, scratch: Path) -> Iterator[Measured]:
     dataset = commit_dataset.fn(manifest, [decode_part.fn(part) for part in plan_parts(manifest)], 1.0)
     split = dataset.split("train")
     count = min(IMAGES, len(split) // BATCH * BATCH)
-    examples = First(ImageExamples(split, RECIPE.cnn_augmentation, 0), count)
+    examples = First(ImageExamples(split, RECIPE.cnn.augmentation, 0), count)
     yield from bench_cnn(dataset, split, examples)
     yield from bench_mobilenet(dataset, split, count, scratch)
 
 
 CNN_PLAN = FitPlan(
-    "lamb", RECIPE.epochs, BATCH, RECIPE.cnn_learning_rate, RECIPE, 0, 1, mixup=RECIPE.cnn_mixup
+    "lamb", RECIPE.epochs, BATCH, RECIPE.cnn.learning_rate, RECIPE, 0, 1, mixup=RECIPE.cnn.mixup
 )
 TAIL_PLAN = replace(
     CNN_PLAN,
     optimizer="adam",
-    learning_rate=RECIPE.mobilenet_fine_tune_learning_rate,
-    mixup=RECIPE.mobilenet_mixup,
+    learning_rate=RECIPE.mobilenet_v2.fine_tune_learning_rate,
+    mixup=RECIPE.mobilenet_v2.mixup,
 )
 HEAD_PLAN = replace(
     TAIL_PLAN,
-    learning_rate=RECIPE.mobilenet_learning_rate,
+    learning_rate=RECIPE.mobilenet_v2.learning_rate,
     training=Training(patience=RECIPE.epochs),
     mixup=0.0,
 )
 
 
-def fitting_of(
-    build: Callable[[], keras.Model], plan: FitPlan, examples: Examples, precision: str
-) -> Fitting:
-    return Fitting(build, tf.distribute.get_strategy(), plan, len(examples.labels), precision)
+def fitting_of(build: Callable[[], keras.Model], plan: FitPlan, examples: Examples) -> Fitting:
+    return Fitting(build, tf.distribute.get_strategy(), plan, len(examples.labels))
 
 
 def bench_cnn(dataset: Dataset, split: Split, examples: Examples) -> Iterator[Measured]:
@@ -73,18 +71,18 @@ def bench_cnn(dataset: Dataset, split: Split, examples: Examples) -> Iterator[Me
 
     def build() -> keras.Model:
         return architectures.until(
-            architectures.build_cnn(len(dataset.classes), SIZE, RECIPE.cnn_dropout), "logits"
+            architectures.build_cnn(len(dataset.classes), SIZE, RECIPE.cnn.dropout), "logits"
         )
 
     precision = loop.choose_precision("auto", build, tf.distribute.get_strategy(), CNN_PLAN, examples)
-    fitting = fitting_of(build, CNN_PLAN, examples, precision)
+    fitting = fitting_of(build, CNN_PLAN, examples)
     fitting.run_epoch(examples, 1, training=True)
     rate = best_rate(lambda: fitting.run_epoch(examples, 1, training=True), count)
     batch = fitting._per_replica(next(epoch_batches(examples, np.arange(BATCH), 1, BATCH, 0, 1)))
     limit = best_rate(lambda: [float(fitting._train(*batch)[0]) for _ in range(count // BATCH)], count)
     yield Measured(f"CNN epochs in {precision}", rate, "the same step on one batch in memory", limit)
     loop.set_precision("float32")
-    model = architectures.build_cnn(len(dataset.classes), SIZE, RECIPE.cnn_dropout)
+    model = architectures.build_cnn(len(dataset.classes), SIZE, RECIPE.cnn.dropout)
     model.compile("adam", "sparse_categorical_crossentropy")
     pixels, labels = split.take(np.arange(count)), split.labels[:count]
     model.fit(pixels, labels, batch_size=BATCH, verbose=0)
@@ -98,7 +96,7 @@ def bench_mobilenet(dataset: Dataset, split: Split, count: int, scratch: Path) -
     loop.set_precision("float32")
     whole = architectures.build_mobilenet_v2(len(dataset.classes), SIZE, 0.2, "none")
     base = architectures.frozen_part(whole, activations=True)
-    views, varied = RECIPE.mobilenet_views, RECIPE.mobilenet_augmentation
+    views, varied = RECIPE.mobilenet_v2.views, RECIPE.mobilenet_v2.augmentation
     urls = [str(scratch / "features.npy"), str(scratch / "activations.npy")]
     forward = tf.function(lambda images: base(images, training=False))
     batch = tf.constant(split.take(np.arange(frozen.BATCH)))
@@ -125,7 +123,7 @@ def fit_head(dataset: Dataset, head: Examples) -> None:
     def build() -> keras.Model:
         return architectures.until(architectures.build_head(len(dataset.classes), width, 0.2), "logits")
 
-    fitting = fitting_of(build, HEAD_PLAN, head, "float32")
+    fitting = fitting_of(build, HEAD_PLAN, head)
     loop.fit(fitting, head, First(head, BATCH), FitState(), lambda _: None)
 
 
@@ -138,12 +136,12 @@ def bench_fine_tuning(
         return architectures.build_tail(whole)
 
     precision = loop.choose_precision("auto", build, tf.distribute.get_strategy(), TAIL_PLAN, tail)
-    fitting = fitting_of(build, TAIL_PLAN, tail, precision)
+    fitting = fitting_of(build, TAIL_PLAN, tail)
     fitting.run_epoch(tail, 1, training=True)
     rate = best_rate(lambda: fitting.run_epoch(tail, 1, training=True), count)
     loop.set_precision("float32")
     images = First(ImageExamples(split, varied, 0), count // 2)
-    end_to_end = fitting_of(lambda: architectures.until(whole, "logits"), TAIL_PLAN, images, "float32")
+    end_to_end = fitting_of(lambda: architectures.until(whole, "logits"), TAIL_PLAN, images)
     end_to_end.run_epoch(First(images, BATCH), 1, training=True)
     peer = best_rate(lambda: end_to_end.run_epoch(images, 1, training=True), count // 2, 1)
     yield Measured(

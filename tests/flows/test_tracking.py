@@ -72,7 +72,7 @@ def test_every_version_is_tracked_once_with_its_epochs_and_files(retrained: Run,
     for kind, model, evaluation in zip(("cnn", "mobilenet_v2"), models, evaluations, strict=True):
         run = runs[model.version]
         assert run.data.metrics["test_accuracy"] == evaluation.accuracy
-        assert run.data.params["cnn_augmentation.flip"] == "True"
+        assert run.data.params["cnn.augmentation.flip"] == "True"
         epochs = tracking.get_metric_history(run.info.run_id, "val_loss")
         history = read_history(storage.history_url(retrained.kind_url(kind)))
         assert [(one.step, one.value) for one in epochs] == [

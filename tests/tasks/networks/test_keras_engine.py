@@ -22,7 +22,7 @@ from tasks.networks.engines import OnnxClassifier
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("model") / "model.keras"
-    architectures.build("cnn", 3, 32, 0.1, "none").save(path)
+    architectures.build_cnn(3, 32, 0.1).save(path)
     return path
 
 

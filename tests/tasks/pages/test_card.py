@@ -24,7 +24,12 @@ def card(kind: str = "cnn", **more: object) -> str:
         "dataset": "9f3c",
         "root": EVIL,
         "counts": {"train": 300, "val": 30, "test": 37},
-        "training": {"epochs": 3, "cnn_augmentation": {"flip": True}, "mobilenet_views": 4, "weights": EVIL},
+        "training": {
+            "epochs": 3,
+            "cnn": {"augmentation": {"flip": True}},
+            "mobilenet_v2": {"views": 4},
+            "weights": EVIL,
+        },
         "created": "2026-11-22T22:10:02+00:00",
         "versions": {"keras": "3.15.1"},
         "sha256": "17219152",
@@ -45,7 +50,7 @@ def test_a_card_says_what_goes_in_how_right_it_is_and_where_not():
         "| train | 300 images |",
         "41.2 % of 17 images found",
         "darkest: 50.0 % of 9 images right, elsewhere 90.0 % (p = 0.0010)",
-        "| cnn augmentation flip | yes |",
+        "| augmentation flip | yes |",
         "darkroom classify --model v1",
     ):
         assert told in text

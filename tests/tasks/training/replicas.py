@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tasks.dataset.records import Dataset
 from tasks.networks import architectures
-from tasks.parameters import Augmentation, CnnAugmentation, Training
+from tasks.parameters import Augmentation, CnnAugmentation, CnnParameters, Training
 from tasks.storage import Run
 from tasks.training import loop, worker
 from tasks.training import run as run_module
@@ -26,8 +26,7 @@ RECIPE = Training(
     image_size=32,
     batch_size=16,
     precision="float32",
-    cnn_dropout=0.0,
-    cnn_augmentation=CnnAugmentation(rotation=5),
+    cnn=CnnParameters(dropout=0.0, augmentation=CnnAugmentation(rotation=5)),
 )
 
 
@@ -47,11 +46,11 @@ def one_epoch(
         return architectures.until(architectures.build_cnn(len(dataset.classes), 32), "logits")
 
     loop.set_precision(precision)
-    train = ImageExamples(dataset.split("train"), RECIPE.cnn_augmentation, 0)
+    train = ImageExamples(dataset.split("train"), RECIPE.cnn.augmentation, 0)
     plan = FitPlan(
-        "lamb", 1, RECIPE.batch_size, RECIPE.cnn_learning_rate, RECIPE, 0, 1, mixup=RECIPE.cnn_mixup
+        "lamb", 1, RECIPE.batch_size, RECIPE.cnn.learning_rate, RECIPE, 0, 1, mixup=RECIPE.cnn.mixup
     )
-    fitting = Fitting(build, strategy, plan, len(train.labels), precision)
+    fitting = Fitting(build, strategy, plan, len(train.labels))
     losses = record_losses(fitting)
     fitting.run_epoch(train, 1, training=True)
     val_loss, _ = fitting.run_epoch(ImageExamples(dataset.split("val"), Augmentation(), 0), 0, training=False)

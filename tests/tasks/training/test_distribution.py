@@ -19,6 +19,7 @@ from tasks.dataset.parts import decode_part, plan_parts
 from tasks.dataset.records import Dataset
 from tasks.errors import InputError
 from tasks.networks import architectures
+from tasks.parameters import MobilenetParameters
 from tasks.storage import Run
 from tasks.training import loop
 from tasks.training import run as run_module
@@ -61,7 +62,7 @@ def test_replicas_of_one_worker_train_as_one(dataset: Dataset, alone: Epoch):
 
 def test_half_the_bits_train_alike(dataset: Dataset, alone: Epoch):
     try:
-        losses, val_loss, _ = one_epoch(dataset, 1, "float16")
+        losses, val_loss, _ = one_epoch(dataset, 1, "bfloat16")
     finally:
         loop.set_precision("float32")
     np.testing.assert_allclose(losses, alone[0], rtol=0.05)
@@ -124,9 +125,7 @@ def test_a_pretrained_base_stays_as_it_was_below_what_is_fine_tuned(
         update={
             "weights": str(tmp_path / "base.weights.h5"),
             "workers": 2,
-            "mobilenet_views": 2,
-            "mobilenet_fine_tune_epochs": 1,
-            "mobilenet_fine_tune_learning_rate": 1e-5,
+            "mobilenet_v2": MobilenetParameters(views=2, fine_tune_epochs=1, fine_tune_learning_rate=1e-5),
         }
     )
     run = Run("run", str(tmp_path))
