@@ -1,11 +1,15 @@
 """What is wrong with a dataset: copies, leakage, likely wrong labels, outliers, and the verdict in words."""
 
+from tasks.audit.checks import CHECKS, Check
 from tasks.audit.features import embed_part, fetch_base, locate_weights, plan_features
 from tasks.audit.findings import audit_dataset, read_audit
-from tasks.audit.verdict import soundness
+from tasks.audit.verdict import Soundness, soundness
 from tasks.audit.wrong_labels import check_labels
 
 __all__ = [
+    "CHECKS",
+    "Check",
+    "Soundness",
     "audit_dataset",
     "check_labels",
     "embed_part",

@@ -10,8 +10,8 @@ SHOWN = 5  # examples of each kind
 
 Row = Mapping[str, Any]
 
-# Each: what is measured, what the low end and the high end are called.
-KINDS = (
+# What is measured, and what its low and its high end are called.
+MEASURES = (
     ("size", "small", "large"),
     ("shape", "tall", "wide"),
     ("brightness", "dark", "bright"),
@@ -20,20 +20,21 @@ KINDS = (
 )
 
 
-def find_outliers(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """What stands out at either end of each measure: kind, measure, images and the SHOWN farthest examples.
+def find_outliers(rows: Sequence[Row], classes: Sequence[str]) -> dict[str, Any]:  # noqa: ARG001
+    """`outliers`: what stands out at either end of each measure, with the SHOWN farthest examples.
 
-    rows: path, width, height, brightness, sharpness and colourfulness of usable images.
-    Ends at which nothing stands out are left out.
+    rows: path, status, width, height, brightness, sharpness and colourfulness. Ends at which nothing stands
+    out are left out.
     """
-    found = []
-    for (measure, *ends), values in zip(KINDS, _measures(rows), strict=True):
+    usable = [row for row in rows if row["status"] == "ok"]
+    outliers = []
+    for (measure, *ends), values in zip(MEASURES, measure_looks(usable), strict=True):
         scores = modified_z_scores(values)
-        for kind, side in zip(ends, (-scores, scores), strict=True):
-            order = np.argsort(-side, kind="stable")[: np.count_nonzero(side > LIMIT)]
-            examples = [_example(rows[place]) for place in order[:SHOWN]]
-            found.append({"kind": kind, "measure": measure, "images": len(order), "examples": examples})
-    return [one for one in found if one["images"]]
+        for kind, distances in zip(ends, (-scores, scores), strict=True):
+            order = np.argsort(-distances, kind="stable")[: np.count_nonzero(distances > LIMIT)]
+            examples = [example(usable[image]) for image in order[:SHOWN]]
+            outliers.append({"kind": kind, "measure": measure, "images": len(order), "examples": examples})
+    return {"outliers": [outlier for outlier in outliers if outlier["images"]]}
 
 
 def modified_z_scores(values: np.ndarray) -> np.ndarray:
@@ -50,7 +51,7 @@ def modified_z_scores(values: np.ndarray) -> np.ndarray:
     return distance / spread if spread else np.zeros(len(values))
 
 
-def _measures(rows: Sequence[Row]) -> list[np.ndarray]:
+def measure_looks(rows: Sequence[Row]) -> list[np.ndarray]:
     """The five measures, each float [rows]; logarithms where twice as much is as far as half as much."""
     width, height, brightness, sharpness, colour = (
         np.array([row[name] for row in rows], float)
@@ -59,6 +60,6 @@ def _measures(rows: Sequence[Row]) -> list[np.ndarray]:
     return [np.log2(width * height) / 2, np.log2(width / height), brightness, np.log2(sharpness + 1), colour]
 
 
-def _example(row: Row) -> dict[str, Any]:
+def example(row: Row) -> dict[str, Any]:
     names = ("path", "width", "height", "brightness", "sharpness", "colourfulness")
     return {name: round(row[name], 3) if isinstance(row[name], float) else row[name] for name in names}

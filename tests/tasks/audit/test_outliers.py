@@ -21,12 +21,15 @@ def test_where_most_are_the_same_the_mean_deviation_counts():
 
 def test_the_odd_ones_are_named_with_what_is_odd_about_them():
     random = np.random.default_rng(0)
-    usual = {"width": 150, "height": 150, "sharpness": 900.0, "colourfulness": 40.0}
+    usual = {"status": "ok", "width": 150, "height": 150, "sharpness": 900.0, "colourfulness": 40.0}
     rows = [
         usual | {"path": f"{image}.jpg", "brightness": 0.5 + 0.02 * random.normal()} for image in range(200)
     ]
     rows[7] |= {"brightness": 0.99}
     rows[9] |= {"height": 50}
-    found = {one["kind"]: [example["path"] for example in one["examples"]] for one in find_outliers(rows)}
-    assert found == {"small": ["9.jpg"], "wide": ["9.jpg"], "bright": ["7.jpg"]}
-    assert find_outliers([]) == []
+    outliers = {
+        outlier["kind"]: [example["path"] for example in outlier["examples"]]
+        for outlier in find_outliers(rows, ["a"])["outliers"]
+    }
+    assert outliers == {"small": ["9.jpg"], "wide": ["9.jpg"], "bright": ["7.jpg"]}
+    assert find_outliers([], ["a"]) == {"outliers": []}
