@@ -1,4 +1,4 @@
-"""Bulk classification of one partition on Ray: read ahead, decoded, predicted, committed."""
+"""Bulk classification of one partition on Ray: files are read ahead, decoded, predicted and committed."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ from prefect.cache_policies import NO_CACHE
 from tasks import storage
 from tasks.ahead import ahead, in_order
 from tasks.classification.job import Job, Part, Partition, parts_of
-from tasks.classification.rows import USABLE, Row, as_stored, counts, standing_rows, write_rows
+from tasks.classification.rows import USABLE, Row, count_values, reusable_rows, to_table, write_rows
 from tasks.classification.sorting import sort_files
 from tasks.dataset import UNREADABLE, ImageError, decode_image, measure_looks, read_images
 from tasks.errors import InputError
@@ -26,15 +26,16 @@ from tasks.networks import BATCH, ModelVersion, load_classifier
 from tasks.parameters import Classification
 from tasks.storage import AHEAD_BYTES, FileEntry
 
-TOP = 3
-DECODED_AHEAD = 4 * BATCH
+TOP_CLASSES = 3
+DECODED_AHEAD = 4 * BATCH  # images
 
 
 @dataclass(frozen=True)
-class PartDone:
-    """What a part's marker says: which files of which series its rows are of.
+class CommittedPart:
+    """The marker of a part whose rows are written: which job and files they belong to, and their counts.
 
-    unreadable: how many of the bad ones could not be read; another run tries those again.
+    series, key: as in `Plan` and `Part`. bad: files that could not be classified. unreadable: how many of
+    those could not even be read; the next run tries them again.
     """
 
     series: str
@@ -51,8 +52,8 @@ class PartDone:
 
 
 @dataclass(frozen=True)
-class PartitionDone:
-    """Counts of a partition; `classified` in this very run, the rest was there already."""
+class CommittedPartition:
+    """Counts of a partition's files. `classified`: those predicted in this run, not in an earlier one."""
 
     images: int
     bad: int
@@ -65,125 +66,129 @@ class PartitionDone:
     cache_policy=NO_CACHE,
     task_run_name="classify partition {partition.index}",
 )
-def classify_partition(partition: Partition) -> PartitionDone:
-    """Classify the parts of a partition and commit each, but for those that are there already."""
+def classify_partition(partition: Partition) -> CommittedPartition:
+    """Classify and commit the parts of a partition, except those that an earlier run has committed."""
     parts = parts_of(partition)
-    done, todo = [], []
+    committed_parts, incomplete_parts, remainders = [], [], []
     for part in parts:
-        found = earlier(part)
-        if found and found.key == part.key and not found.unreadable:
-            done.append(found)
+        marker = read_marker(part)
+        if marker and marker.key == part.key and not marker.unreadable:
+            committed_parts.append(marker)
         else:
-            todo.append((part, missing(part) if found else part))
-    rest = [files for _, files in todo]
-    for (part, files), rows in zip(todo, predict_parts(rest), strict=True):
-        done.append(commit(part, rows, standing=len(files.files) < len(part.files)))
+            incomplete_parts.append(part)
+            remainders.append(without_classified_files(part) if marker else part)
+    for part, remainder, rows in zip(incomplete_parts, remainders, predict_parts(remainders), strict=True):
+        committed_parts.append(commit_part(part, rows, keep_rows=len(remainder.files) < len(part.files)))
     for part in parts:
         sort_files(part)
-    return PartitionDone(
-        images=sum(part.images for part in done),
-        bad=sum(part.bad for part in done),
-        classified=sum(len(part.files) for part in rest),
+    return CommittedPartition(
+        images=sum(part.images for part in committed_parts),
+        bad=sum(part.bad for part in committed_parts),
+        classified=sum(len(part.files) for part in remainders),
     )
 
 
 def room_for(options: Classification) -> int:
-    """How many tasks the Ray cluster can run at once now; 0 while no node has what one asks for."""
-    asked = {"CPU": options.cpus_per_task, "GPU": options.gpus_per_task}
-    needed = {name: amount for name, amount in asked.items() if amount}
-    return sum(min(int(node.get(name, 0) / amount) for name, amount in needed.items()) for node in nodes())
-
-
-def check_room(options: Classification) -> int:
-    """The room for tasks; InputError when there is none."""
-    if room := room_for(options):
-        return room
-    have = "; ".join(f"{node.get('CPU', 0):g} CPUs, {node.get('GPU', 0):g} GPUs" for node in nodes())
-    raise InputError(
-        "A node of the cluster must have `cpus_per_task` and `gpus_per_task`. "
-        f"Received {options.cpus_per_task} CPUs and {options.gpus_per_task:g} GPUs for nodes of: {have}."
+    """How many tasks the Ray cluster can run at once now; 0 where no node is large enough for one."""
+    task_resources = {"CPU": options.cpus_per_task, "GPU": options.gpus_per_task}
+    needed = {name: amount for name, amount in task_resources.items() if amount}
+    return sum(
+        min(int(node.get(name, 0) / amount) for name, amount in needed.items()) for node in node_resources()
     )
 
 
-def nodes() -> list[dict[str, float]]:
-    """What each living node of the Ray cluster has."""
+def check_room(options: Classification) -> int:
+    """Return `room_for` these options; raise InputError where it is 0."""
+    if room := room_for(options):
+        return room
+    nodes = "; ".join(
+        f"{node.get('CPU', 0):g} CPUs, {node.get('GPU', 0):g} GPUs" for node in node_resources()
+    )
+    raise InputError(
+        "A node of the cluster must have `cpus_per_task` and `gpus_per_task`. "
+        f"Received {options.cpus_per_task} CPUs and {options.gpus_per_task:g} GPUs for nodes of: {nodes}."
+    )
+
+
+def node_resources() -> list[dict[str, float]]:
+    """The resources of each living node of the Ray cluster, such as {"CPU": 8.0}."""
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
-def earlier(part: Part) -> PartDone | None:
-    """What an earlier run of the series committed of this part; files may have left it since."""
+def read_marker(part: Part) -> CommittedPart | None:
+    """The part's marker, if an earlier run of the same series committed it; its key may be out of date."""
     if not (storage.exists(part.marker_url) and storage.exists(part.url)):
         return None
     marker = storage.read_json(part.marker_url)
-    return PartDone(**marker) if marker["series"] == part.job.plan.series else None
+    return CommittedPart(**marker) if marker["series"] == part.job.plan.series else None
 
 
-def missing(part: Part) -> Part:
-    """The part with only those of its files that no row stands for; an unreadable one is tried again."""
-    known = set(standing_rows(part, ["path", "status"])["path"].to_pylist())
-    return replace(part, files=tuple(file for file in part.files if file.path not in known))
+def without_classified_files(part: Part) -> Part:
+    """The part with only those of its files that have no reusable row in its committed file yet."""
+    classified = set(reusable_rows(part, ["path", "status"])["path"].to_pylist())
+    return replace(part, files=tuple(file for file in part.files if file.path not in classified))
 
 
-def commit(part: Part, rows: Sequence[Row], standing: bool) -> PartDone:
-    """Commit new rows of a part, beside those that stand in its file if `standing`."""
-    table = as_stored(rows, part.job.options.format)
-    if standing:
-        table = pa.concat_tables([standing_rows(part), table])
-    storage.remove(part.marker_url)  # an older one must not stand beside newer rows
+def commit_part(part: Part, rows: Sequence[Row], keep_rows: bool) -> CommittedPart:
+    """Write the part's rows and then its marker. keep_rows: with the reusable rows of its present file."""
+    table = to_table(rows, part.job.options.format)
+    if keep_rows:
+        table = pa.concat_tables([reusable_rows(part), table])
+    storage.remove(part.marker_url)  # so that a kill after the next line leaves no old marker beside new rows
     write_rows(part, table)
-    done = PartDone.of(part, counts(table["status"]))
-    storage.write_json(part.marker_url, asdict(done))
-    return done
+    marker = CommittedPart.of(part, count_values(table["status"]))
+    storage.write_json(part.marker_url, asdict(marker))
+    return marker
 
 
 def predict_parts(parts: Sequence[Part]) -> Iterator[list[Row]]:
-    """Yield the rows of each part, one a file, in order; a file that cannot be used has its status and error.
+    """Yield the rows of each part of one job, one a file, in order; files not usable carry status and error.
 
-    Threads read ahead, and decode while the model runs; nothing waits from one part to the next. On one CPU
-    alone the model's own thread decodes too: another one for the same core would only be in its way.
+    Threads read ahead and decode while the model predicts, across the borders of parts. With a single CPU
+    and no GPU the model's own thread decodes: another thread would only compete for the same core.
     """
     if not parts:
         return
     job = parts[0].job
     cpus, gpus = job.options.cpus_per_task, job.options.gpus_per_task
     threads = 0 if cpus == 1 and not gpus else cpus
-    decoded = partial(decoded_batches, job.root, parts, job.model.size_px, threads)
-    batches = ahead(decoded) if threads else decoded()
+    decode = partial(decoded_batches, job.images_url, parts, job.model.size_px, threads)
+    batches = ahead(decode) if threads else decode()
     for part in parts:
         rows: list[Row] = []
         while len(rows) < len(part.files):
             batch, images = next(batches)
             if len(images):
-                label_rows(batch, images, job)
+                add_predictions(batch, images, job)
             rows += batch
         yield rows
 
 
 def decoded_batches(
-    root: str, parts: Sequence[Part], size_px: int, threads: int
+    images_url: str, parts: Sequence[Part], size_px: int, threads: int
 ) -> Iterator[tuple[list[Row], np.ndarray]]:
-    """Yield the rows of up to BATCH files of one part with the images of the usable ones.
+    """Yield batches of at most BATCH files of one part: a row for each file, and the usable images.
 
-    Images are uint8 [n, size_px, size_px, 3].
+    Images are uint8 [n, size_px, size_px, 3], in the order of the rows with status `ok`.
     """
     files = list(chain.from_iterable(part.files for part in parts))
-    decoded = in_order(
-        lambda pair: decode_row(*pair, size_px),
-        zip(files, read_images(root, files), strict=True),
+    decoded_files = in_order(
+        lambda pair: decode_file(*pair, size_px),
+        zip(files, read_images(images_url, files), strict=True),
         threads,
         DECODED_AHEAD,
         weight=lambda pair: pair[0].bytes / AHEAD_BYTES,
     )
     for part in parts:
         for start in range(0, len(part.files), BATCH):
-            batch = list(islice(decoded, min(BATCH, len(part.files) - start)))
+            batch = list(islice(decoded_files, min(BATCH, len(part.files) - start)))
             images = [pixels for _, pixels in batch if pixels is not None]
             stacked = np.stack(images) if images else np.empty((0, size_px, size_px, 3), np.uint8)
             yield [row for row, _ in batch], stacked
 
 
-def decode_row(file: FileEntry, content: bytes | ImageError, size_px: int) -> tuple[Row, np.ndarray | None]:
-    """A file's row before it is classified, with its pixels unless it cannot be used."""
+def decode_file(file: FileEntry, content: bytes | ImageError, size_px: int) -> tuple[Row, np.ndarray | None]:
+    """A file's row as it is before prediction, and its pixels; None for a file that is not usable."""
     try:
         if isinstance(content, ImageError):
             raise content
@@ -194,19 +199,19 @@ def decode_row(file: FileEntry, content: bytes | ImageError, size_px: int) -> tu
     return {"path": file.path, "status": "ok", **measure_looks(grey)}, pixels
 
 
-def label_rows(batch: Sequence[Row], images: np.ndarray, job: Job) -> None:
-    """Classify the images of the usable rows of a batch, and write into those what they show."""
+def add_predictions(batch: Sequence[Row], images: np.ndarray, job: Job) -> None:
+    """Classify the images, and add to the rows with status `ok`, in place, what the model predicts."""
     classifier = load_classifier(job.model)
     probabilities = iter(scale_temperature(classifier.predict(images), job.model.temperature))
     for row in batch:
         if row["status"] == "ok":
-            row |= labels_of(next(probabilities), job.model, job.options.min_confidence)
+            row |= prediction_fields(next(probabilities), job.model, job.options.min_confidence)
             row["engine"] = classifier.engine
 
 
-def labels_of(probabilities: np.ndarray, model: ModelVersion, min_confidence: float) -> Row:
-    """The label, its calibrated confidence, and the TOP likeliest classes."""
-    order = np.argsort(-probabilities, kind="stable")[:TOP]
+def prediction_fields(probabilities: np.ndarray, model: ModelVersion, min_confidence: float) -> Row:
+    """The label, its calibrated confidence and the TOP_CLASSES likeliest classes, as fields of a row."""
+    order = np.argsort(-probabilities, kind="stable")[:TOP_CLASSES]
     confidence = float(probabilities[order[0]])
     return {
         "status": "ok" if confidence >= min_confidence else "unsure",

@@ -1,4 +1,4 @@
-"""A folder's files in path order, joined with an earlier listing: on disk, so that memory stays flat."""
+"""A folder's files in path order, compared with an earlier listing: on disk, so that memory stays flat."""
 
 import sqlite3
 import tempfile
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tasks.storage import FileEntry
 
+# A temporary database needs no journal: after a crash it is thrown away. The cache is 64 MiB.
 SCHEMA = """
 PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
@@ -16,10 +17,11 @@ PRAGMA cache_size = -65536;
 CREATE TABLE listed (path TEXT, bytes INTEGER, mark TEXT);
 CREATE TABLE earlier (path TEXT, bytes INTEGER, mark TEXT, part INTEGER);
 """
-KEPT = """
+# CROSS JOIN fixes the order of the loops in SQLite: `earlier`, which has the index, is the inner one.
+UNCHANGED = """
 SELECT part, path, bytes, mark FROM listed CROSS JOIN earlier USING (path, bytes, mark) ORDER BY part, path
 """
-FRESH = """
+NEW = """
 SELECT path, bytes, mark FROM listed WHERE NOT EXISTS (
     SELECT 1 FROM earlier
     WHERE earlier.path = listed.path AND earlier.bytes = listed.bytes AND earlier.mark = listed.mark
@@ -35,26 +37,29 @@ class Listing:
         self._db.executescript(SCHEMA)
 
     def add(self, files: Iterable[FileEntry]) -> int:
-        """Take in what lies in the folder now. Returns how many files."""
+        """Add the files that lie in the folder now. Returns how many."""
         rows = ((file.path, file.bytes, file.mark) for file in files)
         with self._db:
             return self._db.executemany("INSERT INTO listed VALUES (?, ?, ?)", rows).rowcount
 
-    def add_earlier(self, parts: Iterable[tuple[int, Iterable[FileEntry]]]) -> None:
-        """Take in an earlier listing, part by part."""
+    def add_earlier_parts(self, parts: Iterable[tuple[int, Iterable[FileEntry]]]) -> None:
+        """Add the numbers and files of all parts of an earlier listing; to be called once."""
         rows = ((file.path, file.bytes, file.mark, part) for part, files in parts for file in files)
         with self._db:
             self._db.executemany("INSERT INTO earlier VALUES (?, ?, ?, ?)", rows)
             self._db.execute("CREATE INDEX by_file ON earlier (path, bytes, mark)")
 
-    def kept(self) -> Iterator[tuple[int, list[FileEntry]]]:
-        """Yield each earlier part that has files left, with those that are still there unchanged."""
-        for part, rows in groupby(self._db.execute(KEPT), key=lambda row: row[0]):
+    def unchanged_parts(self) -> Iterator[tuple[int, list[FileEntry]]]:
+        """Yield the number of each earlier part, with those of its files that are still there unchanged.
+
+        Parts come in the order of their numbers, files in path order; a part without any file is left out.
+        """
+        for part, rows in groupby(self._db.execute(UNCHANGED), key=lambda row: row[0]):
             yield part, [FileEntry(*row[1:]) for row in rows]
 
-    def fresh(self) -> Iterator[FileEntry]:
-        """Yield, in path order, every file that no earlier part holds as it is now."""
-        for row in self._db.execute(FRESH):
+    def new_files(self) -> Iterator[FileEntry]:
+        """Yield, in path order, every file that is new or changed since the earlier listing."""
+        for row in self._db.execute(NEW):
             yield FileEntry(*row)
 
     def close(self) -> None:
@@ -63,7 +68,7 @@ class Listing:
 
 @contextmanager
 def new_listing() -> Iterator[Listing]:
-    """An empty listing, gone when the block ends."""
+    """An empty listing; its database is deleted when the block ends."""
     with tempfile.TemporaryDirectory(prefix="darkroom-") as folder:
         listing = Listing(str(Path(folder, "listing.sqlite")))
         try:

@@ -1,4 +1,4 @@
-"""The rows of a bulk classification, as they lie in its parts: Parquet, or CSV with lists joined by `;`."""
+"""The rows of a bulk classification and the files they lie in: Parquet, or CSV with lists joined by `;`."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -30,29 +30,32 @@ SCHEMA = pa.schema(
         "sharpness": pa.float32(),
     }
 )
-USABLE = ("ok", "unsure")
-LISTS = ("top_labels", "top_confidences")
-FLAT = [name for name in SCHEMA.names if name not in LISTS]
+USABLE = ("ok", "unsure")  # statuses of files that got a label
+LIST_COLUMNS = ("top_labels", "top_confidences")
+SCALAR_COLUMNS = [name for name in SCHEMA.names if name not in LIST_COLUMNS]
 
 
-def as_stored(rows: Sequence[Row], kind: str) -> pa.Table:
-    """Rows as the table that parts of a kind hold, `parquet` or `csv`."""
+def to_table(rows: Sequence[Row], format: str) -> pa.Table:
+    """Rows as the table that a part of this format holds: for `csv`, lists become strings joined by `;`."""
     table = pa.Table.from_pylist(list(rows), schema=SCHEMA)
-    for name in LISTS if kind == "csv" else ():
+    for name in LIST_COLUMNS if format == "csv" else ():
         joined = pc.binary_join(pc.cast(table[name], pa.list_(pa.string())), ";")
         table = table.set_column(table.schema.get_field_index(name), name, joined)
     return table
 
 
 def write_rows(part: Part, table: pa.Table) -> None:
-    """Commit the rows of a part, as stored, in the order of its files; JobError unless it is one a file."""
-    places = pc.index_in(pa.array([file.path for file in part.files]), table["path"])
-    if places.null_count or len(table) != len(part.files):
+    """Write a part's rows, as `to_table` gives them, in the order of its files.
+
+    Raises JobError unless there is exactly one row a file.
+    """
+    positions = pc.index_in(pa.array([file.path for file in part.files]), table["path"])
+    if positions.null_count or len(table) != len(part.files):
         raise JobError(
             f"Part {part.number} must have one row a file: {len(part.files):,}. Received {len(table):,}, "
-            f"{places.null_count:,} files without one: remove {part.url!r} and run again."
+            f"{positions.null_count:,} files without one: remove {part.url!r} and run again."
         )
-    table = table.take(places)
+    table = table.take(positions)
     if part.url.endswith(".parquet"):
         storage.write_table(part.url, table)
     else:
@@ -60,34 +63,38 @@ def write_rows(part: Part, table: pa.Table) -> None:
             pyarrow.csv.write_csv(table, path)
 
 
-def standing_rows(part: Part, columns: list[str] | None = None) -> pa.Table:
-    """The rows in a part's file, as stored, of those of its files that need no other try."""
+def reusable_rows(part: Part, columns: list[str] | None = None) -> pa.Table:
+    """The rows in a part's file that still hold: of files that are in the part, and could be read.
+
+    columns: must contain `path` and `status`; by default all.
+    """
     table = read_part(part.url, columns)
-    kept = pc.is_in(table["path"], pa.array([file.path for file in part.files]))
-    return table.filter(pc.and_(kept, pc.not_equal(table["status"], UNREADABLE)))
+    is_in_part = pc.is_in(table["path"], pa.array([file.path for file in part.files]))
+    return table.filter(pc.and_(is_in_part, pc.not_equal(table["status"], UNREADABLE)))
 
 
-def counts(column: pa.ChunkedArray) -> Counter[str]:
+def count_values(column: pa.ChunkedArray) -> Counter[str]:
     return Counter({pair["values"]: pair["counts"] for pair in pc.value_counts(column).to_pylist()})
 
 
 def read_rows(job: Job) -> Iterator[pa.Table]:
-    """Yield the rows of every part in order, but for their lists."""
+    """Yield the rows of every part in order, without the columns that hold lists."""
     for number in part_numbers(job):
-        yield read_part(storage.part_url(job.output, number, job.options.format), FLAT)
+        yield read_part(storage.part_url(job.output, number, job.options.format), SCALAR_COLUMNS)
 
 
 def read_part(url: str, columns: list[str] | None = None) -> pa.Table:
+    """The rows in a part's file, as `to_table` gave them. columns: by default all."""
     if url.endswith(".parquet"):
         return storage.read_table(url, columns)
-    types = {name: pa.string() if name in LISTS else SCHEMA.field(name).type for name in SCHEMA.names}
+    types = {name: pa.string() if name in LIST_COLUMNS else SCHEMA.field(name).type for name in SCHEMA.names}
     return pyarrow.csv.read_csv(
         pa.BufferReader(storage.read_bytes(url)),
         parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
         convert_options=pyarrow.csv.ConvertOptions(
             column_types=types,
             include_columns=columns,
-            strings_can_be_null=True,
+            strings_can_be_null=True,  # an unquoted empty field is null, `""` is an empty string
             quoted_strings_can_be_null=False,
         ),
     )

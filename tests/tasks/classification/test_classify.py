@@ -78,14 +78,14 @@ def test_the_next_night_keeps_the_rows_of_what_is_still_there(sample, tmp_path, 
     (images / files[1].name).unlink()
     (images / files[5].name).write_bytes(files[5].read_bytes())
     partition_a, partition_b = partitions(
-        plan_job.fn(str(images), str(output), model, Classification(format=format)), at_once=2
+        plan_job.fn(str(images), str(output), model, Classification(format=format)), concurrency=2
     )
     assert classify_partition.fn(partition_a).classified == 0
     assert classify_partition.fn(partition_b).classified == 1
     rows = pa.concat_tables(read_rows(partition_a.job))
     assert rows["path"].to_pylist() == [file.name for file in (files[0], *files[2:6])]
-    kept = before.filter(pa.array([True, False, True, True, True]))
-    assert read_part(str(output / f"part-00000.{format}")).equals(kept)
+    rows_kept = before.filter(pa.array([True, False, True, True, True]))
+    assert read_part(str(output / f"part-00000.{format}")).equals(rows_kept)
 
 
 def test_a_part_that_gained_a_file_is_never_taken_for_one_that_lost_some(sample, tmp_path):
@@ -125,10 +125,10 @@ def test_files_that_vanish_or_change_while_it_runs_are_put_right_by_the_next_run
     [rows] = read_rows(partition.job)
     assert rows["status"].to_pylist()[0] == "unreadable"
 
-    for part in partitions(plan_job.fn(str(images), str(output), model, Classification())):
-        classify_partition.fn(part)
+    for partition in partitions(plan_job.fn(str(images), str(output), model, Classification())):
+        classify_partition.fn(partition)
     classify_partition.fn(only_partition(images, tmp_path / "fresh", model))
-    again = pa.concat_tables(read_rows(part.job)).sort_by("path")
+    again = pa.concat_tables(read_rows(partition.job)).sort_by("path")
     [untouched] = read_rows(only_partition(images, tmp_path / "fresh", model).job)
     assert again.equals(untouched)
 
@@ -139,9 +139,9 @@ def test_a_file_that_could_not_be_read_is_tried_again_and_no_other(sample, tmp_p
     shutil.copytree(sample / "seg_pred/seg_pred", images)
     file = sorted(images.iterdir())[1]
     partition = only_partition(images, output, model, format=format)
-    away = file.rename(tmp_path / "away.jpg")
+    file_away = file.rename(tmp_path / "away.jpg")
     classify_partition.fn(partition)
-    away.rename(file)
+    file_away.rename(file)
     assert classify_partition.fn(only_partition(images, output, model, format=format)).classified == 1
     assert classify_partition.fn(only_partition(images, output, model, format=format)).classified == 0
     at_once = only_partition(images, tmp_path / "at-once", model, format=format)
@@ -165,9 +165,9 @@ def test_only_our_own_parts_are_cleared_away(sample, tmp_path):
     for name in ("part-1/photo.jpg", "part-notes.txt", "part-00007.parquet"):
         (output / name).write_bytes(b"x")
     only_partition(sample / "seg_pred", output, version(tmp_path, 1))
-    left = {str(path.relative_to(output)) for path in output.rglob("*") if path.is_file()}
-    assert {"part-1/photo.jpg", "part-notes.txt"} <= left
-    assert "part-00007.parquet" not in left
+    files_after = {str(path.relative_to(output)) for path in output.rglob("*") if path.is_file()}
+    assert {"part-1/photo.jpg", "part-notes.txt"} <= files_after
+    assert "part-00007.parquet" not in files_after
 
 
 @pytest.fixture
@@ -188,23 +188,25 @@ def test_a_full_disk_is_said_and_nothing_half_written_stays(sample, tmp_path, sm
     files = sorted((sample / "seg_pred/seg_pred").iterdir())
     for number in range(2000):
         os.link(files[number % len(files)], images / f"{number:04d}.jpg")
-    job_parts = partitions(plan_job.fn(str(images), str(small_disk), model, Classification()))
-    classify_partition.fn(job_parts[0])
+    job_partitions = partitions(plan_job.fn(str(images), str(small_disk), model, Classification()))
+    classify_partition.fn(job_partitions[0])
     free = shutil.disk_usage(small_disk).free
     (small_disk / "ballast").write_bytes(bytes(free - 4096))
     with pytest.raises(JobError, match="The disk is full"):
-        classify_partition.fn(job_parts[-1])
+        classify_partition.fn(job_partitions[-1])
     assert not [name for name in os.listdir(small_disk) if name.endswith(".tmp")]
     before = {path: path.stat().st_mtime_ns for path in small_disk.glob("part-*")}
-    assert len(before) == job_parts[0].end
+    assert len(before) == job_partitions[0].stop
     (small_disk / "ballast").unlink()
 
     subprocess.run(["mount", "-o", "remount,size=16m", str(small_disk)], check=True)
-    for part in job_parts:
-        classify_partition.fn(part)
-    for part in partitions(plan_job.fn(str(images), str(tmp_path / "out"), model, Classification())):
-        classify_partition.fn(part)
-    assert pa.concat_tables(read_rows(job_parts[0].job)).equals(pa.concat_tables(read_rows(part.job)))
+    for partition in job_partitions:
+        classify_partition.fn(partition)
+    for partition in partitions(plan_job.fn(str(images), str(tmp_path / "out"), model, Classification())):
+        classify_partition.fn(partition)
+    assert pa.concat_tables(read_rows(job_partitions[0].job)).equals(
+        pa.concat_tables(read_rows(partition.job))
+    )
     assert before.items() <= {path: path.stat().st_mtime_ns for path in small_disk.glob("part-*")}.items()
 
 
@@ -253,8 +255,8 @@ def test_what_a_killed_run_committed_is_sorted_by_the_next(sample, tmp_path):
     classify(symlink_into=str(target))
     assert not link.is_symlink()
 
-    gone = next(path for path in target.rglob("*") if path.is_symlink())
-    (images / gone.name).unlink()
+    vanished = next(path for path in target.rglob("*") if path.is_symlink())
+    (images / vanished.name).unlink()
     classify(symlink_into=str(target))
-    assert not gone.is_symlink()
+    assert not vanished.is_symlink()
     assert any(path.is_symlink() for path in target.rglob("*"))

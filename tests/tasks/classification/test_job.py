@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from tasks.classification.job import Job, chooser, guided, locate, partitions, parts_of, plan_job
+from tasks.classification.job import (
+    Job,
+    locate,
+    partition_bounds,
+    partitions,
+    parts_of,
+    path_filter,
+    plan_job,
+)
 from tasks.errors import InputError
 from tasks.networks.version import ModelVersion
 from tasks.parameters import Classification
@@ -33,17 +41,19 @@ def contents(job: Job) -> dict[int, list[str]]:
 
 def test_files_are_cut_into_parts_in_path_order(tmp_path: Path):
     names = [f"{number:04d}.jpg" for number in range(1100)] + ["a/1.jpg", "a-b/1.jpg", "a.jpg"]
-    cut = contents(plan(folder(tmp_path / "in", names), tmp_path / "out"))
-    assert [len(paths) for paths in cut.values()] == [256, 256, 256, 256, 79]
-    assert [path for paths in cut.values() for path in paths] == sorted(names)
+    parts = contents(plan(folder(tmp_path / "in", names), tmp_path / "out"))
+    assert [len(paths) for paths in parts.values()] == [256, 256, 256, 256, 79]
+    assert [path for paths in parts.values() for path in paths] == sorted(names)
 
 
 @pytest.mark.parametrize(
-    ("parts", "at_once", "first", "last"),
+    ("parts", "concurrency", "first", "last"),
     [(1, 64, 1, 1), (43, 2, 16, 1), (245, 2, 16, 1), (260, 128, 2, 1), (2442, 2, 20, 1), (2442, 999, 10, 9)],
 )
-def test_partitions_hold_every_part_once_and_become_shorter(parts: int, at_once: int, first: int, last: int):
-    bounds = guided(parts, at_once)
+def test_partitions_hold_every_part_once_and_become_shorter(
+    parts: int, concurrency: int, first: int, last: int
+):
+    bounds = partition_bounds(parts, concurrency)
     lengths = [end - start for start, end in pairwise(bounds)]
     assert (bounds[0], bounds[-1]) == (0, parts)
     assert len(lengths) <= 256
@@ -87,16 +97,16 @@ def test_other_options_begin_another_series(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("include", "exclude", "left"),
+    ("include", "exclude", "expected"),
     [
         ((), (), ["a/1.jpg", "a/2.png", "b/3.jpg"]),
         (("*.jpg",), (), ["a/1.jpg", "b/3.jpg"]),
         (("*.jpg", "*.png"), ("b/*",), ["a/1.jpg", "a/2.png"]),
     ],
 )
-def test_globs_choose_files(include: tuple, exclude: tuple, left: list[str]):
-    chosen = chooser(Classification(include=include, exclude=exclude))
-    assert [path for path in ("a/1.jpg", "a/2.png", "b/3.jpg") if chosen(path)] == left
+def test_globs_choose_files(include: tuple, exclude: tuple, expected: list[str]):
+    is_included = path_filter(Classification(include=include, exclude=exclude))
+    assert [path for path in ("a/1.jpg", "a/2.png", "b/3.jpg") if is_included(path)] == expected
 
 
 def test_globs_that_choose_nothing_are_refused(tmp_path: Path):
