@@ -1,4 +1,4 @@
-"""How good a model is, judged once on the untouched test images."""
+"""How good a model is, measured once on the untouched test images."""
 
 from tasks.evaluation.calibration import scale_temperature
 from tasks.evaluation.evaluate import evaluate_model

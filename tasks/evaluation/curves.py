@@ -1,4 +1,4 @@
-"""ROC and precision-recall curves of each class against the rest."""
+"""ROC and precision-recall of each class against all others: areas and curves."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,59 +6,61 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
 
-POINTS = 100  # a curve is thinned to so many
-CURVES = 8  # classes that are drawn, as many as the palette has colours
+POINTS = 100  # of a thinned curve, besides its ends
+CURVES = 8  # classes with curves, as many as the palette has colours
 
 Curve = tuple[list[float], list[float]]
 
 
-def ranking(labels: np.ndarray, probabilities: np.ndarray) -> list[dict[str, float | None]]:
-    """How well each class is told from the rest: average precision and area under the ROC curve.
+def ranking_metrics(labels: np.ndarray, probabilities: np.ndarray) -> list[dict[str, float | None]]:
+    """For each class its average precision and area under the ROC curve, against all other classes.
 
-    labels: int [images]. probabilities: float [images, classes]. None where the class, or all the rest,
-    has no image.
+    labels: int [images]. probabilities: float [images, classes]. Both are None for a class that has none of
+    the images, or all of them.
     """
-    found = []
+    ranking = []
     for number, scores in enumerate(probabilities.T):
-        members = labels == number
-        told = members.any() and not members.all()
-        found.append(
+        in_class = labels == number
+        defined = in_class.any() and not in_class.all()
+        ranking.append(
             {
-                "average_precision": float(average_precision_score(members, scores)) if told else None,
-                "roc_auc": float(roc_auc_score(members, scores)) if told else None,
+                "average_precision": float(average_precision_score(in_class, scores)) if defined else None,
+                "roc_auc": float(roc_auc_score(in_class, scores)) if defined else None,
             }
         )
-    return found
+    return ranking
 
 
 def class_curves(
-    labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str], ranked: Sequence[dict[str, Any]]
+    labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str], ranking: Sequence[dict[str, Any]]
 ) -> list[dict[str, Any]]:
     """Thinned curves of the CURVES classes of lowest average precision, in the order of the classes.
 
-    `roc` is [false positive rates, true positive rates], `precision_recall` [recalls, precisions].
+    ranking: as `ranking_metrics` gives it; classes where it is None have no curve. `roc` is [false positive
+    rates, true positive rates], `precision_recall` [recalls, precisions].
     """
-    told = [number for number, row in enumerate(ranked) if row["average_precision"] is not None]
-    worst = sorted(told, key=lambda number: ranked[number]["average_precision"])[:CURVES]
-    found = []
-    for number in sorted(worst):
-        members, scores = labels == number, probabilities[:, number]
-        false, true, _ = roc_curve(members, scores)
-        precision, recall, _ = precision_recall_curve(members, scores)
-        found.append(
+    precisions = {number: row["average_precision"] for number, row in enumerate(ranking)}
+    defined = [number for number, precision in precisions.items() if precision is not None]
+    hardest = sorted(defined, key=lambda number: precisions[number])[:CURVES]
+    curves = []
+    for number in sorted(hardest):
+        in_class, scores = labels == number, probabilities[:, number]
+        false_positives, true_positives, _ = roc_curve(in_class, scores)
+        precision, recall, _ = precision_recall_curve(in_class, scores)
+        curves.append(
             {
                 "class": classes[number],
-                "roc": thinned(false, true),
-                "precision_recall": thinned(recall[::-1], precision[::-1]),
-                **ranked[number],
+                "roc": thin_curve(false_positives, true_positives),
+                "precision_recall": thin_curve(recall[::-1], precision[::-1]),
+                **ranking[number],
             }
         )
-    return found
+    return curves
 
 
-def thinned(x: np.ndarray, y: np.ndarray) -> Curve:
-    """At most POINTS of a curve's points, evenly along its length, both ends among them."""
+def thin_curve(x: np.ndarray, y: np.ndarray) -> Curve:
+    """About POINTS of a curve's points, evenly spaced along its length, both ends among them."""
     length = np.concatenate([[0.0], np.cumsum(np.abs(np.diff(x)) + np.abs(np.diff(y)))])
-    wanted = np.linspace(0, length[-1], POINTS)
-    kept = np.unique([0, len(x) - 1, *np.searchsorted(length, wanted).clip(max=len(x) - 1)])
-    return x[kept].round(5).tolist(), y[kept].round(5).tolist()
+    even_lengths = np.linspace(0, length[-1], POINTS)
+    points = np.unique([0, len(x) - 1, *np.searchsorted(length, even_lengths).clip(max=len(x) - 1)])
+    return x[points].round(5).tolist(), y[points].round(5).tolist()

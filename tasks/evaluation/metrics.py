@@ -1,4 +1,4 @@
-"""What a model's predictions on the test images come to, and two models compared: pure functions."""
+"""The metrics of a model's predictions on the test images, and a test that compares two models."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,35 +16,38 @@ from tasks.evaluation.calibration import (
     reliability,
     scale_temperature,
 )
-from tasks.evaluation.curves import class_curves, ranking
+from tasks.evaluation.curves import class_curves, ranking_metrics
 
 SCORES = ("precision", "recall", "f1")
-MISTAKES_SHOWN = 25
-RISE = 1.03  # validation loss this far above its lowest at the end counts as turned
+MAX_MISTAKES = 25
+OVERFITTING_RISE = 1.03  # last validation loss as a multiple of the lowest, above which it has turned
 
 
-def judge(
+def compute_metrics(
     classes: Sequence[str],
     val_labels: np.ndarray,
     val_probabilities: np.ndarray,
     labels: np.ndarray,
     probabilities: np.ndarray,
 ) -> dict[str, Any]:
-    """Everything metrics.json says of the predictions; temperature fitted on validation alone."""
+    """The part of metrics.json that follows from predictions; the temperature is fitted on validation only.
+
+    Labels are int [images], probabilities float [images, classes] before temperature scaling.
+    """
     temperature = fit_temperature(val_probabilities, val_labels)
     calibrated = scale_temperature(probabilities, temperature)
     predicted = probabilities.argmax(1)
-    table = confusion_matrix(labels, predicted, labels=range(len(classes)))
-    ranked = ranking(labels, probabilities)
+    confusion = confusion_matrix(labels, predicted, labels=range(len(classes)))
+    ranking = ranking_metrics(labels, probabilities)
     return {
         "classes": list(classes),
-        "val": accuracy_of(val_labels, val_probabilities)
+        "val": accuracy(val_probabilities.argmax(1) == val_labels)
         | {"log_loss": log_loss(val_probabilities, val_labels)},
-        "test": accuracy_of(labels, probabilities)
-        | averages(labels, predicted)
+        "test": accuracy(predicted == labels)
+        | average_scores(labels, predicted)
         | {
-            "roc_auc": mean_of(ranked, "roc_auc"),
-            "average_precision": mean_of(ranked, "average_precision"),
+            "roc_auc": mean_over_classes(ranking, "roc_auc"),
+            "average_precision": mean_over_classes(ranking, "average_precision"),
             "top2": float(np.mean((np.argsort(-probabilities, 1)[:, :2] == labels[:, None]).any(1))),
             "log_loss": log_loss(probabilities, labels),
             "brier": brier_score(probabilities, labels),
@@ -53,10 +56,10 @@ def judge(
             "ece_of_chance": calibration_error_of_chance(calibrated, labels),
         },
         "temperature": temperature,
-        "per_class": per_class(classes, labels, predicted, ranked),
-        "curves": class_curves(labels, probabilities, classes, ranked),
-        "confusion": table.tolist(),
-        "confused": confused_pairs(table, classes),
+        "per_class": per_class(classes, labels, predicted, ranking),
+        "curves": class_curves(labels, probabilities, classes, ranking),
+        "confusion": confusion.tolist(),
+        "confused": confused_pairs(confusion, classes),
         "reliability": {
             "before": reliability(probabilities, labels),
             "after": reliability(calibrated, labels),
@@ -64,12 +67,11 @@ def judge(
     }
 
 
-def accuracy_of(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
-    return share_right(probabilities.argmax(1) == labels)
+def accuracy(right: np.ndarray) -> dict[str, float]:
+    """Accuracy with its 95 % interval, `low` to `high`. right: bool [images], at least one.
 
-
-def share_right(right: np.ndarray) -> dict[str, float]:
-    """Accuracy with its 95 % interval (Wilson 1927, "Probable inference"). right: bool [images]."""
+    Source: Wilson 1927, "Probable inference, the law of succession, and statistical inference".
+    """
     interval = binomtest(int(right.sum()), len(right)).proportion_ci(method="wilson")
     return {
         "images": len(right),
@@ -79,86 +81,92 @@ def share_right(right: np.ndarray) -> dict[str, float]:
     }
 
 
-def averages(labels: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
-    """Precision, recall and F1 over the classes: each class alike, and each by its number of images.
+def average_scores(labels: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
+    """Precision, recall and F1 over the classes: `macro_` counts each class alike, `weighted_` each image.
 
-    Of the classes that have images; one that was only predicted has no recall.
+    Over the classes that have images; one that was only predicted has no recall.
     """
-    found: dict[str, float] = {}
-    judged = np.unique(labels)
-    for how in ("macro", "weighted"):
+    scores: dict[str, float] = {}
+    classes_present = np.unique(labels)
+    for average in ("macro", "weighted"):
         values = precision_recall_fscore_support(
-            labels, predicted, labels=judged, average=how, zero_division=0
+            labels, predicted, labels=classes_present, average=average, zero_division=0
         )
-        found |= {f"{how}_{name}": float(value) for name, value in zip(SCORES, values[:3], strict=True)}
-    return found
+        scores |= {f"{average}_{name}": float(value) for name, value in zip(SCORES, values[:3], strict=True)}
+    return scores
 
 
 def per_class(
-    classes: Sequence[str], labels: np.ndarray, predicted: np.ndarray, ranked: Sequence[Mapping[str, Any]]
+    classes: Sequence[str], labels: np.ndarray, predicted: np.ndarray, ranking: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
+    """For each class precision, recall, F1, its images (`support`) and its row of `ranking`."""
     columns = precision_recall_fscore_support(labels, predicted, labels=range(len(classes)), zero_division=0)
     return [
         {"class": name}
         | {score: float(value) for score, value in zip(SCORES, values, strict=True)}
-        | {"support": int(support), **ranks}
-        for name, *values, support, ranks in zip(classes, *columns, ranked, strict=True)
+        | {"support": int(support), **ranking_row}
+        for name, *values, support, ranking_row in zip(classes, *columns, ranking, strict=True)
     ]
 
 
-def mean_of(ranked: Sequence[Mapping[str, Any]], name: str) -> float | None:
-    """The mean over the classes; None where a class has no test image."""
-    values = [row[name] for row in ranked]
+def mean_over_classes(ranking: Sequence[Mapping[str, Any]], name: str) -> float | None:
+    """The mean of a metric over the classes; None where it is None for any of them."""
+    values = [row[name] for row in ranking]
     return None if None in values else float(np.mean(values))
 
 
-def confused_pairs(table: np.ndarray, classes: Sequence[str], most: int = 3) -> list[dict[str, Any]]:
-    """The pairs of classes most often taken for each other: true class, what was said, how often."""
-    wrong = table.copy()
+def confused_pairs(confusion: np.ndarray, classes: Sequence[str], most: int = 3) -> list[dict[str, Any]]:
+    """The `most` pairs of true and predicted class with most wrong predictions, each with a sentence.
+
+    confusion: int [true class, predicted class].
+    """
+    wrong = confusion.copy()
     np.fill_diagonal(wrong, 0)
     order = np.argsort(-wrong, axis=None, kind="stable")[:most]
-    found = []
-    for true, said in zip(*np.unravel_index(order, wrong.shape), strict=True):
-        if images := int(wrong[true, said]):
-            share = images / int(table[true].sum())
-            words = f"{classes[true]} is taken for {classes[said]} in {100 * share:.1f} % of its images"
-            pair = {"true": classes[true], "predicted": classes[said], "images": images, "share": share}
-            found.append(pair | {"words": f"{words} ({images:,})"})
-    return found
+    pairs = []
+    for true, predicted in zip(*np.unravel_index(order, wrong.shape), strict=True):
+        if images := int(wrong[true, predicted]):
+            share = images / int(confusion[true].sum())
+            words = f"{classes[true]} is taken for {classes[predicted]} in {100 * share:.1f} % of its images"
+            pair = {"true": classes[true], "predicted": classes[predicted], "images": images, "share": share}
+            pairs.append(pair | {"words": f"{words} ({images:,})"})
+    return pairs
 
 
-def learning(history: Sequence[Mapping[str, float]], number: int) -> dict[str, Any]:
-    """Whether validation loss turned after epoch `number`, the kept one, and the gap to training accuracy.
+def describe_learning(history: Sequence[Mapping[str, float]], best_epoch: int) -> dict[str, Any]:
+    """Whether the model overfitted after `best_epoch`, whose weights were kept, as facts and a sentence.
 
-    Training losses are held against each other within a phase only, since phases differ in their mixup.
+    It did if validation loss rose by OVERFITTING_RISE while training loss fell. Training losses are compared
+    within the last phase only, since phases differ in their mixup. `gap` is training minus validation
+    accuracy in the last epoch. history: one row an epoch, from epoch 1.
     """
-    best, last = history[number - 1], history[-1]
-    since = next(row for row in history[number - 1 :] if row["phase"] == last["phase"])
-    turned = last["val_loss"] > RISE * best["val_loss"] and last["loss"] < since["loss"]
-    gap = last["accuracy"] - last["val_accuracy"]
-    if turned:
+    best, last = history[best_epoch - 1], history[-1]
+    phase_start = next(row for row in history[best_epoch - 1 :] if row["phase"] == last["phase"])
+    overfitted = last["val_loss"] > OVERFITTING_RISE * best["val_loss"] and last["loss"] < phase_start["loss"]
+    if overfitted:
         verdict = (
-            f"Overfitting from epoch {number + 1}: training loss kept falling while validation loss rose "
-            f"from {best['val_loss']:.3f} to {last['val_loss']:.3f}. The weights kept are epoch {number}'s."
+            f"Overfitting from epoch {best_epoch + 1}: training loss kept falling while validation loss rose "
+            f"from {best['val_loss']:.3f} to {last['val_loss']:.3f}. "
+            f"The weights kept are epoch {best_epoch}'s."
         )
     else:
         verdict = (
-            f"No overfitting seen: the weights kept are those of epoch {number} of {len(history)}, of "
+            f"No overfitting seen: the weights kept are those of epoch {best_epoch} of {len(history)}, of "
             f"validation loss {best['val_loss']:.3f}; it ended at {last['val_loss']:.3f}."
         )
     return {
         "epochs": len(history),
-        "best_epoch": number,
-        "turned_at": number + 1 if turned else None,
-        "gap": gap,
+        "best_epoch": best_epoch,
+        "turned_at": best_epoch + 1 if overfitted else None,
+        "gap": last["accuracy"] - last["val_accuracy"],
         "verdict": verdict,
     }
 
 
-def mistakes(
+def list_mistakes(
     paths: Sequence[str], labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """The most confident wrong predictions, worst first."""
+    """The MAX_MISTAKES most confident wrong predictions, the most confident first."""
     predicted, confidence = probabilities.argmax(1), probabilities.max(1)
     return [
         {
@@ -167,18 +175,18 @@ def mistakes(
             "predicted": classes[predicted[i]],
             "confidence": float(confidence[i]),
         }
-        for i in confident_mistakes(labels, probabilities)[:MISTAKES_SHOWN]
+        for i in confident_mistakes(labels, probabilities)[:MAX_MISTAKES]
     ]
 
 
 def confident_mistakes(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Rows of all wrong predictions, the most confident first."""
+    """Row numbers of all wrong predictions, int, the most confident first."""
     wrong = np.flatnonzero(probabilities.argmax(1) != labels)
     return wrong[np.argsort(-probabilities.max(1)[wrong], kind="stable")]
 
 
 def compare(first_right: np.ndarray, second_right: np.ndarray) -> dict[str, Any]:
-    """Exact McNemar test of two models on the same images, given which each got right (bool [images]).
+    """Exact McNemar test of two models on the same images. Both bool [images]: which each got right.
 
     Source: McNemar 1947; exact binomial form as in Dietterich 1998, "Approximate Statistical Tests".
     """

@@ -1,4 +1,4 @@
-"""How a model did, and what lies beside it: figures, predictions, evidence."""
+"""The record of how a model did, and readers of the files an evaluation leaves."""
 
 import io
 from dataclasses import dataclass
@@ -11,7 +11,10 @@ from tasks.training import TrainedModel
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How one model did on validation and test."""
+    """How one model did, as shares in [0, 1]: `accuracy` on test, its 95 % interval `low` to `high`.
+
+    ece: expected calibration error on test, before the temperature is applied.
+    """
 
     kind: str
     version: str
@@ -29,9 +32,9 @@ class Evaluation:
         )
 
 
-def read_evaluation(model: TrainedModel, folder: str) -> Evaluation:
-    """What metrics.json says of a model, in the run's folder of its kind."""
-    metrics = storage.read_json(storage.metrics_url(folder))
+def read_evaluation(model: TrainedModel, folder_url: str) -> Evaluation:
+    """The evaluation in metrics.json. folder_url: the run's folder of the model's kind (`Run.kind_url`)."""
+    metrics = storage.read_json(storage.metrics_url(folder_url))
     test = metrics["test"]
     return Evaluation(
         kind=model.kind,
@@ -46,23 +49,25 @@ def read_evaluation(model: TrainedModel, folder: str) -> Evaluation:
 
 
 def write_arrays(url: str, **arrays: np.ndarray) -> None:
-    data = io.BytesIO()
-    np.savez_compressed(data, allow_pickle=False, **arrays)
-    storage.write_bytes(url, data.getvalue())
+    """Write named arrays as one compressed .npz file."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    storage.write_bytes(url, buffer.getvalue())
 
 
 def read_arrays(url: str) -> dict[str, np.ndarray]:
+    """The arrays that `write_arrays` wrote, by name."""
     with np.load(io.BytesIO(storage.read_bytes(url))) as arrays:
         return dict(arrays)
 
 
-def read_predictions(folder: str) -> tuple[np.ndarray, np.ndarray]:
-    """The test images' labels and what the model said of them, each int [images]."""
-    arrays = read_arrays(storage.predictions_url(folder))
+def read_predictions(folder_url: str) -> tuple[np.ndarray, np.ndarray]:
+    """True and predicted class of every test image, each int [images]. folder_url: `Run.kind_url`."""
+    arrays = read_arrays(storage.predictions_url(folder_url))
     return arrays["labels"], arrays["probabilities"].argmax(1)
 
 
-def read_right(folder: str) -> np.ndarray:
-    """Which test images the model got right, bool [images]."""
-    labels, said = read_predictions(folder)
-    return said == labels
+def read_right(folder_url: str) -> np.ndarray:
+    """Which test images the model got right, bool [images]. folder_url: `Run.kind_url`."""
+    labels, predicted = read_predictions(folder_url)
+    return predicted == labels

@@ -22,13 +22,13 @@ def test_calibration_error_of_a_case_worked_out_by_hand():
 
 
 def test_chance_explains_the_error_of_a_calibrated_model_but_not_of_an_overconfident_one():
-    beyond = []
+    exceeds_chance = []
     for temperature in (1.0, 0.5):
         labels, probabilities = predictions(rows=1000, temperature=temperature)
         chance = calibration_error_of_chance(probabilities, labels)
-        beyond.append(expected_calibration_error(probabilities, labels) > chance)
+        exceeds_chance.append(expected_calibration_error(probabilities, labels) > chance)
         assert 0.01 < chance < 0.05
-    assert beyond == [False, True]
+    assert exceeds_chance == [False, True]
 
 
 def test_brier_score_of_a_case_worked_out_by_hand():
@@ -40,9 +40,9 @@ def test_brier_score_of_a_case_worked_out_by_hand():
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
 def test_temperature_scaling_undoes_over_and_underconfidence(temperature: float):
     labels, probabilities = predictions(temperature=1 / temperature)
-    found = fit_temperature(probabilities, labels)
-    assert found == pytest.approx(temperature, rel=0.1)
-    scaled = scale_temperature(probabilities, found)
+    fitted = fit_temperature(probabilities, labels)
+    assert fitted == pytest.approx(temperature, rel=0.1)
+    scaled = scale_temperature(probabilities, fitted)
     assert expected_calibration_error(scaled, labels) < 0.03
     assert np.array_equal(scaled.argmax(1), probabilities.argmax(1))
 

@@ -4,25 +4,31 @@ import numpy as np
 import pytest
 from sklearn.metrics import classification_report, roc_auc_score
 
-from tasks.evaluation.metrics import accuracy_of, averages, compare, confused_pairs, judge, learning, mistakes
+from tasks.evaluation.metrics import (
+    accuracy,
+    average_scores,
+    compare,
+    compute_metrics,
+    confused_pairs,
+    describe_learning,
+    list_mistakes,
+)
 from tests.tasks.evaluation.draws import predictions
 
 
 def test_wilson_interval_of_a_known_case():
-    labels = np.zeros(10, int)
-    probabilities = np.tile([0.9, 0.1], (10, 1))
-    probabilities[:2] = [0.1, 0.9]
-    found = accuracy_of(labels, probabilities)
-    assert found["accuracy"] == 0.8
-    assert (found["low"], found["high"]) == pytest.approx((0.4902, 0.9433), abs=1e-4)
+    interval = accuracy(np.array([False] * 2 + [True] * 8))
+    assert interval["accuracy"] == 0.8
+    assert (interval["low"], interval["high"]) == pytest.approx((0.4902, 0.9433), abs=1e-4)
 
 
 def test_exact_mcnemar_of_a_known_case():
     first = np.array([True] * 10 + [False] * 2 + [True] * 5)
     second = np.array([False] * 10 + [True] * 2 + [True] * 5)
-    found = compare(first, second)
-    assert (found["only_first"], found["only_second"], found["both_right"], found["neither"]) == (10, 2, 5, 0)
-    assert found["p_value"] == pytest.approx(2 * (1 + 12 + 66) / 2**12)
+    comparison = compare(first, second)
+    counts = [comparison[name] for name in ("only_first", "only_second", "both_right", "neither")]
+    assert counts == [10, 2, 5, 0]
+    assert comparison["p_value"] == pytest.approx(2 * (1 + 12 + 66) / 2**12)
     assert compare(first, first)["p_value"] == 1.0
 
 
@@ -36,8 +42,8 @@ def test_confused_pairs_and_mistakes_name_the_worst_first():
     ]
     assert pairs[0]["words"] == "b is taken for a in 50.0 % of its images (5)"
     probabilities = np.array([[0.6, 0.4], [0.99, 0.01], [0.2, 0.8]])
-    wrong = mistakes(["x", "y", "z"], np.array([1, 1, 1]), probabilities, ["a", "b"])
-    assert [row["path"] for row in wrong] == ["y", "x"]
+    mistakes = list_mistakes(["x", "y", "z"], np.array([1, 1, 1]), probabilities, ["a", "b"])
+    assert [row["path"] for row in mistakes] == ["y", "x"]
 
 
 def history(*losses: tuple[float, float], tuned_from: int = 99) -> list[dict[str, float]]:
@@ -55,29 +61,31 @@ def history(*losses: tuple[float, float], tuned_from: int = 99) -> list[dict[str
 
 
 def test_overfitting_is_named_where_validation_turned():
-    found = learning(history((1.0, 1.0), (0.6, 0.7), (0.3, 0.8), (0.1, 1.2)), 2)
-    assert (found["best_epoch"], found["turned_at"]) == (2, 3)
-    assert "from epoch 3" in found["verdict"]
-    assert learning(history((1.0, 1.0), (0.6, 0.7), (0.5, 0.7)), 2)["turned_at"] is None
+    facts = describe_learning(history((1.0, 1.0), (0.6, 0.7), (0.3, 0.8), (0.1, 1.2)), 2)
+    assert (facts["best_epoch"], facts["turned_at"]) == (2, 3)
+    assert "from epoch 3" in facts["verdict"]
+    assert describe_learning(history((1.0, 1.0), (0.6, 0.7), (0.5, 0.7)), 2)["turned_at"] is None
     mixed_later = history((1.0, 1.0), (0.6, 0.7), (0.9, 0.8), (0.7, 1.2), tuned_from=3)
-    assert learning(mixed_later, 2)["turned_at"] == 3
+    assert describe_learning(mixed_later, 2)["turned_at"] == 3
 
 
 def test_averages_over_the_classes_are_scikit_learns():
     labels, probabilities = predictions()
-    found = judge("abcd", labels, probabilities, labels, probabilities)
+    metrics = compute_metrics("abcd", labels, probabilities, labels, probabilities)
     expected = classification_report(labels, probabilities.argmax(1), output_dict=True)
-    for how in ("macro", "weighted"):
-        for ours, theirs in (("precision", "precision"), ("recall", "recall"), ("f1", "f1-score")):
-            assert found["test"][f"{how}_{ours}"] == pytest.approx(expected[f"{how} avg"][theirs])
+    for average in ("macro", "weighted"):
+        for our_name, their_name in (("precision", "precision"), ("recall", "recall"), ("f1", "f1-score")):
+            assert metrics["test"][f"{average}_{our_name}"] == pytest.approx(
+                expected[f"{average} avg"][their_name]
+            )
     probabilities /= probabilities.sum(1, keepdims=True)
     area = roc_auc_score(labels, probabilities.astype(float), multi_class="ovr")
-    assert found["test"]["roc_auc"] == pytest.approx(area, abs=1e-6)
+    assert metrics["test"]["roc_auc"] == pytest.approx(area, abs=1e-6)
 
 
 def test_a_class_without_test_images_is_no_part_of_the_averages_though_it_was_predicted():
-    found = averages(np.array([0, 0, 1, 1, 1, 1]), np.array([0, 2, 1, 1, 1, 1]))
-    assert found == pytest.approx(
+    scores = average_scores(np.array([0, 0, 1, 1, 1, 1]), np.array([0, 2, 1, 1, 1, 1]))
+    assert scores == pytest.approx(
         {
             "macro_precision": 1.0,
             "macro_recall": (1 / 2 + 1) / 2,
@@ -91,7 +99,9 @@ def test_a_class_without_test_images_is_no_part_of_the_averages_though_it_was_pr
 
 def test_judging_copes_with_a_class_that_test_lacks():
     labels, probabilities = predictions(classes=3)
-    two = labels < 2
-    found = judge(["a", "b", "c"], labels, probabilities, labels[two], probabilities[two])
-    assert found["test"]["roc_auc"] is None
-    assert [row["support"] for row in found["per_class"]][2] == 0
+    has_class = labels < 2
+    metrics = compute_metrics(
+        ["a", "b", "c"], labels, probabilities, labels[has_class], probabilities[has_class]
+    )
+    assert metrics["test"]["roc_auc"] is None
+    assert [row["support"] for row in metrics["per_class"]][2] == 0

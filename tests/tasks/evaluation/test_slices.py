@@ -29,9 +29,9 @@ def test_a_dark_corner_is_found_with_the_class_that_fills_it():
 def test_chance_alone_makes_no_slice_worse():
     random = np.random.default_rng(0)
     looks = {name: random.random(1000) for name in ("brightness", "sharpness", "size")}
-    found = slices(looks, random.integers(0, 2, 1000), random.random(1000) < 0.9, CLASSES)
-    assert len(found) == 12
-    assert not any(row["worse"] for row in found)
+    rows = slices(looks, random.integers(0, 2, 1000), random.random(1000) < 0.9, CLASSES)
+    assert len(rows) == 12
+    assert not any(row["worse"] for row in rows)
 
 
 def test_images_of_one_size_are_one_slice_and_hardly_any_of_another_none():
@@ -48,8 +48,8 @@ def test_images_of_one_size_are_one_slice_and_hardly_any_of_another_none():
 
 def test_the_ends_are_those_of_all_images_even_where_too_few_are_there_to_tell():
     size = np.repeat([100.0, 150.0, 200.0], [10, 40, 50])
-    found = slices({"size": size}, np.zeros(100, int), np.ones(100, bool), CLASSES)
-    assert [(row["name"], row["span"]) for row in found] == [
+    rows = slices({"size": size}, np.zeros(100, int), np.ones(100, bool), CLASSES)
+    assert [(row["name"], row["span"]) for row in rows] == [
         ("between", "size 150 px"),
         ("largest", "size 200 px"),
     ]
