@@ -1,4 +1,4 @@
-"""Model versions, who is champion and why, and what of a store has had its time."""
+"""Model versions, which of them is champion and why, and what may be removed from a store."""
 
 from tasks.registry.gate import Verdict, promote, promote_by_hand
 from tasks.registry.promotions import champion, champion_stack, read_promotions, roll_back

@@ -1,4 +1,7 @@
-"""A trained model in other formats, which must give the answers of the original. Imported by workers only."""
+"""Exports a version to other formats, if it predicts the same there.
+
+Loads TensorFlow: imported by worker processes and by `darkroom models export` only.
+"""
 
 import logging
 import os
@@ -20,17 +23,18 @@ from tasks.networks.keras_engine import TensorflowClassifier
 from tasks.parameters import ExportFormat
 from tasks.registry.versions import read_record, read_version
 
-NOISE = 64  # images, where the dataset has gone
+NOISE_IMAGES = 64  # to check with where the dataset has been removed
 
 log = logging.getLogger("darkroom")
 
 
 @dataclass(frozen=True)
 class Export:
-    """What was written, and how its answers differ from the original's on `images` images.
+    """What was written, and how its predictions compare with the original's on `images` images.
 
-    difference: the largest of any probability; same: share of images with the same label; real: whether
-    they were test images of the model's dataset, not noise.
+    path: the new folder. bytes: size of the model in it. real: whether the images were test images of the
+    model's dataset, not noise. difference: the largest of any probability. same: share of images that get
+    the same label.
     """
 
     path: str
@@ -44,23 +48,23 @@ class Export:
 def export_version(store: str, name: str, format: ExportFormat, output: Path | None = None) -> Export:
     """Write a version for other programs: a new folder with the model, labels.txt and card.md.
 
-    output: the folder, by default named after version and format. It is there whole or not at all.
-    Raises InputError when there is something in it, and JobError when what was exported answers otherwise
-    than the original.
+    output: the folder, by default named after version and format; it appears only when it is complete.
+    Raises InputError when there is something in it, and JobError when the exported model predicts
+    differently from the original.
     """
     record, version = read_record(store, name), read_version(store, name)
     output = output or Path(f"{version.version}-{format}")
     check_new(output)
     images, real = images_to_check(storage.absolute(store), record)
     classifier = TensorflowClassifier(storage.model_url(version.folder_url), version.sha256)
-    answers = classifier.predict(images)
+    probabilities = classifier.predict(images)
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".export-", dir=output.parent) as folder:
         partial = Path(folder, "export")
         partial.mkdir()
-        model = partial / NAMES[format]
-        write(version, classifier.model, format, model)
-        difference, same = differences(answers, RUN[format](model, images))
+        model_path = partial / NAMES[format]
+        write_model(version, classifier.model, format, model_path)
+        difference, same = differences(probabilities, RUN[format](model_path, images))
         if differs(difference, same):
             raise JobError(
                 f"An exported model must give the answers of the original, probabilities within "
@@ -68,12 +72,12 @@ def export_version(store: str, name: str, format: ExportFormat, output: Path | N
                 f"{same:.2%} of {len(images)} labels alike for {format}: nothing was written."
             )
         (partial / "labels.txt").write_text("".join(f"{label}\n" for label in version.classes))
-        card = storage.card_url(version.folder_url)
-        if storage.exists(card):
-            (partial / "card.md").write_bytes(storage.read_bytes(card))
-        written = sum(path.stat().st_size for path in [model, *model.rglob("*")] if path.is_file())
+        card_url = storage.card_url(version.folder_url)
+        if storage.exists(card_url):
+            (partial / "card.md").write_bytes(storage.read_bytes(card_url))
+        size = sum(path.stat().st_size for path in [model_path, *model_path.rglob("*")] if path.is_file())
         os.rename(partial, output)
-    return Export(str(output), written, len(images), real, difference, same)
+    return Export(str(output), size, len(images), real, difference, same)
 
 
 def check_new(output: Path) -> None:
@@ -82,16 +86,19 @@ def check_new(output: Path) -> None:
 
 
 def images_to_check(store: str, record: Mapping[str, Any]) -> tuple[np.ndarray, bool]:
-    """Test images of the dataset a version was made from, and True; noise and False where that has gone."""
+    """Test images of the version's dataset and True; noise and False where the dataset has been removed.
+
+    Images are uint8 [n, size_px, size_px, 3].
+    """
     dataset_url, size_px = storage.dataset_url(store, record["dataset"]), record["size_px"]
     if not storage.exists(storage.success_url(dataset_url)):
-        shape = (NOISE, size_px, size_px, 3)
+        shape = (NOISE_IMAGES, size_px, size_px, 3)
         return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8), False
     return sample(Split(dataset_url, record["classes"], size_px, "test")), True
 
 
-def write(version: ModelVersion, model: keras.Model, format: ExportFormat, path: Path) -> None:
-    """Write the model in its new format; the ONNX that was registered is taken as it is."""
+def write_model(version: ModelVersion, model: keras.Model, format: ExportFormat, path: Path) -> None:
+    """Write the model in another format; for ONNX, copy the file that was registered, if one was."""
     if format == "onnx" and version.onnx_sha256:
         path.write_bytes(checked(storage.onnx_url(version.folder_url), version.onnx_sha256))
         return

@@ -1,4 +1,4 @@
-"""Who becomes champion: what a challenger must reach, rule by rule, or what a person decides."""
+"""Decides whether a challenger becomes champion: rule by rule, or because a person says so."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,16 +19,16 @@ from tasks.registry.since import unseen_tests
 from tasks.registry.versions import read_record, read_version
 from tasks.storage import Run
 
-RACES = 5
-NAMED = 3  # classes in one line
+MAX_RACES = 5  # against other runs that promote at the same time
+MAX_NAMES = 3  # of classes in one line
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule of the gate, and how a challenger stands to it; `text` says it in words.
+    """One rule of the gate, and whether a challenger passes it; `text` says so in words.
 
-    `value` must be `asks` ("at least", "at most", "more than") `limit`: a share, a count or a p-value, None
-    where the rule is no number.
+    `value` must be `asks` ("at least", "at most", "more than") `limit`: a share, a count or a p-value; both
+    are None for a rule about something else, such as the classes.
     """
 
     name: str
@@ -41,10 +41,11 @@ class Rule:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of the best model of a run, and by which rules.
+    """Whether the best model of a run became champion, and by which rules.
 
-    `comparison` is with the champion on the same test images, where there was one of the same classes that
-    had not been trained on all of them: see `against`.
+    previous: the champion before. comparison: with that champion on the same test images, as
+    `compare_with_champion` gives it; None without one, where its classes differ, or where it was trained on
+    all of the test images.
     """
 
     version: str
@@ -60,11 +61,14 @@ class Verdict:
 
 
 @task(cache_policy=NO_CACHE, task_run_name="promote")
-def promote(judged: Sequence[Evaluation], dataset: Dataset, run: Run, gate: Gate) -> Verdict:
-    """Make the run's best model (by validation) champion, if it passes the gate and no race is lost."""
-    challenger = max(judged, key=lambda evaluation: evaluation.val_accuracy)
+def promote(evaluations: Sequence[Evaluation], dataset: Dataset, run: Run, gate: Gate) -> Verdict:
+    """Make the run's best model (by validation) champion if it passes every rule of the gate.
+
+    Decides anew when another run changes the champion in between; raises JobError after MAX_RACES times.
+    """
+    challenger = max(evaluations, key=lambda evaluation: evaluation.val_accuracy)
     leaking = storage.read_json(storage.audit_url(dataset.url))["counts"].get("leaking", 0)
-    for _ in range(RACES):
+    for _ in range(MAX_RACES):
         entries = read_promotions(run.store)
         verdict = decide(challenger, champion_stack(entries), dataset, run, gate, leaking)
         if champion_stack(entries)[-1:] == [challenger.version]:  # this run was killed after its promotion
@@ -73,11 +77,16 @@ def promote(judged: Sequence[Evaluation], dataset: Dataset, run: Run, gate: Gate
             run.store, len(entries), "promote", challenger.version, verdict.reason
         ):
             return verdict
-    raise JobError(f"Other runs promoted their models {RACES} times meanwhile; promote by hand if need be.")
+    raise JobError(
+        f"Other runs promoted their models {MAX_RACES} times meanwhile; promote by hand if need be."
+    )
 
 
 def promote_by_hand(store: str, version: str, reason: str = "") -> str:
-    """Make a version the champion whatever the gate would say. Returns the version."""
+    """Make a version champion whatever the gate would say. Returns the version.
+
+    Raises InputError for an unknown version or the present champion.
+    """
     record = read_record(store, version)
     entries = read_promotions(store)
     if champion_stack(entries)[-1:] == [record["version"]]:
@@ -90,9 +99,8 @@ def promote_by_hand(store: str, version: str, reason: str = "") -> str:
 def decide(
     challenger: Evaluation, stack: Sequence[str], dataset: Dataset, run: Run, gate: Gate, leaking: int
 ) -> Verdict:
-    """Hold a challenger against every rule of the gate, and against the champion, the last of `stack`."""
-    others = [version for version in stack if version != challenger.version]
-    previous = others[-1] if others else None
+    """Apply every rule of the gate to a challenger. stack: as `champion_stack` gives it."""
+    previous = next((version for version in reversed(stack) if version != challenger.version), None)
     metrics = storage.read_json(storage.metrics_url(run.kind_url(challenger.kind)))
     rules = [
         accuracy_rule(challenger.accuracy, gate.min_accuracy),
@@ -101,59 +109,70 @@ def decide(
     ]
     comparison = None
     if previous:
-        champion = read_version(run.store, previous)
-        unseen = unseen_tests(dataset, read_record(run.store, previous).get("dataset"))
-        rules.append(classes_rule(previous, champion.classes, dataset.classes))
-        if unseen is not None and not unseen.any():
-            rules.append(unseen_rule(previous, len(unseen)))
-        elif champion.classes == dataset.classes:
-            test = dataset.split("test")
-            champion_said = predict_split(
-                storage.model_url(champion.folder_url), test, champion.sha256
-            ).argmax(1)
-            said = read_predictions(run.kind_url(challenger.kind))[1]
-            comparison = against(champion_said, said, test.labels, unseen, dataset.classes)
-            rules += champion_rules(comparison, gate.max_p_value)
-    refused = [rule.text for rule in rules if not rule.passed]
-    earned = rules[-1].text if comparison else "first champion of this store, " + rules[0].text
+        champion_rules, comparison = rules_against_champion(challenger, previous, dataset, run, gate)
+        rules += champion_rules
+    refusals = [rule.text for rule in rules if not rule.passed]
+    merit = rules[-1].text if comparison else "first champion of this store, " + rules[0].text
     return Verdict(
         challenger.version,
         challenger.kind,
-        not refused,
-        "; ".join(refused) or earned,
+        not refusals,
+        "; ".join(refusals) or merit,
         previous,
         comparison,
         tuple(rules),
     )
 
 
-def accuracy_rule(accuracy: float, least: float) -> Rule:
-    return at_least("test accuracy", accuracy, least)
-
-
-def recall_rule(per_class: Sequence[Mapping[str, Any]], least: float) -> Rule:
-    """The least recall of any class that has test images; others that are too low are named as well."""
-    found = sorted((row["recall"], row["class"]) for row in per_class if row["support"])
-    (lowest, name), *others = found
-    rule = at_least(f"recall of {name}", lowest, least)
-    also = [f"{other} {recall:.3f}" for recall, other in others if recall < least]
-    return replace(rule, text=f"{rule.text} (too low as well: {listed(also)})") if also else rule
-
-
-def at_least(name: str, value: float, least: float) -> Rule:
-    passed = value >= least
-    text = (
-        f"{name} {value:.3f}, at least {least:.3f} asked"
-        if passed
-        else f"{name} {value:.3f} is {least - value:.2g} below the least allowed, {least:.3f}"
+def rules_against_champion(
+    challenger: Evaluation, champion_version: str, dataset: Dataset, run: Run, gate: Gate
+) -> tuple[list[Rule], dict[str, Any] | None]:
+    """The rules that depend on the champion, and the comparison with it; None where it cannot be compared."""
+    champion = read_version(run.store, champion_version)
+    unseen = unseen_tests(dataset, read_record(run.store, champion_version).get("dataset"))
+    rules = [classes_rule(champion_version, champion.classes, dataset.classes)]
+    if unseen is not None and not unseen.any():
+        return [*rules, unseen_rule(champion_version, len(unseen))], None
+    if champion.classes != dataset.classes:
+        return rules, None
+    test = dataset.split("test")
+    champion_probabilities = predict_split(storage.model_url(champion.folder_url), test, champion.sha256)
+    _, challenger_predicted = read_predictions(run.kind_url(challenger.kind))
+    comparison = compare_with_champion(
+        champion_probabilities.argmax(1), challenger_predicted, test.labels, unseen, dataset.classes
     )
-    return Rule(name, "at least", least, value, passed, text)
+    return [*rules, *comparison_rules(comparison, gate.max_p_value)], comparison
+
+
+def accuracy_rule(accuracy: float, min_accuracy: float) -> Rule:
+    return at_least("test accuracy", accuracy, min_accuracy)
+
+
+def recall_rule(per_class: Sequence[Mapping[str, Any]], min_recall: float) -> Rule:
+    """The lowest recall of any class that has test images; the text names other classes that are too low."""
+    recalls = sorted((row["recall"], row["class"]) for row in per_class if row["support"])
+    (lowest, lowest_class), *higher = recalls
+    rule = at_least(f"recall of {lowest_class}", lowest, min_recall)
+    also_too_low = [f"{name} {recall:.3f}" for recall, name in higher if recall < min_recall]
+    if not also_too_low:
+        return rule
+    return replace(rule, text=f"{rule.text} (too low as well: {list_names(also_too_low)})")
+
+
+def at_least(name: str, value: float, minimum: float) -> Rule:
+    passed = value >= minimum
+    text = (
+        f"{name} {value:.3f}, at least {minimum:.3f} asked"
+        if passed
+        else f"{name} {value:.3f} is {minimum - value:.2g} below the least allowed, {minimum:.3f}"
+    )
+    return Rule(name, "at least", minimum, value, passed, text)
 
 
 def leakage_rule(leaking: int) -> Rule:
-    """No image may have been trained on that is a copy of one that judges: results would flatter the model.
+    """No training image may be a copy of a validation or test image: that would flatter the model's results.
 
-    leaking: how many are, as audit.json counts them; there can be some under the policy `leakage` report.
+    leaking: how many are, as audit.json counts them; above 0 only under the policy `leakage` report.
     """
     copies = f"{leaking:,} {'image is a copy' if leaking == 1 else 'images are copies'}"
     text = (
@@ -164,19 +183,22 @@ def leakage_rule(leaking: int) -> Rule:
     return Rule("copies of judging images trained on", "at most", 0, leaking, not leaking, text)
 
 
-def classes_rule(champion: str, known: Sequence[str], asked: Sequence[str]) -> Rule:
-    gone, new = (sorted(set(one) - set(other)) for one, other in ((known, asked), (asked, known)))
-    passed = tuple(known) == tuple(asked)
+def classes_rule(champion: str, champion_classes: Sequence[str], classes: Sequence[str]) -> Rule:
+    """The dataset must have the champion's classes in the same order."""
+    gone = sorted(set(champion_classes) - set(classes))
+    new = sorted(set(classes) - set(champion_classes))
+    passed = tuple(champion_classes) == tuple(classes)
     text = (
-        f"the same {len(asked)} classes as the champion"
+        f"the same {len(classes)} classes as the champion"
         if passed
-        else f"the champion {champion} knows other classes (gone: {listed(gone)}; new: {listed(new)}): they "
-        "cannot be compared; promote by hand if the change is meant"
+        else f"the champion {champion} knows other classes (gone: {list_names(gone)}; "
+        f"new: {list_names(new)}): they cannot be compared; promote by hand if the change is meant"
     )
     return Rule("classes of the champion", "the same", None, None, passed, text)
 
 
 def unseen_rule(champion: str, images: int) -> Rule:
+    """The refusal where the champion was trained on all of the test images, of which there are `images`."""
     text = (
         f"the champion {champion} was trained on all {images:,} test images, or on copies of them: they "
         "cannot be compared; put new images into the test split, or promote by hand"
@@ -184,74 +206,79 @@ def unseen_rule(champion: str, images: int) -> Rule:
     return Rule("test images new to the champion", "at least", 1, 0, False, text)
 
 
-def listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(names[:NAMED]) + more or "none"
+def list_names(names: Sequence[str]) -> str:
+    """At most MAX_NAMES of the names, and how many more there are; `none` for none."""
+    more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
+    return ", ".join(names[:MAX_NAMES]) + more or "none"
 
 
-def against(
-    champion_said: np.ndarray,
-    challenger_said: np.ndarray,
+def compare_with_champion(
+    champion_predicted: np.ndarray,
+    challenger_predicted: np.ndarray,
     labels: np.ndarray,
     unseen: np.ndarray | None,
     classes: Sequence[str],
 ) -> dict[str, Any]:
-    """The champion against the challenger on the same test images, in all and class by class.
+    """Both models on the test images that the champion was not trained on, in all and class by class.
 
-    Each int [images]. unseen: bool [images], those that the champion was not trained on, since only they can
-    judge it; None for all, where that is not known. Gives what metrics.compare does, the champion first;
-    `left_out`, how many images were, None where not known; and `per_class` with the recall of both, of the
-    classes that have such images.
+    The first three are int [images]. unseen: bool [images], as `unseen_tests` gives it; None, where that is
+    not known, takes all. Returns what `evaluation.compare` does, the champion first; `left_out`, how many
+    images the champion was trained on, None where not known; and `per_class`, the recall of both in each
+    class that has images left.
     """
-    chosen = np.ones(len(labels), bool) if unseen is None else unseen
-    champion_said, challenger_said, labels = champion_said[chosen], challenger_said[chosen], labels[chosen]
+    is_compared = np.ones(len(labels), bool) if unseen is None else unseen
+    labels = labels[is_compared]
+    champion_right = champion_predicted[is_compared] == labels
+    challenger_right = challenger_predicted[is_compared] == labels
     per_class = [
         {
             "class": name,
-            "images": int(own.sum()),
-            "champion_recall": float(np.mean(champion_said[own] == label)),
-            "challenger_recall": float(np.mean(challenger_said[own] == label)),
+            "images": int(in_class.sum()),
+            "champion_recall": float(np.mean(champion_right[in_class])),
+            "challenger_recall": float(np.mean(challenger_right[in_class])),
         }
-        for label, name in enumerate(classes)
-        if (own := labels == label).any()
+        for number, name in enumerate(classes)
+        if (in_class := labels == number).any()
     ]
     left_out = None if unseen is None else int((~unseen).sum())
-    found = compare(champion_said == labels, challenger_said == labels)
-    return found | {"left_out": left_out, "per_class": per_class}
+    return compare(champion_right, challenger_right) | {"left_out": left_out, "per_class": per_class}
 
 
-def champion_rules(comparison: Mapping[str, Any], most: float) -> Iterator[Rule]:
-    """More of the same test images right than the champion; and then, beyond chance where that is asked.
+def comparison_rules(comparison: Mapping[str, Any], max_p_value: float) -> Iterator[Rule]:
+    """The challenger must get more test images right than the champion and, if it does, significantly so.
 
-    To ask only that a challenger be not significantly worse would let a row of nightly runs walk downhill:
-    each may lose a little to the one before it. With the count of right images the champion never gets
-    worse on the test images at hand, whatever the level.
+    A gate that only refused significantly worse challengers would let the champion decline: each of many
+    nightly runs may lose a little to the one before it. With the count of right images it never gets worse
+    on the test images at hand, whatever `max_p_value`; with 1 the count alone decides.
     """
     gained, lost, p_value = comparison["only_second"], comparison["only_first"], comparison["p_value"]
     champion, challenger = (comparison["both_right"] + only for only in (lost, gained))
-    how = (
+    difference = (
         f"{'better' if gained > lost else 'worse'} than the champion by {abs(gained - lost):,}"
         if gained != lost
         else "no better than the champion"
     )
     text = (
-        f"{how}: of the same {comparison['images']:,} test images{left_out(comparison['left_out'])} it gets "
+        f"{difference}: of the same {comparison['images']:,} test images"
+        f"{left_out_in_words(comparison['left_out'])} it gets "
         f"{challenger:,} right, the champion {champion:,} ({gained:,} gained, {lost:,} lost; "
         f"exact McNemar p = {p_value:.2g})"
     )
     yield Rule("test images right", "more than", champion, challenger, gained > lost, text)
     if gained > lost:
-        yield chance_rule(text, p_value, most)
+        yield chance_rule(text, p_value, max_p_value)
 
 
-def left_out(images: int | None) -> str:
+def left_out_in_words(images: int | None) -> str:
     if images is None:
         return " (all: what the champion was trained on is no longer known)"
     return f" ({images:,} more left out: known to the champion from training)" if images else ""
 
 
-def chance_rule(text: str, p_value: float, most: float) -> Rule:
-    passed = p_value <= most
+def chance_rule(text: str, p_value: float, max_p_value: float) -> Rule:
+    """The rule that the difference is significant; its text is that of the difference, `text`, and more."""
+    passed = p_value <= max_p_value
     if not passed:
-        text += f", which may be chance: p is {p_value - most:.2g} above the most allowed, {most:.2g}"
-    return Rule("p of the exact McNemar test", "at most", most, p_value, passed, text)
+        excess = p_value - max_p_value
+        text += f", which may be chance: p is {excess:.2g} above the most allowed, {max_p_value:.2g}"
+    return Rule("p of the exact McNemar test", "at most", max_p_value, p_value, passed, text)

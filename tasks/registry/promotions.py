@@ -1,4 +1,4 @@
-"""The log of promotions: who is champion, who was, why, and that racing runs cannot both win."""
+"""The log of promotions: which version is champion and which were. Of racing runs only one can append."""
 
 import uuid
 from collections.abc import Sequence
@@ -10,13 +10,13 @@ from tasks.errors import InputError, JobError
 
 
 def read_promotions(store: str) -> list[dict[str, Any]]:
-    """Every promotion and rollback of a store, in order."""
-    folder = storage.promotions_url(store)
-    return [storage.read_json(storage.join(folder, name)) for name in storage.names(folder)]
+    """Every promotion and rollback of a store, oldest first."""
+    folder_url = storage.promotions_url(store)
+    return [storage.read_json(storage.join(folder_url, name)) for name in storage.names(folder_url)]
 
 
 def champion_stack(entries: Sequence[dict[str, Any]]) -> list[str]:
-    """Champions still in line, the present one last: a rollback takes the last one off."""
+    """The versions that rollbacks can return to, oldest first, and the present champion last."""
     stack: list[str] = []
     for entry in entries:
         if entry["action"] == "rollback":
@@ -27,16 +27,17 @@ def champion_stack(entries: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def champion(store: str) -> str | None:
+    """The version that is champion now; None in a store without one."""
     stack = champion_stack(read_promotions(store))
     return stack[-1] if stack else None
 
 
-def append_promotion(store: str, after: int, action: str, version: str, reason: str) -> bool:
-    """Make `version` champion, unless another promotion came after the `after` ones that were read.
+def append_promotion(store: str, entries_read: int, action: str, version: str, reason: str) -> bool:
+    """Make `version` champion. False, and nothing changes, if the log has grown beyond `entries_read`.
 
     The compare-and-swap is the exclusive creation of the log's next entry: a hard link on local disks, a
-    PUT with If-None-Match on S3 (`storage.create_json`). Darkroom reads the log alone; champion.json repeats
-    its last entry for other readers, and may be behind by one where a process was killed in between.
+    PUT with If-None-Match on S3 (`storage.create_json`). Darkroom itself reads only the log; champion.json
+    repeats its last entry for other readers, and may be one behind where a process was killed in between.
     """
     entry = {
         "action": action,
@@ -45,22 +46,24 @@ def append_promotion(store: str, after: int, action: str, version: str, reason: 
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "id": uuid.uuid4().hex,  # no two racing writers write the same
     }
-    url = storage.promotion_url(store, after + 1)
-    appended = storage.create_json(url, entry)
-    repeat_last(store)
+    appended = storage.create_json(storage.promotion_url(store, entries_read + 1), entry)
+    write_champion(store)
     return appended
 
 
-def repeat_last(store: str) -> None:
-    """Write the last promotion to champion.json, again if another came in meanwhile."""
-    url, written = storage.champion_url(store), None
-    while (last := read_promotions(store)[-1]) != written:
-        storage.write_json(url, last)
-        written = last
+def write_champion(store: str) -> None:
+    """Write the log's last entry to champion.json, again if another was appended meanwhile."""
+    entry_written = None
+    while (last_entry := read_promotions(store)[-1]) != entry_written:
+        storage.write_json(storage.champion_url(store), last_entry)
+        entry_written = last_entry
 
 
 def roll_back(store: str, reason: str = "") -> str:
-    """Make the champion before the present one champion again. Returns its version."""
+    """Make the champion before the present one champion again. Returns its version.
+
+    Raises InputError where there was none before, JobError where another promotion came in between.
+    """
     entries = read_promotions(store)
     stack = champion_stack(entries)
     if len(stack) < 2:
@@ -72,7 +75,7 @@ def roll_back(store: str, reason: str = "") -> str:
     return stack[-2]
 
 
-def append_by_hand(store: str, after: int, action: str, version: str, reason: str) -> None:
-    """Raise JobError where another promotion came in between: a person decides on what they have seen."""
-    if not append_promotion(store, after, action, version, reason):
+def append_by_hand(store: str, entries_read: int, action: str, version: str, reason: str) -> None:
+    """Append, or raise JobError where another promotion came in between: the person has not seen that one."""
+    if not append_promotion(store, entries_read, action, version, reason):
         raise JobError("Another promotion came in between: look at `darkroom models history` and try again.")

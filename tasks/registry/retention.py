@@ -1,4 +1,4 @@
-"""What of a store has had its time: old runs and versions, and datasets that nothing left was made from."""
+"""What may be removed from a store: old runs and versions, and datasets that nothing kept was made from."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -10,58 +10,67 @@ from tasks.registry.promotions import champion_stack, read_promotions
 from tasks.registry.versions import list_versions
 from tasks.storage import Run
 
-RESUMABLE = timedelta(days=7)  # an unfinished run may be at work, or be resumed
-FRESH = timedelta(days=1)  # a run may be decoding a dataset, or may not have begun to train on it
+RESUMABLE_AGE = timedelta(days=7)  # an unfinished run may be at work, or be resumed
+FRESH_AGE = timedelta(days=1)  # a run may be decoding a dataset, or may not have begun to train on it
 
 
 def outdated(store: str, keep_runs: int, keep_versions: int) -> Iterator[str]:
     """Yield the URLs that may be removed.
 
-    What stays: the newest `keep_runs` retrainings and as many explorations, the newest `keep_versions`
-    versions, the champion with its run and all that rollbacks lead to, unfinished runs younger than
-    RESUMABLE, and every dataset that one of those was made from.
+    Kept are the newest `keep_runs` retrainings and as many explorations, the newest `keep_versions` versions,
+    the champion with its run, all versions that rollbacks can return to, unfinished runs younger than
+    RESUMABLE_AGE, and every dataset that any of those was made from.
     """
     store = storage.absolute(store)
-    runs = [Run(name, store) for name in storage.names(storage.runs_url(store)) if began(name)]
-    unfinished = [run for run in runs if resumable(run)]
+    runs = [Run(name, store) for name in storage.names(storage.runs_url(store)) if start_time(name)]
+    unfinished_runs = [run for run in runs if is_resumable(run)]
     champions = champion_stack(read_promotions(store))
-    trainings = [run for run in runs if run.begun()]
-    explorations = [run for run in runs if not run.begun()]
-    newest = [*trainings[-keep_runs:], *explorations[-keep_runs:], *unfinished]
-    kept_runs = [
-        run for run in runs if run in newest or any(made_by(version, [run]) for version in champions[-1:])
-    ]
+    kept_runs = runs_to_keep(runs, unfinished_runs, champions, keep_runs)
     yield from (run.folder_url for run in runs if run not in kept_runs)
-    versions = list_versions(store)
-    names = [record["version"] for record in versions]
+    records = list_versions(store)
+    names = [record["version"] for record in records]
     kept_versions = {*names[-keep_versions:], *champions}
-    kept_versions |= {name for name in names if made_by(name, unfinished)}
+    kept_versions |= {name for name in names if is_made_by(name, unfinished_runs)}
     yield from unneeded_versions(store, set(names), kept_versions, kept_runs)
-    used = {record["dataset"] for record in versions if record["version"] in kept_versions}
-    used |= {storage.read_json(run.record_url)["dataset"] for run in kept_runs if run.begun()}
+    datasets_in_use = {record["dataset"] for record in records if record["version"] in kept_versions}
+    datasets_in_use |= {storage.read_json(run.record_url)["dataset"] for run in kept_runs if run.begun()}
     for name in storage.names(storage.datasets_url(store)):
-        url = storage.dataset_url(store, name)
-        if name not in used and not fresh(url):
-            yield url
+        dataset_url = storage.dataset_url(store, name)
+        if name not in datasets_in_use and not is_fresh(dataset_url):
+            yield dataset_url
+
+
+def runs_to_keep(
+    runs: Sequence[Run], unfinished_runs: Sequence[Run], champions: Sequence[str], keep_runs: int
+) -> list[Run]:
+    """The newest runs of each kind, the unfinished ones, and that of the present champion, the last."""
+    retrainings = [run for run in runs if run.begun()]
+    explorations = [run for run in runs if not run.begun()]
+    newest_runs = [*retrainings[-keep_runs:], *explorations[-keep_runs:], *unfinished_runs]
+    return [
+        run
+        for run in runs
+        if run in newest_runs or any(is_made_by(version, [run]) for version in champions[-1:])
+    ]
 
 
 def unneeded_versions(
-    store: str, registered: set[str], kept: set[str], kept_runs: Sequence[Run]
+    store: str, registered: set[str], kept_versions: set[str], kept_runs: Sequence[Run]
 ) -> Iterator[str]:
-    """Versions that are not kept, and what failed runs left that never became one."""
+    """Yield the URLs of versions not to be kept, and of models that failed runs left unregistered."""
     for name in storage.names(storage.models_url(store)):
-        unregistered = (
-            storage.exists(storage.model_url(storage.version_url(store, name))) and name not in registered
-        )
-        if name in registered - kept or (unregistered and not made_by(name, kept_runs)):
-            yield storage.version_url(store, name)
+        version_url = storage.version_url(store, name)
+        is_unregistered = storage.exists(storage.model_url(version_url)) and name not in registered
+        if name in registered - kept_versions or (is_unregistered and not is_made_by(name, kept_runs)):
+            yield version_url
 
 
-def made_by(version: str, runs: Sequence[Run]) -> bool:
+def is_made_by(version: str, runs: Sequence[Run]) -> bool:
+    """Whether one of the runs made the version."""
     return any(version == run.version(kind) for run in runs for kind in get_args(ModelKind))
 
 
-def began(name: str) -> datetime | None:
+def start_time(name: str) -> datetime | None:
     """When the run of that name began; None for a folder that is no run."""
     try:
         return datetime.strptime(name[:19], "%Y-%m-%dT%H-%M-%S").replace(tzinfo=UTC)
@@ -69,18 +78,15 @@ def began(name: str) -> datetime | None:
         return None
 
 
-def resumable(run: Run) -> bool:
-    start = began(run.name)
+def is_resumable(run: Run) -> bool:
+    start = start_time(run.name)
     return not storage.exists(storage.summary_url(run.folder_url)) and bool(
-        start and datetime.now(UTC) - start < RESUMABLE
+        start and datetime.now(UTC) - start < RESUMABLE_AGE
     )
 
 
-def fresh(dataset_url: str) -> bool:
-    """Whether a run may be about to train on a dataset: it was committed, or only listed, not long ago."""
-    marks = [
-        url
-        for url in (storage.success_url(dataset_url), storage.manifest_url(dataset_url))
-        if storage.exists(url)
-    ]
-    return not marks or datetime.now(UTC) - storage.modified(marks[0]) < FRESH
+def is_fresh(dataset_url: str) -> bool:
+    """Whether a run may be about to train on the dataset: committed, or else listed, within FRESH_AGE."""
+    urls = (storage.success_url(dataset_url), storage.manifest_url(dataset_url))
+    present_urls = [url for url in urls if storage.exists(url)]
+    return not present_urls or datetime.now(UTC) - storage.modified(present_urls[0]) < FRESH_AGE

@@ -1,7 +1,7 @@
-"""Since the champion was trained: which test images it never saw, and what changed in the data."""
+"""A dataset compared with the one the champion was trained on: test images new to it, and what changed."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,85 +9,103 @@ import numpy as np
 from tasks import storage
 from tasks.dataset import Dataset
 
-SPLITS, LEFT_OUT = ("train", "val", "test"), "leaked"
-Content = dict[str, tuple[str, str]]
+TRAINING_SPLITS = ("train", "val")
+SPLITS, LEFT_OUT = (*TRAINING_SPLITS, "test"), "leaked"
+HASHES = ("sha256", "pixels_sha256")
 
-
-TRAINED = ("train", "val")
-CONTENT = ("sha256", "pixels_sha256")
 Row = Mapping[str, Any]
 
 
 def unseen_tests(dataset: Dataset, trained_on: str | None) -> np.ndarray | None:
-    """Which test images a model of the dataset `trained_on` never saw; None where that is no longer known.
+    """Which test images are new to a model that was trained on another dataset of the same store.
 
-    bool [test images], in the order of `dataset.split("test")`. Seen is what shows a picture that was in
-    train or val there: the same bytes, the same pixels, or a near copy by the groups of either dataset. A
-    near copy of a picture that today's dataset lacks is not noticed.
+    trained_on: that dataset's fingerprint. Returns bool [test images], in the order of
+    `dataset.split("test")`; None where that dataset is unknown or removed.
+
+    An image is not new if train or val held, in that dataset, the same bytes, the same pixels or a near copy,
+    by the groups of either dataset. A near copy is missed where each dataset holds only one of the pair.
     """
-    url = storage.index_url(storage.beside(dataset.url, trained_on)) if trained_on else ""
-    if not url or not storage.exists(url):
+    earlier_index = earlier_index_url(dataset, trained_on)
+    if earlier_index is None:
         return None
-    then, now = usable(url), usable(storage.index_url(dataset.url))
-    shown = {row.get("group") for row in then if row["split"] in TRAINED} - {None}
-    trained = [row for row in then if row["split"] in TRAINED or row.get("group") in shown]
-    content = {row.get(name) for row in trained for name in CONTENT} - {None}
-    seen = [any(row.get(name) in content for name in CONTENT) for row in now]
-    groups = {row.get("group") for row, known in zip(now, seen, strict=True) if known} - {None}
-    return np.array(
-        [
-            not known and row.get("group") not in groups
-            for row, known in zip(now, seen, strict=True)
-            if row["split"] == "test"
-        ],
-        bool,
-    )
-
-
-def usable(index: str) -> list[Row]:
-    """Rows of the images that could be decoded; an older index may lack `group` and `pixels_sha256`."""
-    table = storage.read_table(index)
-    names = [name for name in ("status", "split", "group", *CONTENT) if name in table.column_names]
-    return [row for row in table.select(names).to_pylist() if row["status"] == "ok"]
+    columns = ("split", "group", *HASHES)
+    earlier, current = (read_usable(url, columns) for url in (earlier_index, storage.index_url(dataset.url)))
+    trained = [row for row in earlier if row["split"] in TRAINING_SPLITS]
+    trained_groups = values_of(trained, "group")
+    near_copies = [row for row in earlier if row.get("group") in trained_groups]
+    seen_hashes = values_of([*trained, *near_copies], *HASHES)
+    seen_groups = values_of([row for row in current if has_hash(row, seen_hashes)], "group")
+    is_unseen = [
+        not has_hash(row, seen_hashes) and row.get("group") not in seen_groups
+        for row in current
+        if row["split"] == "test"
+    ]
+    return np.array(is_unseen, bool)
 
 
 def data_changes(dataset: Dataset, champion_dataset: str) -> dict[str, Any]:
-    """This dataset against the one of fingerprint `champion_dataset`, by the content of the images.
+    """This dataset against the champion's, of fingerprint `champion_dataset`, by the images' bytes.
 
-    `kept` says whether that dataset is still in the store; `darkroom clean` may have removed it. If so there
-    are also `counts`, {split: {class: [then, now]}}, and how many images are `new`, `gone`, of another label
-    (`relabelled`) or in another split (`moved`), to be left out as a copy being one as well.
+    `same`: whether both are one. `kept`: whether the champion's is still in the store; `darkroom clean` may
+    have removed it. If it is another and kept, there are also `counts`, {split: {class: [then, now]}}, and
+    how many images are `new`, `gone`, of another label (`relabelled`) or in another split (`moved`), which
+    may be the one for images left out of training.
     """
-    changes: dict[str, Any] = {"dataset": champion_dataset, "same": champion_dataset == dataset.fingerprint}
-    before_url = storage.index_url(storage.beside(dataset.url, champion_dataset))
-    changes["kept"] = changes["same"] or storage.exists(before_url)
-    if not changes["same"] and changes["kept"]:
-        before, counted_before = contents(before_url)
-        now, counted_now = contents(storage.index_url(dataset.url))
-        both = before.keys() & now.keys()
-        names = sorted({name for _, name in counted_before | counted_now})
-        changes |= {
-            "counts": {
-                split: {name: [counted_before[split, name], counted_now[split, name]] for name in names}
-                for split in SPLITS
-            },
-            "new": sum(now[one][1] != LEFT_OUT for one in now.keys() - both),
-            "gone": sum(before[one][1] != LEFT_OUT for one in before.keys() - both),
-            "relabelled": sum(before[one][0] != now[one][0] for one in both),
-            "moved": sum(before[one][1] != now[one][1] for one in both),
-        }
-    return changes
+    same = champion_dataset == dataset.fingerprint
+    earlier_index = earlier_index_url(dataset, champion_dataset)
+    changes = {"dataset": champion_dataset, "same": same, "kept": same or earlier_index is not None}
+    if same or earlier_index is None:
+        return changes
+    before, counts_before = by_content(earlier_index)
+    now, counts_now = by_content(storage.index_url(dataset.url))
+    in_both = before.keys() & now.keys()
+    names = sorted({name for _, name in counts_before | counts_now})
+    return changes | {
+        "counts": {
+            split: {name: [counts_before[split, name], counts_now[split, name]] for name in names}
+            for split in SPLITS
+        },
+        "new": sum(now[sha256]["split"] != LEFT_OUT for sha256 in now.keys() - in_both),
+        "gone": sum(before[sha256]["split"] != LEFT_OUT for sha256 in before.keys() - in_both),
+        "relabelled": sum(before[sha256]["label"] != now[sha256]["label"] for sha256 in in_both),
+        "moved": sum(before[sha256]["split"] != now[sha256]["split"] for sha256 in in_both),
+    }
 
 
-def contents(url: str) -> tuple[Content, Counter[tuple[str, str]]]:
-    """Label and split of every usable image by the hash of its bytes, and how many each split has of each.
+def earlier_index_url(dataset: Dataset, fingerprint: str | None) -> str | None:
+    """The index of another dataset of the same store; None where it is unknown or removed."""
+    if not fingerprint:
+        return None
+    index_url = storage.index_url(storage.beside(dataset.url, fingerprint))
+    return index_url if storage.exists(index_url) else None
 
-    Of images with the same bytes one that is left out does not hide one that is used.
+
+def read_usable(index_url: str, columns: Sequence[str]) -> list[Row]:
+    """Rows of an index for images that could be decoded. Older indexes lack `group` and `pixels_sha256`."""
+    table = storage.read_table(index_url)
+    names = [name for name in ("status", *columns) if name in table.column_names]
+    return [row for row in table.select(names).to_pylist() if row["status"] == "ok"]
+
+
+def values_of(rows: Sequence[Row], *columns: str) -> set[Any]:
+    """All values that the rows have in these columns, as far as there are any."""
+    return {row.get(name) for row in rows for name in columns} - {None}
+
+
+def has_hash(row: Row, hashes: set[str]) -> bool:
+    """Whether the image's bytes or its pixels have one of these hashes."""
+    return any(row.get(name) in hashes for name in HASHES)
+
+
+def by_content(index_url: str) -> tuple[dict[str, Row], Counter[tuple[str, str]]]:
+    """Usable images by the hash of their bytes, and how many there are of each (split, label).
+
+    Of images with the same bytes, one in a split stands before one that was left out.
     """
-    found, counted = Content(), Counter[tuple[str, str]]()
-    columns = storage.read_table(url, ["sha256", "label", "split", "status"]).to_pydict().values()
-    for sha256, label, split, status in zip(*columns, strict=True):
-        if status == "ok" and (split in SPLITS or (split == LEFT_OUT and sha256 not in found)):
-            found[sha256] = (label, split)
-            counted[split, label] += 1
-    return found, counted
+    images: dict[str, Row] = {}
+    counts: Counter[tuple[str, str]] = Counter()
+    for row in read_usable(index_url, ("sha256", "label", "split")):
+        if row["split"] in SPLITS or (row["split"] == LEFT_OUT and row["sha256"] not in images):
+            images[row["sha256"]] = row
+            counts[row["split"], row["label"]] += 1
+    return images, counts

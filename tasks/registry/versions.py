@@ -1,9 +1,9 @@
-"""Model versions: what a trained model needs to be promoted and to classify, written once."""
+"""Model versions: registered models with all they need to be promoted and to classify; written once."""
 
 import platform
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from importlib.metadata import version as installed
+from importlib import metadata
 from typing import Any
 
 from prefect import task
@@ -24,28 +24,28 @@ PACKAGES = ("darkroom", "tensorflow", "keras", "numpy", "opencv-python-headless"
 
 @task(cache_policy=NO_CACHE, task_run_name="register {model.kind}")
 def register(model: TrainedModel, evaluation: Evaluation, dataset: Dataset, run: Run) -> ModelVersion:
-    """Complete a trained model to a version: from now on it can be promoted and classify.
+    """Make a trained model a version by writing its model.json and card: it can then be promoted and used.
 
-    A version is written once: model.json says that it is there, is created only where none is, and from
-    then on nothing writes its files again (`networks.check_unregistered`). What changes them all the same
-    is noticed by their sha256 when they are loaded. To register a version again does nothing.
+    A version is written once: model.json is created only where there is none, and while it is there nothing
+    writes the version's files again (`networks.check_unregistered`). A file that was changed all the same is
+    refused by its sha256 when it is loaded. Registering a version again does nothing.
     """
-    folder = run.version_url(model.kind)
-    url, card = storage.version_record_url(folder), storage.card_url(folder)
+    folder_url = run.version_url(model.kind)
+    record_url, card_url = storage.version_record_url(folder_url), storage.card_url(folder_url)
     metrics = storage.read_json(storage.metrics_url(run.kind_url(model.kind)))
-    if not storage.exists(url):
-        storage.create_json(url, record_of(model, evaluation, dataset, run, metrics))
-    if not storage.exists(card):
-        storage.write_bytes(card, model_card(storage.read_json(url), metrics).encode())
+    if not storage.exists(record_url):
+        storage.create_json(record_url, version_record(model, evaluation, dataset, run, metrics))
+    if not storage.exists(card_url):
+        storage.write_bytes(card_url, model_card(storage.read_json(record_url), metrics).encode())
     return read_version(run.store, model.version)
 
 
-def record_of(
+def version_record(
     model: TrainedModel, evaluation: Evaluation, dataset: Dataset, run: Run, metrics: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """What model.json says; all that must be known of a version when its run and dataset have gone."""
-    folder = run.version_url(model.kind)
-    model_url, onnx_url = storage.model_url(folder), storage.onnx_url(folder)
+    """The content of model.json: all that must be known of a version when its run and dataset are removed."""
+    folder_url = run.version_url(model.kind)
+    model_url, onnx_url = storage.model_url(folder_url), storage.onnx_url(folder_url)
     audit_counts = storage.read_json(storage.audit_url(dataset.url))["counts"]
     return {
         "version": model.version,
@@ -71,8 +71,8 @@ def record_of(
 
 
 def package_versions() -> dict[str, str]:
-    """Python's and the packages' versions a model was made with."""
-    return {"python": platform.python_version()} | {name: installed(name) for name in PACKAGES}
+    """The installed versions of Python and of the packages that make a model."""
+    return {"python": platform.python_version()} | {name: metadata.version(name) for name in PACKAGES}
 
 
 def list_versions(store: str) -> list[dict[str, Any]]:
@@ -84,7 +84,10 @@ def list_versions(store: str) -> list[dict[str, Any]]:
 
 
 def read_record(store: str, version: str) -> dict[str, Any]:
-    """A version's model.json; `champion` names the present one. Raises InputError for no such version."""
+    """The model.json of a version, or of the present champion if `version` is "champion".
+
+    Raises InputError when the store has no such version, or no champion.
+    """
     if version == "champion":
         version = champion(store) or ""
         if not version:
@@ -94,12 +97,13 @@ def read_record(store: str, version: str) -> dict[str, Any]:
             )
     url = storage.version_record_url(storage.version_url(store, version))
     if not version or "/" in version or not storage.exists(url):
-        known = ", ".join(record["version"] for record in list_versions(store)) or "none"
-        raise InputError(f"The model must be a version of the store ({known}). Received: {version!r}.")
+        names = ", ".join(record["version"] for record in list_versions(store)) or "none"
+        raise InputError(f"The model must be a version of the store ({names}). Received: {version!r}.")
     return storage.read_json(url)
 
 
 def read_version(store: str, version: str) -> ModelVersion:
+    """A version as classification needs it; names and errors as in `read_record`."""
     record = read_record(store, version)
     return ModelVersion(
         version=record["version"],

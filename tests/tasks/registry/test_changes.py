@@ -33,14 +33,14 @@ def test_new_gone_relabelled_and_moved_images_are_counted(store: str):
     now = before | {"b": ("forest", "val"), "c": ("sea", "train"), "f": ("forest", "test")}
     del now["e"]
     dataset(store, "old", before)
-    found = data_changes(dataset(store, "new", now), "old")
-    assert {name: found[name] for name in ("new", "gone", "relabelled", "moved")} == {
+    changes = data_changes(dataset(store, "new", now), "old")
+    assert {name: changes[name] for name in ("new", "gone", "relabelled", "moved")} == {
         "new": 1,
         "gone": 1,
         "relabelled": 1,
         "moved": 1,
     }
-    assert found["counts"] == {
+    assert changes["counts"] == {
         "test": {"forest": [0, 1], "sea": [1, 0]},
         "train": {"forest": [1, 1], "sea": [2, 2]},
         "val": {"forest": [0, 1], "sea": [1, 0]},
@@ -51,9 +51,9 @@ def test_images_that_are_left_out_as_copies_are_not_gone_and_used_ones_not_hidde
     before = {"a": ("sea", "train"), "b": ("sea", "leaked"), "c": ("sea", "leaked"), "d": ("sea", "test")}
     now = {"a": ("sea", "leaked"), "b": ("sea", "train"), "e": ("sea", "leaked"), "d": ("sea", "test")}
     dataset(store, "old", before)
-    found = data_changes(dataset(store, "new", now, copies={"d": ("sea", "leaked")}), "old")
-    assert [found[name] for name in ("new", "gone", "relabelled", "moved")] == [0, 0, 0, 2]
-    assert found["counts"] == {"train": {"sea": [1, 1]}, "val": {"sea": [0, 0]}, "test": {"sea": [1, 1]}}
+    changes = data_changes(dataset(store, "new", now, copies={"d": ("sea", "leaked")}), "old")
+    assert [changes[name] for name in ("new", "gone", "relabelled", "moved")] == [0, 0, 0, 2]
+    assert changes["counts"] == {"train": {"sea": [1, 1]}, "val": {"sea": [0, 0]}, "test": {"sea": [1, 1]}}
 
 
 def test_a_dataset_that_is_gone_or_the_same_is_said_so(store: str):

@@ -38,12 +38,9 @@ def test_both_engines_say_the_same(store: str, count: int):
     onnx = load_classifier(version)
     assert isinstance(onnx, OnnxClassifier)
     original = TensorflowClassifier(storage.model_url(version.folder_url))
-    ours, theirs = (
-        onnx.predict(pictures(count)),
-        original.predict(pictures(count)),
-    )
-    assert ours.shape == theirs.shape == (count, 6)
-    np.testing.assert_allclose(ours, theirs, atol=1e-5)
+    answers, expected = onnx.predict(pictures(count)), original.predict(pictures(count))
+    assert answers.shape == expected.shape == (count, 6)
+    np.testing.assert_allclose(answers, expected, atol=1e-5)
 
 
 def by_savedmodel(path: Path, images: np.ndarray) -> np.ndarray:
@@ -53,12 +50,12 @@ def by_savedmodel(path: Path, images: np.ndarray) -> np.ndarray:
 
 def by_litert(path: Path, images: np.ndarray) -> np.ndarray:
     interpreter = tf.lite.Interpreter(str(path / "model.tflite"))
-    [asked], [answer] = interpreter.get_input_details(), interpreter.get_output_details()
-    interpreter.resize_tensor_input(asked["index"], images.shape)
+    [image_input], [output] = interpreter.get_input_details(), interpreter.get_output_details()
+    interpreter.resize_tensor_input(image_input["index"], images.shape)
     interpreter.allocate_tensors()
-    interpreter.set_tensor(asked["index"], images)
+    interpreter.set_tensor(image_input["index"], images)
     interpreter.invoke()
-    return interpreter.get_tensor(answer["index"])
+    return interpreter.get_tensor(output["index"])
 
 
 def by_onnx(path: Path, images: np.ndarray) -> np.ndarray:
@@ -70,8 +67,8 @@ def by_onnx(path: Path, images: np.ndarray) -> np.ndarray:
     ("format", "read"), [("savedmodel", by_savedmodel), ("litert", by_litert), ("onnx", by_onnx)]
 )
 def test_other_programs_get_the_same_answers(small: str, tmp_path: Path, format, read):
-    done = export.export_version(small, "v1", format, tmp_path / "new" / "out")
-    assert (done.real, done.images, done.same) == (False, export.NOISE, 1.0)
+    exported = export.export_version(small, "v1", format, tmp_path / "new" / "out")
+    assert (exported.real, exported.images, exported.same) == (False, export.NOISE_IMAGES, 1.0)
     original = TensorflowClassifier(storage.model_url(read_version(small, "v1").folder_url))
     images = pictures(5, 32)
     answers = read(tmp_path / "new" / "out", images)

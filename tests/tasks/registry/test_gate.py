@@ -7,7 +7,14 @@ from tasks import storage
 from tasks.dataset.records import Dataset
 from tasks.evaluation.records import Evaluation
 from tasks.parameters import Gate
-from tasks.registry.gate import accuracy_rule, against, champion_rules, decide, leakage_rule, recall_rule
+from tasks.registry.gate import (
+    accuracy_rule,
+    compare_with_champion,
+    comparison_rules,
+    decide,
+    leakage_rule,
+    recall_rule,
+)
 from tasks.storage import Run
 from tests.tasks.registry.test_promotions import add_version
 from tests.tasks.registry.test_unseen import dataset
@@ -48,27 +55,28 @@ LABELS = np.array([0, 0, 0, 0, 1, 1, 1, 1])
 
 
 def test_champion_and_challenger_are_held_against_each_other_class_by_class():
-    found = against(CHAMPION, CHALLENGER, LABELS, None, ("a", "b", "c"))
-    assert found["per_class"] == [
+    comparison = compare_with_champion(CHAMPION, CHALLENGER, LABELS, None, ("a", "b", "c"))
+    assert comparison["per_class"] == [
         {"class": "a", "images": 4, "champion_recall": 0.75, "challenger_recall": 0.5},
         {"class": "b", "images": 4, "champion_recall": 0.75, "challenger_recall": 1.0},
     ]
-    assert (found["only_first"], found["only_second"], found["both_right"]) == (1, 1, 5)
-    [first, *_] = champion_rules(found, 1.0)
+    assert (comparison["only_first"], comparison["only_second"], comparison["both_right"]) == (1, 1, 5)
+    [first, *_] = comparison_rules(comparison, 1.0)
     assert "8 test images (all: what the champion was trained on is no longer known)" in first.text
 
 
 def test_images_that_the_champion_was_trained_on_are_no_part_of_the_comparison():
     memorised = LABELS == 0
-    found = against(LABELS, CHALLENGER, LABELS, ~memorised, ("a", "b"))
-    assert (found["images"], found["left_out"], found["only_first"], found["both_right"]) == (4, 4, 0, 4)
-    assert [row["class"] for row in found["per_class"]] == ["b"]
-    [first, *_] = champion_rules(found, 1.0)
+    comparison = compare_with_champion(LABELS, CHALLENGER, LABELS, ~memorised, ("a", "b"))
+    assert (comparison["images"], comparison["left_out"]) == (4, 4)
+    assert (comparison["only_first"], comparison["both_right"]) == (0, 4)
+    assert [row["class"] for row in comparison["per_class"]] == ["b"]
+    [first, *_] = comparison_rules(comparison, 1.0)
     assert "4 test images (4 more left out: known to the champion from training) it gets" in first.text
 
 
 @pytest.mark.parametrize(
-    ("gained", "lost", "most", "passed", "told"),
+    ("gained", "lost", "max_p_value", "passed", "words"),
     [
         (
             12,
@@ -84,16 +92,16 @@ def test_images_that_the_champion_was_trained_on_are_no_part_of_the_comparison()
     ],
 )
 def test_a_challenger_must_get_more_right_and_be_sure_of_it_where_that_is_asked(
-    gained, lost, most, passed, told
+    gained, lost, max_p_value, passed, words
 ):
     first = np.repeat([1, 0, 1], [80, gained, lost])
     second = np.repeat([1, 1, 0], [80, gained, lost])
     everything = np.ones(len(first), int)
-    comparison = against(first, second, everything, everything > 0, ("no", "yes"))
-    rules = list(champion_rules(comparison, most))
+    comparison = compare_with_champion(first, second, everything, everything > 0, ("no", "yes"))
+    rules = list(comparison_rules(comparison, max_p_value))
     assert [rule.passed for rule in rules] == passed
     assert (rules[0].value, rules[0].limit) == (80 + gained, 80 + lost)
-    assert told in rules[-1].text
+    assert words in rules[-1].text
 
 
 def evaluation(store: str, accuracy: float) -> Evaluation:
@@ -110,8 +118,8 @@ def test_all_rules_that_refuse_are_told(store: str):
     verdict = decide(evaluation(store, 0.4), ["v1"], of_classes("a", "c"), Run("r", store), Gate(), leaking=1)
     assert not verdict.promoted
     assert [rule.passed for rule in verdict.rules] == [False] * 4
-    for told in ("0.400 is 0.1 below", "glacier 0.412", "1 image is a copy of", "(gone: b; new: c)"):
-        assert told in verdict.reason
+    for words in ("0.400 is 0.1 below", "glacier 0.412", "1 image is a copy of", "(gone: b; new: c)"):
+        assert words in verdict.reason
 
 
 def test_a_champion_that_was_trained_on_all_test_images_cannot_be_compared(store: str):

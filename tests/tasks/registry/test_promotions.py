@@ -62,9 +62,9 @@ def test_of_racing_promotions_exactly_one_wins(kind: str, rounds: int, request: 
 
     for after in range(rounds):
         with ThreadPoolExecutor(len(racers)) as pool:
-            won = list(pool.map(race, racers, [after] * len(racers)))
-        assert won.count(True) == 1
-        assert champion(place) == racers[won.index(True)]
+            has_won = list(pool.map(race, racers, [after] * len(racers)))
+        assert has_won.count(True) == 1
+        assert champion(place) == racers[has_won.index(True)]
         assert len(read_promotions(place)) == after + 1
     assert storage.read_json(storage.join(place, "models", "champion.json")) == read_promotions(place)[-1]
 

@@ -40,24 +40,29 @@ def runs(store: str) -> list[str]:
 
 
 def test_champions_newest_and_what_they_were_made_from_stay(store: str, runs: list[str]):
-    gone = {url.removeprefix(f"{store}/") for url in outdated(store, keep_runs=2, keep_versions=1)}
-    assert {url for url in gone if url.startswith("runs")} == {f"runs/{runs[number]}" for number in (0, 1, 3)}
-    assert {url for url in gone if url.startswith("models")} == {
+    outdated_urls = {url.removeprefix(f"{store}/") for url in outdated(store, keep_runs=2, keep_versions=1)}
+    assert {url for url in outdated_urls if url.startswith("runs")} == {
+        f"runs/{runs[number]}" for number in (0, 1, 3)
+    }
+    assert {url for url in outdated_urls if url.startswith("models")} == {
         f"models/{runs[number]}-cnn" for number in (1, 3, 4)
     }
-    assert {url for url in gone if url.startswith("datasets")} == {"datasets/data1", "datasets/data3"}
+    assert {url for url in outdated_urls if url.startswith("datasets")} == {
+        "datasets/data1",
+        "datasets/data3",
+    }
 
 
 def test_nothing_that_may_be_at_work_or_resumed_goes(store: str, runs: list[str]):
-    dead, alive = night(store, 7, finished=False), night(store, 0, finished=False, days_ago=1)
+    old_run, young_run = night(store, 7, finished=False), night(store, 0, finished=False, days_ago=1)
     killed_late = night(store, 1, finished=False, days_ago=2, registered=True)
     night(store, 8), night(store, 1, days_ago=1)
     storage.write_json(storage.join(store, "runs", "not-a-run", "notes.json"), {})
-    gone = " ".join(outdated(store, keep_runs=1, keep_versions=1))
-    assert dead in gone
-    assert f"models/{dead}-cnn" in gone
-    assert "data7" in gone
-    assert alive not in gone
-    assert killed_late not in gone
-    assert "not-a-run" not in gone
-    assert "data0" not in gone
+    outdated_urls = " ".join(outdated(store, keep_runs=1, keep_versions=1))
+    assert old_run in outdated_urls
+    assert f"models/{old_run}-cnn" in outdated_urls
+    assert "data7" in outdated_urls
+    assert young_run not in outdated_urls
+    assert killed_late not in outdated_urls
+    assert "not-a-run" not in outdated_urls
+    assert "data0" not in outdated_urls
