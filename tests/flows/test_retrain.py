@@ -15,7 +15,7 @@ from tasks import storage
 from tasks.errors import InputError
 from tasks.evaluation.records import read_arrays
 from tasks.registry.promotions import champion
-from tasks.registry.versions import read_record, versions
+from tasks.registry.versions import package_versions, read_record
 from tasks.storage import Run
 from tasks.training.history import read_history
 from tests.conftest import EPOCHS, OPEN, SMALL
@@ -59,7 +59,7 @@ def test_the_champion_is_a_version_that_can_be_traced(retrained: Run):
     assert record["version"] == summary["champion"]["version"] == champion(retrained.store)
     assert record["dataset"] == summary["dataset"]["fingerprint"]
     assert record["leakage"] == {"leaked": 1, "leaking": 0}
-    assert record["versions"] == versions()
+    assert record["versions"] == package_versions()
     assert record["sha256"] == storage.sha256(storage.read_bytes(record["uri"]))
 
 
