@@ -125,8 +125,8 @@ def read_marker(part: Part) -> CommittedPart | None:
 
 def without_classified_files(part: Part) -> Part:
     """The part with only those of its files that have no reusable row in its committed file yet."""
-    classified = set(reusable_rows(part, ["path", "status"])["path"].to_pylist())
-    return replace(part, files=tuple(file for file in part.files if file.path not in classified))
+    classified_paths = set(reusable_rows(part, ["path", "status"])["path"].to_pylist())
+    return replace(part, files=tuple(file for file in part.files if file.path not in classified_paths))
 
 
 def commit_part(part: Part, rows: Sequence[Row], keep_rows: bool) -> CommittedPart:

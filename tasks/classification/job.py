@@ -227,10 +227,10 @@ def partition_bounds(parts: int, concurrency: int) -> list[int]:
     """
     longest = max(LONGEST_PARTITION, -(-2 * parts // MAX_PARTITIONS))
     bounds = [0]
-    while remaining := parts - bounds[-1]:
-        length = min(-(-3 * remaining // (4 * concurrency)), longest)
-        partitions_left = MAX_PARTITIONS - len(bounds) + 1
-        bounds.append(bounds[-1] + max(length, -(-remaining // partitions_left)))
+    while parts_remaining := parts - bounds[-1]:
+        length = min(-(-3 * parts_remaining // (4 * concurrency)), longest)
+        partitions_remaining = MAX_PARTITIONS - len(bounds) + 1
+        bounds.append(bounds[-1] + max(length, -(-parts_remaining // partitions_remaining)))
     return bounds
 
 

@@ -96,8 +96,8 @@ def place_file(source: Path, destination: Path, method: Method) -> None:
         return
     status = source.stat()
     if destination.exists():
-        present = destination.stat()
-        if (present.st_size, present.st_mtime) == (status.st_size, status.st_mtime):
+        present_status = destination.stat()
+        if (present_status.st_size, present_status.st_mtime) == (status.st_size, status.st_mtime):
             return
     with storage.committing(str(destination)) as partial:
         shutil.copy2(source, partial)

@@ -21,11 +21,11 @@ def ranking_metrics(labels: np.ndarray, probabilities: np.ndarray) -> list[dict[
     ranking = []
     for number, scores in enumerate(probabilities.T):
         in_class = labels == number
-        defined = in_class.any() and not in_class.all()
+        is_defined = in_class.any() and not in_class.all()
         ranking.append(
             {
-                "average_precision": float(average_precision_score(in_class, scores)) if defined else None,
-                "roc_auc": float(roc_auc_score(in_class, scores)) if defined else None,
+                "average_precision": float(average_precision_score(in_class, scores)) if is_defined else None,
+                "roc_auc": float(roc_auc_score(in_class, scores)) if is_defined else None,
             }
         )
     return ranking
@@ -40,8 +40,8 @@ def class_curves(
     rates, true positive rates], `precision_recall` [recalls, precisions].
     """
     precisions = {number: row["average_precision"] for number, row in enumerate(ranking)}
-    defined = [number for number, precision in precisions.items() if precision is not None]
-    hardest = sorted(defined, key=lambda number: precisions[number])[:CURVES]
+    defined_classes = [number for number, precision in precisions.items() if precision is not None]
+    hardest = sorted(defined_classes, key=lambda number: precisions[number])[:CURVES]
     curves = []
     for number in sorted(hardest):
         in_class, scores = labels == number, probabilities[:, number]

@@ -240,8 +240,8 @@ def compare_with_champion(
         for number, name in enumerate(classes)
         if (in_class := labels == number).any()
     ]
-    left_out = None if unseen is None else int((~unseen).sum())
-    return compare(champion_right, challenger_right) | {"left_out": left_out, "per_class": per_class}
+    images_left_out = None if unseen is None else int((~unseen).sum())
+    return compare(champion_right, challenger_right) | {"left_out": images_left_out, "per_class": per_class}
 
 
 def comparison_rules(comparison: Mapping[str, Any], max_p_value: float) -> Iterator[Rule]:

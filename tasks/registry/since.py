@@ -29,15 +29,17 @@ def unseen_tests(dataset: Dataset, trained_on: str | None) -> np.ndarray | None:
     if earlier_index is None:
         return None
     columns = ("split", "group", *HASHES)
-    earlier, current = (read_usable(url, columns) for url in (earlier_index, storage.index_url(dataset.url)))
-    trained = [row for row in earlier if row["split"] in TRAINING_SPLITS]
-    trained_groups = values_of(trained, "group")
-    near_copies = [row for row in earlier if row.get("group") in trained_groups]
-    seen_hashes = values_of([*trained, *near_copies], *HASHES)
-    seen_groups = values_of([row for row in current if has_hash(row, seen_hashes)], "group")
+    earlier_rows, current_rows = (
+        read_usable(url, columns) for url in (earlier_index, storage.index_url(dataset.url))
+    )
+    training_rows = [row for row in earlier_rows if row["split"] in TRAINING_SPLITS]
+    training_groups = values_of(training_rows, "group")
+    near_copies = [row for row in earlier_rows if row.get("group") in training_groups]
+    seen_hashes = values_of([*training_rows, *near_copies], *HASHES)
+    seen_groups = values_of([row for row in current_rows if has_hash(row, seen_hashes)], "group")
     is_unseen = [
         not has_hash(row, seen_hashes) and row.get("group") not in seen_groups
-        for row in current
+        for row in current_rows
         if row["split"] == "test"
     ]
     return np.array(is_unseen, bool)
