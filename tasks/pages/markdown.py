@@ -46,9 +46,9 @@ def explore_markdown(audit: Record, pictures: Pictures, way: str = "") -> str:
     classes = sorted({name for counted in splits.values() for name in counted})
     rows = [(name, *(number(counted.get(name, 0)) for counted in splits.values())) for name in classes]
     return _page(
-        f"## {verdict['title']}",
+        f"## {verdict.title}",
         f"{number(counts['ok'])} usable images in {number(counts['files'])} files.",
-        "\n".join(f"- {plain(point)}" for point in verdict["points"]),
+        "\n".join(f"- {plain(point)}" for point in verdict.points),
         way,
         _table(("class", *splits), rows),
         *_suspects(audit.get("labels", {}).get("suspects", [])),
@@ -82,7 +82,7 @@ def _page(*parts: str) -> str:
 
 
 def _verdict(verdict: Record) -> Iterator[str]:
-    yield f"## {plain(verdict['title'])}"
+    yield f"## {plain(verdict.title)}"
     if test := verdict["test"]:
         interval = f"{percent(test.get('low'))} to {percent(test.get('high'))}"
         yield f"Right on **{percent(test.get('accuracy'))}** of the test images (95 % interval {interval})."
