@@ -82,7 +82,7 @@ def _page(*parts: str) -> str:
 
 
 def _verdict(verdict: Record) -> Iterator[str]:
-    yield f"## {plain(verdict.title)}"
+    yield f"## {plain(verdict['title'])}"
     if test := verdict["test"]:
         interval = f"{percent(test.get('low'))} to {percent(test.get('high'))}"
         yield f"Right on **{percent(test.get('accuracy'))}** of the test images (95 % interval {interval})."
