@@ -24,16 +24,16 @@ MESSAGE = """{{ flow_run.name }} ended as {{ flow_run.state.name }}: {{ flow_run
 {{ flow_run | ui_url }}"""
 
 
-def automations(settings: Settings) -> list[AutomationCore]:
+def automations_of(settings: Settings) -> list[AutomationCore]:
     """Those of a stack, with the block that the notification needs saved before."""
-    found = [end_zombies()]
+    automations = [end_zombies()]
     if settings.notify:
         block = CustomWebhookNotificationBlock(
             name=NOTIFY,
             url=settings.notify.get_secret_value(),
             json_data={"text": "{{subject}}\n{{body}}"},
         )
-        found.append(
+        automations.append(
             tell_of_failures(
                 SendNotification(
                     block_document_id=block.save(NOTIFY, overwrite=True),
@@ -42,7 +42,7 @@ def automations(settings: Settings) -> list[AutomationCore]:
                 )
             )
         )
-    return found
+    return automations
 
 
 def tell_of_failures(action: SendNotification) -> AutomationCore:
@@ -85,13 +85,13 @@ def end_zombies() -> AutomationCore:
     )
 
 
-def bring_up_to_date(client: SyncPrefectClient, wanted: list[AutomationCore]) -> None:
+def bring_up_to_date(client: SyncPrefectClient, automations: list[AutomationCore]) -> None:
     """Create the automations, or change those that differ: a changed one forgets the runs it watches."""
-    names = {automation.name for automation in wanted}
+    names = {automation.name for automation in automations}
     for name in {FAILURES, ZOMBIES} - names:
         for unwanted in client.read_automations_by_name(name):
             client.delete_automation(unwanted.id)
-    for automation in wanted:
+    for automation in automations:
         there = client.read_automations_by_name(automation.name)
         if not there:
             client.create_automation(automation)
@@ -101,4 +101,4 @@ def bring_up_to_date(client: SyncPrefectClient, wanted: list[AutomationCore]) ->
 
 if __name__ == "__main__":
     with get_client(sync_client=True) as client:
-        bring_up_to_date(client, automations(Settings()))
+        bring_up_to_date(client, automations_of(Settings()))

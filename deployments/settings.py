@@ -76,13 +76,13 @@ class Settings(BaseSettings):
     @property
     def places(self) -> dict[str, str]:
         """Where images, inbox, store and predictions lie."""
-        asked = {
+        urls = {
             "images": self.images,
             "inbox": self.inbox,
             "store": self.store,
             "predictions": self.predictions,
         }
-        return {name: storage.absolute(url or str(self.folder / name)) for name, url in asked.items()}
+        return {name: storage.absolute(url or str(self.folder / name)) for name, url in urls.items()}
 
     @property
     def located_weights(self) -> str:
@@ -106,7 +106,7 @@ class Settings(BaseSettings):
     @property
     def environment(self) -> dict[str, str]:
         """What Prefect, Ray and `prefect deploy` are told."""
-        found = {
+        variables = {
             "DARKROOM_HOME": str(self.folder),
             "PREFECT_HOME": str(self.folder / "prefect"),
             "PREFECT_API_URL": f"{self.url}/api",
@@ -120,12 +120,12 @@ class Settings(BaseSettings):
             "DARKROOM_WEIGHTS": self.located_weights,
             "DARKROOM_FILES_URL": self.files_url,
         }
-        found |= {f"DARKROOM_{name.upper()}": url for name, url in self.places.items()}
+        variables |= {f"DARKROOM_{name.upper()}": url for name, url in self.places.items()}
         if self.database:
-            found["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = self.database.get_secret_value()
+            variables["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = self.database.get_secret_value()
         if self.login:
             login = ":".join(self.login)
-            found |= dict.fromkeys(("PREFECT_API_AUTH_STRING", "PREFECT_SERVER_API_AUTH_STRING"), login)
+            variables |= dict.fromkeys(("PREFECT_API_AUTH_STRING", "PREFECT_SERVER_API_AUTH_STRING"), login)
         if self.host in LOOPBACK:
-            found[RAY_ONE_MACHINE] = "0"
-        return found
+            variables[RAY_ONE_MACHINE] = "0"
+        return variables

@@ -116,11 +116,11 @@ def environment(settings: Settings) -> Mapping[str, str]:
 
 def run_command(settings: Settings, *command: str) -> None:
     """Run a command against the stack's server; JobError with what it said if it fails."""
-    done = subprocess.run(
+    process = subprocess.run(
         command, env={**os.environ, **environment(settings)}, cwd=ROOT, capture_output=True, text=True
     )
-    if done.returncode:
-        raise JobError(f"`{' '.join(command)}` failed: {(done.stderr or done.stdout).strip()}")
+    if process.returncode:
+        raise JobError(f"`{' '.join(command)}` failed: {(process.stderr or process.stdout).strip()}")
 
 
 def check_free(host: str, port: int, variable: str) -> None:

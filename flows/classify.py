@@ -49,7 +49,7 @@ def classify(
             job = plan_job(images, output, version, options)
             open_sorting(job)
         with remote_options(num_cpus=options.cpus_per_task, num_gpus=options.gpus_per_task):
-            done = stages.parts(
+            committed = stages.parts(
                 "classify",
                 classify_partition,
                 partitions(job, room),
@@ -58,4 +58,4 @@ def classify(
                 poll=lock.check,
             )
         lock.check()
-        return commit_predictions(job, done, stages.seconds.get("classify", 0.0))
+        return commit_predictions(job, committed, stages.seconds.get("classify", 0.0))

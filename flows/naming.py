@@ -28,13 +28,13 @@ def run_of(store: str, resume: str | None = None) -> Run:
     if resume:
         if not Run(resume, store).begun():
             names = storage.names(storage.runs_url(store))
-            known = ", ".join(name for name in names if Run(name, store).begun()) or "none"
-            raise InputError(f"`resume` must name a run of the store ({known}). Received: {resume!r}.")
+            resumable = ", ".join(name for name in names if Run(name, store).begun()) or "none"
+            raise InputError(f"`resume` must name a run of the store ({resumable}). Received: {resume!r}.")
         return Run(resume, store)
     context = FlowRunContext.get()
     if context is None or context.flow_run is None:
         raise RuntimeError("run_of must be called in a flow run.")
-    began = context.flow_run.expected_start_time or datetime.now(UTC)  # stays, when the run is retried
-    run = Run(f"{began:%Y-%m-%dT%H-%M-%S}-{context.flow_run.id.hex[-4:]}", store)
+    start = context.flow_run.expected_start_time or datetime.now(UTC)  # stays, when the run is retried
+    run = Run(f"{start:%Y-%m-%dT%H-%M-%S}-{context.flow_run.id.hex[-4:]}", store)
     log.info("Run %s", run.name)
     return run

@@ -79,24 +79,24 @@ class Stages:
             return []
         started: list[PrefectRayFuture] = []
         images_done = bad = 0
-        with self.stage(name), shown(name, images, "images") as show:
-            for future in finished(submitted(task, parts, started), poll, most):
-                done: PartResult = future.result()
-                images_done, bad = images_done + done.images, bad + done.bad
+        with self.stage(name), show_progress(name, images, "images") as show:
+            for future in wait_for_each(submit_each(task, parts, started), poll, most):
+                result: PartResult = future.result()
+                images_done, bad = images_done + result.images, bad + result.bad
                 show(images_done, f"{bad:,} bad")
             return [future.result() for future in started]
 
     def epochs(self, future: PrefectRayFuture, run: Run, kind: str, epochs: int) -> Any:
         """Wait for a training, showing each epoch that its history gains. Returns its result."""
         history = storage.history_url(run.kind_url(kind))
-        with self.stage("train"), shown(f"train {kind}", epochs, "epochs") as show:
+        with self.stage("train"), show_progress(f"train {kind}", epochs, "epochs") as show:
 
             def poll() -> None:
                 if storage.exists(history):
                     last = read_history(history)[-1]
                     show(int(last["epoch"]), f"validation accuracy {last['val_accuracy']:.3f}")
 
-            for _ in finished([future], poll):
+            for _ in wait_for_each([future], poll):
                 poll()
             trained = future.result()
         log.info("Trained %s", trained)
@@ -111,7 +111,7 @@ class Stages:
         return values
 
 
-def submitted(
+def submit_each(
     task: Task, parts: Iterable[Any], started: list[PrefectRayFuture]
 ) -> Iterator[PrefectRayFuture]:
     """Submit a task for each part as its future is asked for, keeping it in `started` too."""
@@ -120,7 +120,7 @@ def submitted(
         yield started[-1]
 
 
-def finished(
+def wait_for_each(
     futures: Iterable[PrefectRayFuture], poll: Poll, most: Most = as_many_as_there_are
 ) -> Iterator[PrefectRayFuture]:
     """Yield futures as they finish, calling `poll` while waiting; at most `most()` are taken ahead."""
@@ -139,8 +139,8 @@ def finished(
 
 
 @contextmanager
-def shown(name: str, total: int, unit: str) -> Iterator[Callable[[int, str], None]]:
-    """Yield a function that shows how many of `total` are done, and a few words beside."""
+def show_progress(name: str, total: int, unit: str) -> Iterator[Callable[[int, str], None]]:
+    """Yield a function that shows how many of `total` are done, and a few words beside the number."""
     columns = [
         TextColumn("{task.description:<22}"),
         BarColumn(),
@@ -151,20 +151,20 @@ def shown(name: str, total: int, unit: str) -> Iterator[Callable[[int, str], Non
     key = name.replace(" ", "-").replace("_", "-")
     artifact = cast(UUID, create_progress_artifact(0.0, key=key, description=name))
     console = Console(stderr=True)
-    told, said = time.monotonic(), ""
+    last_update, last_line = time.monotonic(), ""
     with Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty()) as bar:
         row = bar.add_task(name, total=total, unit=unit, words="")
 
         def show(done: int, words: str) -> None:
-            nonlocal told, said
+            nonlocal last_update, last_line
             bar.update(row, completed=done, words=words)
-            if time.monotonic() - told > ARTIFACT_SECONDS:
-                told = time.monotonic()
+            if time.monotonic() - last_update > ARTIFACT_SECONDS:
+                last_update = time.monotonic()
                 line = f"{name}: {done:,} of {total:,} {unit}, {words}"
                 _tell(artifact, done / total, line)
-                if not sys.stderr.isatty() and line != said:
+                if not sys.stderr.isatty() and line != last_line:
                     log.info("%s", line)
-                    said = line
+                    last_line = line
 
         yield show
     _tell(artifact, 1.0, f"{name}: done")

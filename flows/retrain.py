@@ -54,10 +54,11 @@ def retrain(
         stages.epochs(future, run, kind, training.epochs_of(kind))
         for kind, future in zip(training.models, started, strict=True)
     ]
-    judged = stages.results("evaluate", [evaluate_model.submit(model, dataset, run) for model in trained])
-    for model, evaluation in zip(trained, judged, strict=True):
+    evaluating = [evaluate_model.submit(model, dataset, run) for model in trained]
+    evaluations = stages.results("evaluate", evaluating)
+    for model, evaluation in zip(trained, evaluations, strict=True):
         register(model, evaluation, dataset, run)
-    [verdict] = stages.results("promote", [promote.submit(judged, dataset, run, gate)])
-    publish_report(run, dataset, training, trained, judged, verdict, stages.started, stages.seconds)
-    track(run, trained, judged)
+    [verdict] = stages.results("promote", [promote.submit(evaluations, dataset, run, gate)])
+    publish_report(run, dataset, training, trained, evaluations, verdict, stages.started, stages.seconds)
+    track(run, trained, evaluations)
     return run

@@ -12,7 +12,7 @@ from prefect.client.orchestration import get_client
 from pydantic import ValidationError
 from starlette.testclient import TestClient
 
-from deployments.automations import automations, bring_up_to_date, end_zombies
+from deployments.automations import automations_of, bring_up_to_date, end_zombies
 from deployments.files import files_app
 from deployments.settings import Settings
 
@@ -80,9 +80,9 @@ def test_a_stack_started_again_still_watches_the_runs_that_it_lost(api: str):
 
     told = Settings(notify="http://127.0.0.1:1/hook")
     with get_client(sync_client=True) as client:
-        bring_up_to_date(client, automations(told))
+        bring_up_to_date(client, automations_of(told))
         first = watched_by()
-        bring_up_to_date(client, automations(told))
+        bring_up_to_date(client, automations_of(told))
         assert watched_by() == first
-        bring_up_to_date(client, automations(Settings()))
+        bring_up_to_date(client, automations_of(Settings()))
         assert watched_by() == {name: first[name] for name in [end_zombies().name]}

@@ -76,7 +76,7 @@ def show(version: str, *, store: Store = "store") -> None:
     :param store: Folder or URL that holds the models.
     """
     record = read_record(store, version)
-    draw(facts(told_of(store, record).items()))
+    draw(facts(describe(store, record).items()))
     if record.get("per_class"):
         names = ("precision", "recall", "f1")
         rows = [
@@ -87,7 +87,7 @@ def show(version: str, *, store: Store = "store") -> None:
         draw(table(("class", "precision", "recall", "F1", "test images"), rows))
 
 
-def told_of(store: str, record: Record) -> dict[str, str]:
+def describe(store: str, record: Record) -> dict[str, str]:
     name, test = record["version"], record["metrics"]
     counts, folder = record.get("counts"), storage.version_url(store, name)
     files = [file for file in storage.VERSION_FILES if storage.exists(storage.join(folder, file))]
@@ -103,13 +103,13 @@ def told_of(store: str, record: Record) -> dict[str, str]:
         "classes": ", ".join(record["classes"]),
         "dataset": record["dataset"] + (f" of {record['root']}" if record.get("root") else ""),
         "images": ", ".join(f"{count:,} {split}" for split, count in counts.items()) if counts else DASH,
-        "made with": ", ".join(f"{name} {one}" for name, one in record["versions"].items()),
+        "made with": ", ".join(f"{package} {version}" for package, version in record["versions"].items()),
         "files": ", ".join(f"{file} {decimal(storage.size(storage.join(folder, file)))}" for file in files),
         "folder": folder,
         "promotions": "\n".join(
-            f"{minute(one['at'])} UTC: {one['reason']}"
-            for one in read_promotions(store)
-            if one["version"] == name
+            f"{minute(entry['at'])} UTC: {entry['reason']}"
+            for entry in read_promotions(store)
+            if entry["version"] == name
         )
         or "none",
     }
@@ -172,18 +172,18 @@ def export(version: str, *, format: ExportFormat, output: Path | None = None, st
     with silenced():
         from tasks.registry.export import export_version
 
-        done = export_version(store, version, format, output)
-    images = "test images of its dataset" if done.real else "images of noise, for its dataset has gone"
+        exported = export_version(store, version, format, output)
+    images = "test images of its dataset" if exported.real else "images of noise, for its dataset has gone"
     tell(
-        f"{decimal(done.bytes)} that answer as the original does on {done.images} {images} (probabilities "
-        f"differ by {done.difference:.1e} at most, {done.same:.1%} of labels are the same)",
-        done.path,
+        f"{decimal(exported.bytes)} that answer as the original does on {exported.images} {images} "
+        f"(probabilities differ by {exported.difference:.1e} at most, {exported.same:.1%} of labels alike)",
+        exported.path,
     )
 
 
 def weakest_class(record: Record) -> Record | None:
-    judged = [row for row in record.get("per_class") or [] if row["support"]]
-    return min(judged, key=lambda row: row["recall"], default=None)
+    rows = [row for row in record.get("per_class") or [] if row["support"]]
+    return min(rows, key=lambda row: row["recall"], default=None)
 
 
 def figure(value: object) -> str:

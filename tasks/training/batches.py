@@ -24,14 +24,16 @@ class Examples(Protocol):
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows for one step. Padding rows have weight 0, so that sums over a batch are exact.
+    """This worker's rows of one global batch, padded to the same number for every batch.
 
-    An input is of its label by `shares`, the rest of it is mixed in from one of the label `others`.
+    inputs: [rows, ...]. labels: int [rows]. mixed_labels: int [rows], of the inputs that were mixed in.
+    shares: float32 [rows], how much of each input is its own, from 0.5 to 1. weights: float32 [rows], 0 for
+    padding, so that sums over a batch are exact. global_rows: rows of the global batch over all workers.
     """
 
     inputs: np.ndarray
     labels: np.ndarray
-    others: np.ndarray
+    mixed_labels: np.ndarray
     shares: np.ndarray
     weights: np.ndarray
     global_rows: int
@@ -69,7 +71,7 @@ class CachedRows:
 
 
 class CachedExamples:
-    """What a frozen base said of each image, computed once; every epoch draws one view of each."""
+    """Outputs of a frozen base for every view of each image; an epoch draws one view of each image."""
 
     def __init__(self, cached: CachedRows, labels: np.ndarray, seed: int):
         self.labels = labels
@@ -81,7 +83,7 @@ class CachedExamples:
 
 
 def uniform(seed: int, epoch: int, indices: np.ndarray, draws: int) -> np.ndarray:
-    """Numbers in [0, 1), float64 [len(indices), draws], that depend on seed, epoch and index alone.
+    """Random numbers in [0, 1), float64 [len(indices), draws], that depend on seed, epoch and index alone.
 
     So an image is augmented alike whatever batch, replica or worker it falls to.
     Source: SplitMix64 (Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators").
@@ -104,14 +106,12 @@ def augment(images: np.ndarray, draws: np.ndarray, augmentation: Augmentation) -
         return images
     size = images.shape[1]
     shifts = np.rint((2 * draws[:, 1:3] - 1) * augmentation.shift * size).astype(int).tolist()
-    turns = (2 * draws[:, 3] - 1) * augmentation.rotation
+    angles = (2 * draws[:, 3] - 1) * augmentation.rotation
     flips = augmentation.flip & (draws[:, 0] < 0.5)
     out = np.empty_like(images)
-    for into, image, (across, down), degrees, flip in zip(out, images, shifts, turns, flips, strict=True):
-        if augmentation.rotation:
-            moved = turned(image, degrees, across, down)
-        else:  # the same as turning by nothing, in a quarter of the time
-            moved = shifted(image, across, down)
+    for into, image, (across, down), degrees, flip in zip(out, images, shifts, angles, flips, strict=True):
+        # To shift alone is the same as to rotate by nothing, in a quarter of the time.
+        moved = rotate(image, degrees, across, down) if augmentation.rotation else shift(image, across, down)
         if flip:
             cv2.flip(moved, 1, dst=into)
         else:
@@ -119,18 +119,18 @@ def augment(images: np.ndarray, draws: np.ndarray, augmentation: Augmentation) -
     return out
 
 
-def turned(image: np.ndarray, degrees: float, across: int, down: int) -> np.ndarray:
+def rotate(image: np.ndarray, degrees: float, across: int, down: int) -> np.ndarray:
     size = len(image)
     matrix = cv2.getRotationMatrix2D(((size - 1) / 2, (size - 1) / 2), degrees, 1.0)
     matrix[:, 2] += across, down
     return cv2.warpAffine(image, matrix, (size, size), borderMode=cv2.BORDER_REFLECT_101)
 
 
-def shifted(image: np.ndarray, across: int, down: int) -> np.ndarray:
+def shift(image: np.ndarray, across: int, down: int) -> np.ndarray:
     size, top, bottom = len(image), max(down, 0), max(-down, 0)
-    left, right = max(across, 0), max(-across, 0)
-    wider = cv2.copyMakeBorder(image, top, bottom, left, right, cv2.BORDER_REFLECT_101)
-    return wider[bottom : bottom + size, right : right + size]
+    before, after = max(across, 0), max(-across, 0)
+    bordered = cv2.copyMakeBorder(image, top, bottom, before, after, cv2.BORDER_REFLECT_101)
+    return bordered[bottom : bottom + size, after : after + size]
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ class Mixup:
     seed: int
 
     def draw(self, indices: np.ndarray, epoch: int, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """For each input another one of its global batch, and its own share, at least a half, float32."""
+        """A partner from the global batch for each input, and the input's own share, float32 from 0.5."""
         draws = uniform(self.seed + 1, epoch, indices, 2)
         share = betaincinv(self.alpha, self.alpha, draws[:, 1])
         partners = batch[(draws[:, 0] * len(batch)).astype(np.int64)]
@@ -153,15 +153,15 @@ class Mixup:
     def gather(
         self, examples: Examples, indices: np.ndarray, epoch: int, batch: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The mixed inputs, the labels of those mixed in, and the shares; each input is drawn once."""
+        """The mixed inputs, the labels of those mixed in, and the shares; each input is gathered once."""
         partners, shares = self.draw(indices, epoch, batch)
-        drawn, places = np.unique(np.concatenate([indices, partners]), return_inverse=True)
-        inputs, count = examples.gather(drawn, epoch), len(indices)
+        needed, places = np.unique(np.concatenate([indices, partners]), return_inverse=True)
+        inputs, count = examples.gather(needed, epoch), len(indices)
         mixed = np.empty((count, *inputs.shape[1:]), inputs.dtype)
-        for out, own, other, share in zip(
+        for out, place, partner, share in zip(
             mixed, places[:count], places[count:], shares.tolist(), strict=True
         ):
-            cv2.addWeighted(inputs[own], share, inputs[other], 1.0 - share, 0.0, dst=out)
+            cv2.addWeighted(inputs[place], share, inputs[partner], 1.0 - share, 0.0, dst=out)
         return mixed, examples.labels[partners], shares
 
 
@@ -174,24 +174,25 @@ def epoch_batches(
     world_size: int,
     mixup: Mixup | None = None,
 ) -> Iterator[Batch]:
-    """Yield rank `rank` of `world_size` of every global batch over `order`, the last one padded.
+    """Yield this worker's rows of every global batch over `order`, padded to the same number for each.
 
     Every worker walks the same order and takes its own rows, so the global batches are the same however
-    many there are.
+    many workers there are.
     """
-    share = -(-batch_size // world_size)
+    worker_rows = -(-batch_size // world_size)
     for start in range(0, len(order), batch_size):
-        rows = order[start : start + batch_size]
-        mine = rows[rank * share : (rank + 1) * share]
-        weights = np.zeros(share, np.float32)
-        weights[: len(mine)] = 1.0
-        padded = np.concatenate([mine, np.zeros(share - len(mine), np.int64)])
+        global_batch = order[start : start + batch_size]
+        rows = global_batch[rank * worker_rows : (rank + 1) * worker_rows]
+        weights = np.zeros(worker_rows, np.float32)
+        weights[: len(rows)] = 1.0
+        padded = np.concatenate([rows, np.zeros(worker_rows - len(rows), np.int64)])
         labels = examples.labels[padded]
         if mixup:
-            inputs, others, kept = mixup.gather(examples, padded, epoch, rows)
+            inputs, mixed_labels, shares = mixup.gather(examples, padded, epoch, global_batch)
         else:
-            inputs, others, kept = examples.gather(padded, epoch), labels, np.ones(share, np.float32)
-        yield Batch(inputs, labels, others, kept, weights, len(rows))
+            inputs, mixed_labels = examples.gather(padded, epoch), labels
+            shares = np.ones(worker_rows, np.float32)
+        yield Batch(inputs, labels, mixed_labels, shares, weights, len(global_batch))
 
 
 def shuffled(rows: int, seed: int, epoch: int) -> np.ndarray:

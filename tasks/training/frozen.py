@@ -1,4 +1,4 @@
-"""What a frozen base says of each image and view, computed once. Imported by workers only."""
+"""Outputs of a frozen base for every image and view, computed once. Imported by workers only."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -32,17 +32,17 @@ def cached_outputs(
     the rows and reads the others' once all are there; what an interrupted run left is taken over.
     """
     context = ray.train.get_context()
-    rank, workers = context.get_world_rank(), context.get_world_size()
-    bounds = np.linspace(0, len(split), workers + 1).astype(int)
-    places = [[f"{url}-{worker + 1}-of-{workers}.npy" for worker in range(workers)] for url in urls]
-    mine = [place[rank] for place in places]
-    if not all(storage.exists(place) for place in mine):
+    rank, world_size = context.get_world_rank(), context.get_world_size()
+    bounds = np.linspace(0, len(split), world_size + 1).astype(int)
+    parts = [[f"{url}-{worker + 1}-of-{world_size}.npy" for worker in range(world_size)] for url in urls]
+    own_parts = [worker_parts[rank] for worker_parts in parts]
+    if not all(storage.exists(part) for part in own_parts):
         rows = np.arange(bounds[rank], bounds[rank + 1])
-        _compute(frozen, split, rows, views, augmentation, seed, mine)
+        _compute(frozen, split, rows, views, augmentation, seed, own_parts)
     ray.train.collective.barrier()
     return [
-        CachedRows([np.load(storage.local_copy(part), mmap_mode="r") for part in place], bounds)
-        for place in places
+        CachedRows([np.load(storage.local_copy(part), mmap_mode="r") for part in worker_parts], bounds)
+        for worker_parts in parts
     ]
 
 

@@ -23,7 +23,7 @@ PRECISIONS = ("float32", "bfloat16")  # what auto tries
 
 @dataclass(frozen=True)
 class FitPlan:
-    """How one model is fitted. rank and world_size: this worker's place among the workers."""
+    """How one model is fitted. rank, world_size: which of how many workers this one is."""
 
     optimizer: OptimizerName
     epochs: int
@@ -89,13 +89,13 @@ class Fitting:
             self.optimizer.build(self.model.trainable_variables)
         # Nothing here needs autograph, which leaves a file a function: Ray ends workers without a clean-up.
         self._train = tf.function(self._train_step, autograph=False)
-        self._judge = tf.function(self._judge_step, autograph=False)
+        self._validate = tf.function(self._validation_step, autograph=False)
 
     def run_epoch(self, examples: Examples, epoch: int, training: bool) -> tuple[float, float]:
         """Walk all examples once, training on them or not. Returns mean loss and accuracy, exact."""
         rows = len(examples.labels)
         order = shuffled(rows, self.plan.training.seed, epoch) if training else np.arange(rows)
-        step = self._train if training else self._judge
+        step = self._train if training else self._validate
         plan = self.plan
         mixup = Mixup(plan.mixup, plan.training.seed) if training and plan.mixup else None
 
@@ -124,34 +124,34 @@ class Fitting:
                 )
             )
 
-        rows = (batch.inputs, batch.labels, batch.others, batch.shares, batch.weights)
+        rows = (batch.inputs, batch.labels, batch.mixed_labels, batch.shares, batch.weights)
         return *map(values, rows), tf.constant(scale)
 
     def _train_step(self, *values: Any) -> tuple[Any, Any]:
         def replica_step(
-            inputs: Any, labels: Any, others: Any, shares: Any, weights: Any, scale: Any
+            inputs: Any, labels: Any, mixed_labels: Any, shares: Any, weights: Any, scale: Any
         ) -> tuple[Any, Any]:
             with tf.GradientTape() as tape:
                 logits = self.model(inputs, training=True)
                 loss = shares * cross_entropy(labels, logits)
-                loss += (1.0 - shares) * cross_entropy(others, logits)
+                loss += (1.0 - shares) * cross_entropy(mixed_labels, logits)
                 mean_loss = tf.reduce_sum(loss * weights) * scale
             variables = [variable.value for variable in self.model.trainable_variables]
             self.optimizer.apply(tape.gradient(mean_loss, variables), self.model.trainable_variables)
-            return judged(labels, logits, weights)
+            return loss_and_hits(labels, logits, weights)
 
         return self._summed(replica_step, *values)
 
-    def _judge_step(self, *values: Any) -> tuple[Any, Any]:
+    def _validation_step(self, *values: Any) -> tuple[Any, Any]:
         def replica_step(
             inputs: Any,
             labels: Any,
-            others: Any,  # noqa: ARG001
+            mixed_labels: Any,  # noqa: ARG001
             shares: Any,  # noqa: ARG001
             weights: Any,
             scale: Any,  # noqa: ARG001
         ) -> tuple[Any, Any]:
-            return judged(labels, self.model(inputs, training=False), weights)
+            return loss_and_hits(labels, self.model(inputs, training=False), weights)
 
         return self._summed(replica_step, *values)
 
@@ -235,27 +235,26 @@ def cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, tf.cast(logits, tf.float32))
 
 
-def judged(labels: tf.Tensor, logits: tf.Tensor, weights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Summed loss and how many are right; padding rows count for nothing."""
+def loss_and_hits(labels: tf.Tensor, logits: tf.Tensor, weights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Loss summed over a batch, and how many predictions are right; padding rows count for nothing."""
     right = tf.cast(tf.argmax(logits, 1, tf.int32) == labels, tf.float32)
     return tf.reduce_sum(cross_entropy(labels, logits) * weights), tf.reduce_sum(right * weights)
 
 
 def choose_precision(
-    asked: str,
+    precision: str,
     build: Callable[[], keras.Model],
     strategy: tf.distribute.Strategy,
     plan: FitPlan,
     train: Examples,
 ) -> str:
     """Set and return the precision to train in; `auto` times a few steps of each on this very device."""
-    chosen = asked
-    if asked == "auto":
-        chosen = min(PRECISIONS, key=lambda name: _step_seconds(name, build, strategy, plan, train))
+    if precision == "auto":
+        precision = min(PRECISIONS, key=lambda name: _step_seconds(name, build, strategy, plan, train))
     if plan.world_size > 1:
-        chosen = ray.train.collective.broadcast_from_rank_zero(chosen)
-    set_precision(chosen)
-    return chosen
+        precision = ray.train.collective.broadcast_from_rank_zero(precision)
+    set_precision(precision)
+    return precision
 
 
 def set_precision(precision: str) -> None:

@@ -54,14 +54,14 @@ def open_run(run: Run, dataset: Dataset, training: Training) -> None:
     }
     if storage.create_json(run.record_url, record):
         return
-    begun = storage.read_json(run.record_url)
-    if begun["dataset"] != record["dataset"]:
+    earlier_record = storage.read_json(run.record_url)
+    if earlier_record["dataset"] != record["dataset"]:
         raise InputError(
-            f"A run goes on with the images it began with, dataset {begun['dataset']}. "
+            f"A run goes on with the images it began with, dataset {earlier_record['dataset']}. "
             f"Received {record['dataset']}: start a new run without `resume`."
         )
-    asked, first = record["training"], begun["training"]
-    if changed := [name for name in asked if asked[name] != first.get(name)]:
+    parameters, earlier_parameters = record["training"], earlier_record["training"]
+    if changed := [name for name in parameters if parameters[name] != earlier_parameters.get(name)]:
         raise InputError(
             f"A run goes on with the parameters it began with. Received other values for "
             f"{', '.join(changed)}: start a new run without `resume`."

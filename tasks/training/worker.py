@@ -3,6 +3,7 @@
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,11 @@ def train(kind: ModelKind, dataset: Dataset, training: Training, run: Run) -> Fi
     """Train one model as one of n workers; the first worker writes history, checkpoints and the model."""
     started = time.monotonic()
     use_granted_cpus()
-    rank, workers = ray.train.get_context().get_world_rank(), ray.train.get_context().get_world_size()
-    strategy = loop.strategy_here(workers)
+    context = ray.train.get_context()
+    rank, world_size = context.get_world_rank(), context.get_world_size()
+    strategy = loop.strategy_here(world_size)
     progress = restored()
-    earlier = sum(row["seconds"] for row in progress.history)
+    seconds_before = sum(row["seconds"] for row in progress.history)
     whole, phases = KINDS[kind](dataset, training, run)
     while True:
         phase = phases[progress.phase]
@@ -39,17 +41,18 @@ def train(kind: ModelKind, dataset: Dataset, training: Training, run: Run) -> Fi
             learning_rate=phase.learning_rate,
             training=training,
             rank=rank,
-            world_size=workers,
+            world_size=world_size,
             mixup=phase.mixup,
         )
-        fitting = fit_phase(phase, plan, strategy, progress, lambda now: record_epoch(kind, run, now))
+        fitting = fit_phase(phase, plan, strategy, progress, partial(record_epoch, kind, run))
         if progress.phase == len(phases) - 1:
             break
         progress = progress.next_phase()
     if rank == 0:
         loop.set_precision("float32")
         model = with_weights(whole, progress.best_weights())
-        save(kind, run, model, progress, len(phase.train.labels), earlier + time.monotonic() - started)
+        seconds = seconds_before + time.monotonic() - started
+        save(kind, run, model, progress, len(phase.train.labels), seconds)
     return fitting
 
 
@@ -65,10 +68,10 @@ def fit_phase(
     def build() -> keras.Model:
         return phase.build(progress.best)
 
-    asked = plan.training.precision if phase.measure_precision else "float32"
-    progress.precision = loop.choose_precision(
-        progress.precision or asked, build, strategy, plan, phase.train
-    )
+    precision: str = plan.training.precision if phase.measure_precision else "float32"
+    if progress.precision:  # a resumed phase goes on in the one it began in
+        precision = progress.precision
+    progress.precision = loop.choose_precision(precision, build, strategy, plan, phase.train)
     fitting = Fitting(build, strategy, plan, len(phase.train.labels))
     loop.fit(fitting, phase.train, phase.val, progress.state, lambda _: on_epoch(progress))
     return fitting

@@ -82,7 +82,7 @@ def test_inputs_are_mixed_with_others_by_the_share_of_their_label(dtype: type, c
     order = shuffled(100, seed=0, epoch=1)
     mixup = Mixup(alpha=0.2, seed=0)
     [batch] = epoch_batches(Greys(), order, 1, 100, 0, 1, mixup)
-    mixed = batch.shares * batch.labels + (1 - batch.shares) * batch.others
+    mixed = batch.shares * batch.labels + (1 - batch.shares) * batch.mixed_labels
     error = batch.inputs.astype(np.float32) - mixed[:, None, None, None]
     assert np.abs(error).max() <= (0.5001 if dtype == np.uint8 else 0.04)
     assert batch.shares.min() >= 0.5
