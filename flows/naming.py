@@ -26,9 +26,9 @@ def run_of(store: str, resume: str | None = None) -> Run:
     """
     store = storage.absolute(store)
     if resume:
-        if not Run(resume, store).begun():
+        if not Run(resume, store).has_begun():
             names = storage.names(storage.runs_url(store))
-            resumable = ", ".join(name for name in names if Run(name, store).begun()) or "none"
+            resumable = ", ".join(name for name in names if Run(name, store).has_begun()) or "none"
             raise InputError(f"`resume` must name a run of the store ({resumable}). Received: {resume!r}.")
         return Run(resume, store)
     context = FlowRunContext.get()

@@ -1,4 +1,4 @@
-"""Work done ahead of whoever asks for it, by threads, with a bound on what is held."""
+"""Work that threads do ahead of its consumer, with a bound on the results that wait."""
 
 import queue
 import threading
@@ -10,21 +10,24 @@ from typing import TypeVar
 T = TypeVar("T")
 R = TypeVar("R")
 
-AHEAD = 3  # batches; while training they wait on the device
+BUFFER = 3  # items that `prefetch` prepares; while training, a batch waits for the device
 CHUNK = 16
 
 
-def in_order(
+def map_ahead(
     function: Callable[[T], R],
     items: Iterable[T],
     threads: int,
-    most: int,
+    max_waiting: int,
     weight: Callable[[T], float] = lambda _: 0.0,
 ) -> Iterator[R]:
-    """Yield function(item) of each item in order, computed ahead by threads, or when asked for without any.
+    """Yield function(item) for each item, in order; threads compute the next results meanwhile.
 
-    What is held waiting is at most `most` results and weighs at most 1, or is one chunk's. Threads take
-    chunks, since handing over costs as much as reading a small file.
+    threads: with 0 each result is computed when the consumer takes it, in the consumer's own thread.
+    max_waiting: how many results may wait to be taken. weight: the share of a result in what may wait at
+    once, usually of memory; together they weigh at most 1, unless one chunk alone weighs more.
+
+    Threads take the items in chunks, since handing one over costs as much as reading a small file.
     """
 
     if not threads:
@@ -36,36 +39,39 @@ def in_order(
 
     with ThreadPoolExecutor(threads) as pool:
         waiting: deque[tuple[int, float, Future[list[R]]]] = deque()
-        held, held_weight = 0, 0.0
-        for chunk, heavy in _chunks(items, weight):
-            while waiting and (held + len(chunk) > most or held_weight + heavy > 1):
-                count, lighter, future = waiting.popleft()
+        count, total_weight = 0, 0.0
+        for chunk, chunk_weight in _chunks(items, weight):
+            while waiting and (count + len(chunk) > max_waiting or total_weight + chunk_weight > 1):
+                first_count, first_weight, future = waiting.popleft()
                 yield from future.result()
-                held, held_weight = held - count, held_weight - lighter
-            waiting.append((len(chunk), heavy, pool.submit(compute, chunk)))
-            held, held_weight = held + len(chunk), held_weight + heavy
+                count, total_weight = count - first_count, total_weight - first_weight
+            waiting.append((len(chunk), chunk_weight, pool.submit(compute, chunk)))
+            count, total_weight = count + len(chunk), total_weight + chunk_weight
         while waiting:
             yield from waiting.popleft()[-1].result()
 
 
 def _chunks(items: Iterable[T], weight: Callable[[T], float]) -> Iterator[tuple[list[T], float]]:
-    """Cut items into runs of at most CHUNK that weigh at most 1 / CHUNK, or of one, with their weight."""
+    """Yield runs of items with their weight: at most CHUNK items and 1 / CHUNK, or one heavier item alone."""
     chunk: list[T] = []
-    held = 0.0
+    chunk_weight = 0.0
     for item in items:
-        heavy = weight(item)
-        if chunk and (len(chunk) == CHUNK or held + heavy > 1 / CHUNK):
-            yield chunk, held
-            chunk, held = [], 0.0
+        item_weight = weight(item)
+        if chunk and (len(chunk) == CHUNK or chunk_weight + item_weight > 1 / CHUNK):
+            yield chunk, chunk_weight
+            chunk, chunk_weight = [], 0.0
         chunk.append(item)
-        held += heavy
+        chunk_weight += item_weight
     if chunk:
-        yield chunk, held
+        yield chunk, chunk_weight
 
 
-def ahead(items: Callable[[], Iterable[T]]) -> Iterator[T]:
-    """Yield what `items()` yields while a thread prepares the next AHEAD; its error is raised here."""
-    waiting: queue.Queue = queue.Queue(AHEAD)
+def prefetch(items: Callable[[], Iterable[T]]) -> Iterator[T]:
+    """Yield the items of `items()` while one thread prepares the next BUFFER of them.
+
+    An error in that thread is raised here.
+    """
+    waiting: queue.Queue = queue.Queue(BUFFER)
     stopped = threading.Event()
 
     def produce() -> None:
@@ -89,5 +95,5 @@ def ahead(items: Callable[[], Iterable[T]]) -> Iterator[T]:
             yield item
     finally:
         stopped.set()
-        while not waiting.empty():
+        while not waiting.empty():  # the thread may be waiting for room to put its next item
             waiting.get_nowait()

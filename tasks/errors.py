@@ -1,13 +1,13 @@
-"""The two ways a run refuses to go on; the command line prints their one line and no traceback."""
+"""The errors that end a run. The command line prints their one line and no traceback."""
 
 
 class InputError(ValueError):
-    """What the user gave cannot be used: says the rule, what was received and what to do. Exit status 2."""
+    """The user's input cannot be used. Says the rule, what was received and what to do. Exit status 2."""
 
 
 class JobError(RuntimeError):
-    """The work itself cannot be finished: says what failed and what to do. Exit status 1."""
+    """The work cannot be finished. Says what failed and what to do. Exit status 1."""
 
 
 class Diverged(JobError):
-    """A training whose loss is no number any more; the same on all workers, and again if repeated."""
+    """The loss of a training is not a finite number any more. All workers raise it; a retry would too."""

@@ -15,7 +15,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
-from tasks.ahead import ahead, in_order
+from tasks.ahead import map_ahead, prefetch
 from tasks.classification.job import Job, Part, Partition, parts_of
 from tasks.classification.rows import USABLE, Row, count_values, reusable_rows, to_table, write_rows
 from tasks.classification.sorting import sort_files
@@ -153,7 +153,7 @@ def predict_parts(parts: Sequence[Part]) -> Iterator[list[Row]]:
     cpus, gpus = job.options.cpus_per_task, job.options.gpus_per_task
     threads = 0 if cpus == 1 and not gpus else cpus
     decode = partial(decoded_batches, job.images_url, parts, job.model.size_px, threads)
-    batches = ahead(decode) if threads else decode()
+    batches = prefetch(decode) if threads else decode()
     for part in parts:
         rows: list[Row] = []
         while len(rows) < len(part.files):
@@ -172,7 +172,7 @@ def decoded_batches(
     Images are uint8 [n, size_px, size_px, 3], in the order of the rows with status `ok`.
     """
     files = list(chain.from_iterable(part.files for part in parts))
-    decoded_files = in_order(
+    decoded_files = map_ahead(
         lambda pair: decode_file(*pair, size_px),
         zip(files, read_images(images_url, files), strict=True),
         threads,

@@ -33,7 +33,7 @@ def outdated(store: str, keep_runs: int, keep_versions: int) -> Iterator[str]:
     kept_versions |= {name for name in names if is_made_by(name, unfinished_runs)}
     yield from unneeded_versions(store, set(names), kept_versions, kept_runs)
     datasets_in_use = {record["dataset"] for record in records if record["version"] in kept_versions}
-    datasets_in_use |= {storage.read_json(run.record_url)["dataset"] for run in kept_runs if run.begun()}
+    datasets_in_use |= {storage.read_json(run.record_url)["dataset"] for run in kept_runs if run.has_begun()}
     for name in storage.names(storage.datasets_url(store)):
         dataset_url = storage.dataset_url(store, name)
         if name not in datasets_in_use and not is_fresh(dataset_url):
@@ -44,8 +44,8 @@ def runs_to_keep(
     runs: Sequence[Run], unfinished_runs: Sequence[Run], champions: Sequence[str], keep_runs: int
 ) -> list[Run]:
     """The newest runs of each kind, the unfinished ones, and that of the present champion, the last."""
-    retrainings = [run for run in runs if run.begun()]
-    explorations = [run for run in runs if not run.begun()]
+    retrainings = [run for run in runs if run.has_begun()]
+    explorations = [run for run in runs if not run.has_begun()]
     newest_runs = [*retrainings[-keep_runs:], *explorations[-keep_runs:], *unfinished_runs]
     return [
         run
@@ -89,4 +89,4 @@ def is_fresh(dataset_url: str) -> bool:
     """Whether a run may be about to train on the dataset: committed, or else listed, within FRESH_AGE."""
     urls = (storage.success_url(dataset_url), storage.manifest_url(dataset_url))
     present_urls = [url for url in urls if storage.exists(url)]
-    return not present_urls or datetime.now(UTC) - storage.modified(present_urls[0]) < FRESH_AGE
+    return not present_urls or datetime.now(UTC) - storage.modification_time(present_urls[0]) < FRESH_AGE

@@ -1,4 +1,4 @@
-"""Every read and write, and the layout of what is written: local folders and object stores alike."""
+"""Reads and writes files, local and on object stores alike, and holds the layout of stores and outputs."""
 
 from tasks.storage.folder import AHEAD_BYTES, FileEntry, read_ahead, walk
 from tasks.storage.lock import Lock, locked
@@ -9,8 +9,7 @@ from tasks.storage.objects import (
     create_json,
     exists,
     local_copy,
-    mark_of,
-    modified,
+    modification_time,
     names,
     new_array,
     read_bytes,
@@ -40,7 +39,6 @@ from tasks.storage.runs import (
     features_url,
     history_url,
     index_url,
-    lock_url,
     manifest_url,
     marker_url,
     markers_url,
@@ -104,16 +102,14 @@ __all__ = [
     "is_local",
     "join",
     "local_copy",
-    "lock_url",
     "locked",
     "manifest_url",
-    "mark_of",
     "marker_url",
     "markers_url",
     "metrics_url",
     "model_url",
     "models_url",
-    "modified",
+    "modification_time",
     "name_of",
     "names",
     "new_array",

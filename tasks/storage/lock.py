@@ -1,4 +1,4 @@
-"""One writer at a time: a lock that lies beside what it guards, and that a dead run does not keep."""
+"""Lets one run at a time write to a folder; the lock of a run that died is broken."""
 
 import fcntl
 import os
@@ -14,7 +14,8 @@ from typing import Any
 
 from tasks.errors import InputError, JobError
 from tasks.storage.objects import create_json, read_json, remove, write_json
-from tasks.storage.urls import absolute, join
+from tasks.storage.runs import lock_url
+from tasks.storage.urls import absolute
 
 RENEW_SECONDS = 10.0
 STALE_SECONDS = 3 * RENEW_SECONDS
@@ -22,39 +23,41 @@ SETTLING_SECONDS = 0.5
 
 
 class Lock:
-    """A record of who holds `url`, renewed by a thread for as long as its holder lives.
+    """A lock file at `url` that names its holder; a thread renews it while the holder lives.
 
-    `proof` is a file of this machine that the holder keeps locked: the kernel lets go when it dies.
+    Its entry `proof` is the path of a file on the holder's machine that the holder keeps locked with flock:
+    the kernel unlocks it when the holder dies, so that others on that machine see this at once.
     """
 
     def __init__(self, url: str):
         self._url = url
-        self._proof, proof = tempfile.mkstemp(prefix="darkroom-lock-")
-        fcntl.flock(self._proof, fcntl.LOCK_EX)
+        self._proof_file, proof_path = tempfile.mkstemp(prefix="darkroom-lock-")
+        fcntl.flock(self._proof_file, fcntl.LOCK_EX)
         self._record: dict[str, Any] = {
             "holder": uuid.uuid4().hex,
             "host": socket.gethostname(),
             "process": os.getpid(),
-            "proof": proof,
+            "proof": proof_path,
             "renewed": 0,
         }
         self._released = threading.Event()
         self._thread = threading.Thread(target=self._renew, daemon=True)
         self._lost = False
 
-    def take(self, name: str) -> None:
-        """Raise InputError when a living run holds the lock; one that died is put aside."""
+    def acquire(self, name: str) -> None:
+        """Take the lock of the folder that is the parameter `name`; InputError when a living run holds it."""
         while not create_json(self._url, self._record):
-            found = self._read()
-            if found and alive(self._url, found):
+            record = self._read()
+            if record and is_holder_alive(self._url, record):
                 self._drop_proof()
                 raise InputError(
                     f"`{name}` must not be written by two runs at once. Received one that process "
-                    f"{found['process']} on {found['host']} is writing: wait until it has ended."
+                    f"{record['process']} on {record['host']} is writing: wait until it has ended."
                 )
-            if found and self._read() == found:
+            if record and self._read() == record:
                 remove(self._url)
-                time.sleep(SETTLING_SECONDS)  # whoever saw the same dead lock has removed it by now
+                # Another run may have seen the same dead lock: let it remove that one, not our new one.
+                time.sleep(SETTLING_SECONDS)
         self._thread.start()
 
     def release(self) -> None:
@@ -65,14 +68,14 @@ class Lock:
         self._drop_proof()
 
     def check(self) -> None:
-        """Raise JobError when another run has taken the lock, or may have, thinking this one dead."""
+        """Raise JobError when another run has the lock, or may have, since this one could not renew it."""
         if self._lost:
             raise JobError(f"The lock {self._url!r} was lost to another run: run this one again.")
 
     def _renew(self) -> None:
         renewed = time.monotonic()
         while not self._released.wait(RENEW_SECONDS):
-            with suppress(Exception):  # storage that is away for a moment raises whatever its driver does
+            with suppress(Exception):  # drivers raise errors of their own while storage cannot be reached
                 if not self._holds():
                     self._lost = True
                     return
@@ -84,8 +87,8 @@ class Lock:
                 return
 
     def _holds(self) -> bool:
-        found = self._read()
-        return found is not None and found["holder"] == self._record["holder"]
+        record = self._read()
+        return record is not None and record["holder"] == self._record["holder"]
 
     def _read(self) -> dict[str, Any] | None:
         with suppress(FileNotFoundError):
@@ -94,16 +97,17 @@ class Lock:
 
     def _drop_proof(self) -> None:
         Path(self._record["proof"]).unlink(missing_ok=True)
-        os.close(self._proof)
+        os.close(self._proof_file)
 
 
-def alive(url: str, record: dict[str, Any]) -> bool:
-    """Whether the holder lives: on this machine it keeps its proof locked, on another it renews its record.
+def is_holder_alive(url: str, record: dict[str, Any]) -> bool:
+    """Whether the holder of the lock `url` lives; `record` is what the lock file says.
 
-    The record is watched, since the clocks of two machines need not agree.
+    A holder on this machine keeps its proof locked. One on another machine renews the lock file: watch it
+    for up to STALE_SECONDS, since a time in it could not be compared (clocks of two machines may differ).
     """
     if record["host"] == socket.gethostname() and os.path.exists(record["proof"]):
-        return kept_locked(record["proof"])
+        return is_flocked(record["proof"])
     deadline = time.monotonic() + STALE_SECONDS
     while time.monotonic() < deadline:
         time.sleep(RENEW_SECONDS / 10)
@@ -115,7 +119,8 @@ def alive(url: str, record: dict[str, Any]) -> bool:
     return False
 
 
-def kept_locked(path: str) -> bool:
+def is_flocked(path: str) -> bool:
+    """Whether a process keeps the file `path` locked; otherwise the file is removed."""
     try:
         with open(path, "rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -129,9 +134,12 @@ def kept_locked(path: str) -> bool:
 
 @contextmanager
 def locked(folder: str, name: str) -> Iterator[Lock]:
-    """Hold the lock of a folder, the parameter called `name`, while the block runs."""
-    lock = Lock(join(absolute(folder), "_lock.json"))
-    lock.take(name)
+    """Hold the lock of a folder, the parameter called `name`, while the block runs.
+
+    Raises InputError when another run holds it.
+    """
+    lock = Lock(lock_url(absolute(folder)))
+    lock.acquire(name)
     try:
         yield lock
     finally:

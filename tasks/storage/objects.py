@@ -1,4 +1,4 @@
-"""Every read and write: URLs joined here only, files committed whole or not at all."""
+"""Reads and writes files, local or remote; a file is written whole or not at all."""
 
 import errno
 import hashlib
@@ -21,12 +21,15 @@ from fsspec.implementations.local import LocalFileSystem
 from tasks.errors import InputError, JobError
 from tasks.storage.urls import filesystem, is_local, join, name_of
 
-KEPT_SECONDS = 2 * 24 * 3600
+KEPT_SECONDS = 2 * 24 * 3600  # how long a local copy outlives its last use
 DEAD_SECONDS = 3600  # no writer leaves a file untouched for so long
 
 
 def mark_of(info: dict[str, Any]) -> str:
-    """What changes when a file does: its etag, else its time of modification."""
+    """The etag of a file, else its time of modification: a text that changes when the file does.
+
+    info: what fsspec says of the file.
+    """
     for key in ("ETag", "etag", "md5Hash"):
         if info.get(key):
             return str(info[key]).strip('"')
@@ -41,32 +44,34 @@ def exists(url: str) -> bool:
     return fs.exists(path)
 
 
-def modified(url: str) -> datetime:
+def modification_time(url: str) -> datetime:
     fs, path = filesystem(url)
-    when = fs.modified(path)
-    return when if when.tzinfo else when.replace(tzinfo=UTC)
+    time_modified = fs.modified(path)
+    return time_modified if time_modified.tzinfo else time_modified.replace(tzinfo=UTC)
 
 
 def names(url: str) -> list[str]:
-    """Names of what lies directly in the folder `url`, sorted; empty when there is no such folder."""
+    """Sorted names of the files and folders directly in the folder `url`, without hidden ones.
+
+    Empty when there is no such folder.
+    """
     fs, path = filesystem(url)
     fs.invalidate_cache()
     try:
-        found = fs.ls(path, detail=False)
+        paths = fs.ls(path, detail=False)
     except FileNotFoundError:
         return []
-    return sorted(name for name in map(name_of, found) if not name.startswith("."))
+    return sorted(name for name in map(name_of, paths) if not name.startswith("."))
 
 
 def size(url: str) -> int:
-    """Bytes of a file."""
+    """Size of a file in bytes."""
     fs, path = filesystem(url)
     return fs.size(path)
 
 
 def read_bytes(url: str) -> bytes:
-    """All of a file; a local one without fsspec, which costs three times the reading of a small one."""
-    if "://" not in url:
+    if "://" not in url:  # fsspec would take three times as long for a small file
         return Path(url).read_bytes()
     fs, path = filesystem(url)
     return fs.cat_file(path)
@@ -77,7 +82,7 @@ def read_json(url: str) -> Any:
 
 
 def read_table(url: str, columns: list[str] | None = None) -> pa.Table:
-    """All of a Parquet file, or some of its columns."""
+    """A Parquet file, whole or only the columns named."""
     fs, path = filesystem(url)
     with fs.open(path, "rb") as file:
         return pq.read_table(file, columns=columns)
@@ -85,10 +90,10 @@ def read_table(url: str, columns: list[str] | None = None) -> pa.Table:
 
 @contextmanager
 def committing(url: str) -> Iterator[str]:
-    """Yield a local path to write to; when the block ends well, what stands there becomes `url` at once.
+    """Yield a local path to write to. The file there becomes `url` when the block ends without an error.
 
-    A local file is synced and renamed, an object is put in one request: a reader sees all of it or none.
-    Raises JobError when the disk is full.
+    Readers see all of the file or nothing: a local file is synced and renamed, an object appears
+    when its upload is complete. Raises JobError when the disk is full.
     """
     fs, path = filesystem(url)
     if isinstance(fs, LocalFileSystem):
@@ -112,7 +117,11 @@ def committing(url: str) -> Iterator[str]:
 
 
 def new_array(path: str, dtype: type, shape: Sequence[int]) -> np.memmap:
-    """A new .npy file mapped into memory, its blocks reserved: a full disk is an error, not a bus error."""
+    """Create the .npy file `path` and map it into memory, ready to be filled.
+
+    Its blocks are reserved first: on a full disk that raises OSError, where a write to the mapped file
+    would end the process with a bus error.
+    """
     array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=tuple(shape))
     if hasattr(os, "posix_fallocate"):  # macOS has none: a disk that fills up ends the process there
         with open(path, "r+b") as file:
@@ -140,10 +149,11 @@ def write_table(url: str, table: pa.Table) -> None:
 
 
 def create_json(url: str, value: Any) -> bool:
-    """Write `url` only if nothing stands there; of several racing writers exactly one gets True.
+    """Write `url` unless it exists; returns whether it was written. Of racing writers exactly one gets True.
 
     A hard link does it on local disks, If-None-Match on S3. Writers must write different values: an object
-    that holds `value` already was put by a request of ours whose answer got lost.
+    that already holds `value` counts as written by this call, whose first request may have succeeded while
+    its answer was lost.
     """
     fs, path = filesystem(url)
     data = json.dumps(value, indent=2, ensure_ascii=False).encode()
@@ -173,7 +183,7 @@ def _partial(path: Path) -> Path:
 
 
 def copy(source: str, target: str) -> None:
-    """Make `target` the same file as `source`: a hard link where the disk allows, else a copy."""
+    """Copy a file within one filesystem; a local one becomes a hard link where the disk allows it."""
     fs, path = filesystem(source)
     if not isinstance(fs, LocalFileSystem):
         fs.cp_file(path, filesystem(target)[1])
@@ -192,35 +202,35 @@ def remove(url: str) -> None:
 
 
 def local_copy(url: str) -> str:
-    """A local path with the bytes of `url`, fit for memory-mapping; fetched once per machine.
+    """The path of a local file with the bytes of `url`, for memory-mapping; downloaded once per machine.
 
-    Copies that nobody has asked for in KEPT_SECONDS are removed; one that is still mapped stays readable.
+    Copies unused for KEPT_SECONDS are removed; a process that has mapped one can still read it.
     """
     fs, path = filesystem(url)
     if isinstance(fs, LocalFileSystem):
         return path
     key = hashlib.sha256(f"{url} {mark_of(fs.info(path))}".encode()).hexdigest()[:32]
-    cached = join(tempfile.gettempdir(), "darkroom-cache", f"{key}-{name_of(url)}")
-    if not Path(cached).exists():
-        _remove_older(Path(cached).parent, "*", KEPT_SECONDS)
-        with committing(cached) as partial:
+    cached_path = join(tempfile.gettempdir(), "darkroom-cache", f"{key}-{name_of(url)}")
+    if not Path(cached_path).exists():
+        _remove_older(Path(cached_path).parent, "*", KEPT_SECONDS)
+        with committing(cached_path) as partial:
             fs.get_file(path, partial)
     with suppress(FileNotFoundError):
-        os.utime(cached)
-    return cached
+        os.utime(cached_path)
+    return cached_path
 
 
-def signed(url: str, seconds: int) -> str | None:
-    """A web address that reads an object without further rights; None where the driver cannot make one."""
+def sign_address(url: str, seconds: int) -> str | None:
+    """A web address from which anyone can download an object; None where the driver cannot make one."""
     fs, path = filesystem(url)
     try:
         return fs.sign(path, expiration=seconds)
-    except Exception:  # drivers raise their own where credentials cannot sign
+    except Exception:  # drivers raise errors of their own where credentials cannot sign
         return None
 
 
 def sweep(url: str) -> None:
-    """Remove what killed writers left half-written in a local folder."""
+    """Remove the unfinished files that killed writers left in a local folder."""
     if is_local(url):
         _remove_older(Path(filesystem(url)[1]), ".*.tmp", DEAD_SECONDS)
 
@@ -233,12 +243,12 @@ def _remove_older(folder: Path, pattern: str, seconds: float) -> None:
 
 
 def check_writable(url: str, name: str) -> None:
-    """Raise InputError when nothing can be written below `url`, the parameter called `name`."""
+    """Raise InputError when the folder `url`, the parameter called `name`, cannot be written to."""
     probe = join(url, f"probe-{uuid.uuid4().hex[:8]}")
     try:
         write_bytes(probe, b"")
         remove(probe)
-    except Exception as error:  # drivers of object stores raise their own
+    except Exception as error:  # drivers of object stores raise errors of their own
         raise InputError(
             f"`{name}` must be a folder or bucket that can be written. Received: {url!r} ({error})."
         ) from error

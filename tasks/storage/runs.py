@@ -1,4 +1,4 @@
-"""The layout of a store and of an output: where each file lies. Nobody else joins these names by hand.
+"""The layout of a store and of an output: the URL of every file. No other module joins these names.
 
 <store>/index.html
 <store>/datasets/<fingerprint>/   manifest.parquet  index.parquet  shards/  features/  audit.json  _SUCCESS
@@ -17,7 +17,7 @@ from tasks.storage.urls import absolute, join
 
 ONNX = "model.onnx"
 VERSION_FILES = ("model.keras", ONNX, "card.md", "model.json")
-PART_NAME = re.compile(r"part-(\d{5,})\.(parquet|csv|json)")  # of an output's parts and of their markers
+PART_NAME = re.compile(r"part-(\d{5,})\.(parquet|csv|json)")  # the parts of an output, and their markers
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Run:
 
     @property
     def record_url(self) -> str:
-        """What the run trains on and how; written before training begins."""
+        """Dataset and parameters of the run's training; written before training begins."""
         return join(self.folder_url, "run.json")
 
     @property
@@ -46,22 +46,22 @@ class Run:
 
     @property
     def checkpoints_url(self) -> str:
-        """Where Ray Train keeps a folder of checkpoints a kind."""
+        """Where Ray Train keeps checkpoints, one folder per kind of model."""
         return join(self.folder_url, "checkpoints")
 
     def picture_url(self, name: str) -> str:
         return join(self.folder_url, name)
 
     def kind_url(self, kind: str) -> str:
-        """The folder of all that is known of the run's model of a kind."""
+        """The folder of the records about the run's model of one kind."""
         return join(self.folder_url, kind)
 
-    def begun(self) -> bool:
-        """Whether there is training to resume."""
+    def has_begun(self) -> bool:
+        """Whether the run has begun to train, so that it can be resumed."""
         return exists(self.record_url)
 
     def version(self, kind: str) -> str:
-        """The name of the version that the run makes of a kind."""
+        """The name of the model version that the run's model of one kind becomes."""
         return f"{self.name}-{kind}"
 
     def version_url(self, kind: str) -> str:
@@ -95,7 +95,7 @@ def history_url(folder: str) -> str:
 
 
 def training_url(folder: str) -> str:
-    """The record of a training; where it stands, the training is done."""
+    """The record of a training, written when the training is finished."""
     return join(folder, "training.json")
 
 
@@ -104,7 +104,7 @@ def diverged_url(folder: str) -> str:
 
 
 def cache_url(folder: str, split: str = "") -> str:
-    """Where a training keeps what its frozen base computed, until it is done."""
+    """Outputs of the frozen base on a split (or the folder of them all), kept until training is finished."""
     return join(folder, "cache", *([split] if split else []))
 
 
@@ -118,12 +118,12 @@ def predictions_url(folder: str) -> str:
 
 
 def reference_url(folder: str) -> str:
-    """What the test images looked like to the model: drift is measured against it."""
+    """The test images in numbers (looks and predictions); drift of later images is measured against them."""
     return join(folder, "reference.json")
 
 
 def evidence_url(folder: str) -> str:
-    """Grad-CAM of the most confident mistakes."""
+    """Grad-CAM maps of the most confident mistakes."""
     return join(folder, "evidence.npz")
 
 
@@ -139,7 +139,7 @@ def dataset_url(store: str, fingerprint: str) -> str:
 
 
 def store_of(dataset: str) -> str:
-    """The store that the dataset at a URL belongs to."""
+    """The store of the dataset at a URL."""
     return dataset.rsplit("/", 2)[0]
 
 
@@ -156,12 +156,12 @@ def shards_url(dataset: str) -> str:
 
 
 def pixels_url(dataset: str, part: int) -> str:
-    """The decoded images of a part: uint8 [files, size, size, 3] as .npy."""
+    """The decoded images of a part: uint8 [files, size, size, 3], a .npy file."""
     return join(shards_url(dataset), f"part-{part:05d}.npy")
 
 
 def side_car_url(dataset: str, part: int) -> str:
-    """What decoding found of each file of a part; written last."""
+    """One row per file of a decoded part: status, size, hashes, looks. Written after the pixels."""
     return join(shards_url(dataset), f"part-{part:05d}.parquet")
 
 
@@ -174,7 +174,7 @@ def audit_url(dataset: str) -> str:
 
 
 def success_url(folder: str) -> str:
-    """Written last, when a dataset or an output is complete."""
+    """The marker of a complete dataset or output; written last."""
     return join(folder, "_SUCCESS")
 
 
@@ -198,7 +198,7 @@ def onnx_url(folder: str) -> str:
 
 
 def version_record_url(folder: str) -> str:
-    """Written last; where it stands, the version is registered."""
+    """The record of a version, written last: a version with a record is registered."""
     return join(folder, "model.json")
 
 
@@ -234,7 +234,7 @@ def markers_url(output: str) -> str:
 
 
 def marker_url(output: str, number: int) -> str:
-    """Says which files the rows of a part are of; written after them."""
+    """The marker of a committed part, written after its rows; it says which files the rows are of."""
     return join(markers_url(output), f"part-{number:05d}.json")
 
 
@@ -243,5 +243,5 @@ def lock_url(folder: str) -> str:
 
 
 def sorting_url(folder: str) -> str:
-    """What was sorted into a folder of classified files, and by which job."""
+    """The record of a folder that files were sorted into: by which job, with which class folders."""
     return join(folder, "_sorted.json")

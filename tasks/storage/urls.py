@@ -1,4 +1,4 @@
-"""URLs of files and folders, local or remote: made absolute, joined, opened."""
+"""URLs of files and folders, local or remote: makes them absolute, joins them, opens their filesystem."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from tasks.errors import InputError
 
 
 def absolute(url: str) -> str:
-    """A local path made absolute (workers may run in other folders); a URL unchanged."""
+    """A local path made absolute, since workers may run in other folders; a remote URL as it is."""
     url = url.removeprefix("file://")
     return url.rstrip("/") if "://" in url else str(Path(url).expanduser().resolve())
 
@@ -19,7 +19,7 @@ def join(url: str, *parts: str) -> str:
 
 
 def beside(url: str, name: str) -> str:
-    """The URL of `name` in the folder `url` lies in."""
+    """The URL of `name` in the same folder as `url`."""
     return join(url.rstrip("/").rsplit("/", 1)[0], name)
 
 
@@ -28,11 +28,11 @@ def name_of(url: str) -> str:
 
 
 def filesystem(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
-    """The fsspec filesystem of `url` and the path in it; a path without scheme is taken as it is.
+    """The fsspec filesystem of `url`, and the path within it.
 
-    Raises InputError when the URL's scheme is unknown or its driver is not installed.
+    Raises InputError when the scheme is unknown or its driver is not installed.
     """
-    if "://" not in url:
+    if "://" not in url:  # fsspec would change paths such as `a::b`
         return LocalFileSystem(), url
     try:
         return fsspec.core.url_to_fs(url)
@@ -47,9 +47,9 @@ def is_local(url: str) -> bool:
     return isinstance(filesystem(url)[0], LocalFileSystem)
 
 
-def check_apart(root: str, url: str, name: str) -> None:
-    """Raise InputError when what is written would lie among the images that are read, or the reverse."""
-    if f"{url}/".startswith(f"{root}/") or f"{root}/".startswith(f"{url}/"):
+def check_apart(images_url: str, url: str, name: str) -> None:
+    """Raise InputError when the folder `url`, the parameter `name`, lies in the images or around them."""
+    if f"{url}/".startswith(f"{images_url}/") or f"{images_url}/".startswith(f"{url}/"):
         raise InputError(
-            f"`{name}` and `images` must not lie inside each other. Received: {url!r} and {root!r}."
+            f"`{name}` and `images` must not lie inside each other. Received: {url!r} and {images_url!r}."
         )

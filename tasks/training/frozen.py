@@ -10,7 +10,7 @@ import ray.train.collective
 import tensorflow as tf
 
 from tasks import storage
-from tasks.ahead import ahead
+from tasks.ahead import prefetch
 from tasks.dataset import Split
 from tasks.parameters import Augmentation
 from tasks.training.batches import CachedRows, augment, uniform
@@ -66,7 +66,7 @@ def _compute(
             )
             for url, output in zip(urls, frozen.outputs, strict=True)
         ]
-        for view, start, images, count in ahead(lambda: _views(split, rows, views, augmentation, seed)):
+        for view, start, images, count in prefetch(lambda: _views(split, rows, views, augmentation, seed)):
             outputs = forward(tf.constant(images))
             for out, values in zip(outs, outputs, strict=True):
                 out[view, start : start + count] = values.numpy()[:count]

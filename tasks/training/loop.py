@@ -11,7 +11,7 @@ import numpy as np
 import ray.train.collective
 import tensorflow as tf
 
-from tasks.ahead import ahead
+from tasks.ahead import prefetch
 from tasks.errors import Diverged
 from tasks.parameters import Training
 from tasks.training.batches import Batch, Examples, Mixup, epoch_batches, shuffled
@@ -103,7 +103,7 @@ class Fitting:
             walked = epoch_batches(examples, order, epoch, plan.batch_size, plan.rank, plan.world_size, mixup)
             return map(self._per_replica, walked)
 
-        totals = [step(*values) for values in ahead(batches)]
+        totals = [step(*values) for values in prefetch(batches)]
         loss, right = np.sum([[float(value) for value in total] for total in totals], axis=0)
         return loss / rows, right / rows
 

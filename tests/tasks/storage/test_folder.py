@@ -1,4 +1,4 @@
-"""What lies below a folder is listed whole, whatever it is called, and read in order."""
+"""Every file of a folder is listed, whatever its name, and read in order."""
 
 import multiprocessing
 import os
@@ -25,9 +25,9 @@ def test_reading_ahead_keeps_order_and_hands_errors_over(tmp_path: Path):
         if number != 100:
             (tmp_path / str(number)).write_bytes(str(number).encode())
     files = [FileEntry(str(number), 2**20, "") for number in range(200)]
-    found = list(read_ahead(str(tmp_path), files))
-    assert isinstance(found[100], FileNotFoundError)
-    assert found[:100] + found[101:] == [str(n).encode() for n in range(200) if n != 100]
+    contents = list(read_ahead(str(tmp_path), files))
+    assert isinstance(contents[100], FileNotFoundError)
+    assert contents[:100] + contents[101:] == [str(n).encode() for n in range(200) if n != 100]
 
 
 def test_links_are_followed_once_and_change_with_what_they_point_to(tmp_path: Path):
@@ -52,20 +52,20 @@ def test_odd_names_are_read_and_those_that_are_not_utf8_are_listed(tmp_path: Pat
     assert isinstance(contents["caf\\udce9.jpg"], FileNotFoundError)
 
 
-def read_as_nobody(root: str, answer) -> None:
+def read_as_nobody(images: str, answer) -> None:
     if os.geteuid() == 0:
         os.setuid(65534)
-    [error] = read_ahead(root, [FileEntry("secret.jpg", 1, "")])
+    [error] = read_ahead(images, [FileEntry("secret.jpg", 1, "")])
     answer.put(type(error))
 
 
 def test_a_file_that_may_not_be_read_is_an_error_of_its_own():
-    with tempfile.TemporaryDirectory() as root:
-        os.chmod(root, 0o755)
-        Path(root, "secret.jpg").write_bytes(b"x")
-        os.chmod(f"{root}/secret.jpg", 0)
+    with tempfile.TemporaryDirectory() as images:
+        os.chmod(images, 0o755)
+        Path(images, "secret.jpg").write_bytes(b"x")
+        os.chmod(f"{images}/secret.jpg", 0)
         answer = multiprocessing.SimpleQueue()
-        process = multiprocessing.get_context("fork").Process(target=read_as_nobody, args=(root, answer))
+        process = multiprocessing.get_context("fork").Process(target=read_as_nobody, args=(images, answer))
         process.start()
         assert answer.get() is PermissionError
         process.join()

@@ -14,7 +14,7 @@ from tasks.storage.lock import locked
 HOLD = """
 import sys, time
 from tasks.storage.lock import Lock
-Lock(sys.argv[1]).take("output")
+Lock(sys.argv[1]).acquire("output")
 print(flush=True)
 time.sleep(99)
 """
@@ -36,20 +36,20 @@ def test_a_second_run_is_refused_while_the_first_lives_and_let_in_when_it_is_kil
 def test_a_lock_of_another_machine_counts_as_long_as_it_is_renewed(tmp_path: Path, monkeypatch):
     monkeypatch.setattr(lock, "RENEW_SECONDS", 0.1)
     monkeypatch.setattr(lock, "STALE_SECONDS", 0.3)
-    with locked(str(tmp_path), "output") as held_lock:
+    with locked(str(tmp_path), "output") as first_lock:
         monkeypatch.setattr(lock.socket, "gethostname", lambda: "elsewhere")
         with pytest.raises(InputError, match="two runs"), locked(str(tmp_path), "output"):
             pass
-        held_lock._released.set()
+        first_lock._released.set()
         with locked(str(tmp_path), "output"):
             assert storage.read_json(str(tmp_path / "_lock.json"))["host"] == "elsewhere"
 
 
 def test_a_run_that_was_thought_dead_notices(tmp_path: Path, monkeypatch):
     monkeypatch.setattr(lock, "RENEW_SECONDS", 0.05)
-    with locked(str(tmp_path), "output") as held_lock:
+    with locked(str(tmp_path), "output") as first_lock:
         storage.write_json(str(tmp_path / "_lock.json"), {"holder": "another"})
-        held_lock._thread.join(10)
+        first_lock._thread.join(10)
         with pytest.raises(JobError, match="lost to another run"):
-            held_lock.check()
+            first_lock.check()
     assert (tmp_path / "_lock.json").exists()

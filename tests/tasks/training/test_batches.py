@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from tasks.ahead import ahead
+from tasks.ahead import prefetch
 from tasks.parameters import Augmentation
 from tasks.training.batches import (
     CachedExamples,
@@ -108,7 +108,7 @@ def test_an_error_while_reading_ahead_is_raised_to_the_reader():
         yield 1
         raise OSError("disk gone")
 
-    reader = ahead(broken)
+    reader = prefetch(broken)
     assert next(reader) == 1
     with pytest.raises(OSError, match="disk gone"):
         next(reader)
