@@ -15,7 +15,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
-from tasks.dataset import Dataset, PartDone, resize_all
+from tasks.dataset import Dataset, resize_all
 from tasks.errors import InputError, JobError
 from tasks.networks import OnnxClassifier
 
@@ -42,6 +42,14 @@ class FeaturePart:
     base: Base
     pixels: str
     url: str
+
+
+@dataclass(frozen=True)
+class EmbeddedPart:
+    """Counts of a part whose features are computed; `bad` is 0, since decoding has counted bad files."""
+
+    images: int
+    bad: int = 0
 
 
 def locate_weights(weights: str) -> str:
@@ -95,7 +103,9 @@ def _exported(network: Any, base: Base) -> Base:
     try:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "base.onnx")
-            resized = architectures.with_features(architectures.at_size(network, SIDE_PX), SIDE_PX)
+            resized = architectures.build_feature_extractor(
+                architectures.resize_base(network, SIDE_PX), SIDE_PX
+            )
             resized.export(str(path), format="onnx", verbose=False)
             storage.write_bytes(base.url, path.read_bytes())
     except Exception as error:  # converters raise whatever they like; only the check of labels needs it
@@ -148,7 +158,7 @@ def feature_urls(dataset: Dataset, base: Base) -> dict[int, str]:
 
 
 @task(retries=2, retry_delay_seconds=[2, 10], cache_policy=NO_CACHE, task_run_name="look at a part")
-def embed_part(part: FeaturePart) -> PartDone:
+def embed_part(part: FeaturePart) -> EmbeddedPart:
     """Commit the features of one part, float16 [images, features]; zeros were decoded for bad files."""
     pixels = np.load(storage.local_copy(part.pixels), mmap_mode="r")
     network = OnnxClassifier(storage.read_bytes(part.base.url))
@@ -158,7 +168,7 @@ def embed_part(part: FeaturePart) -> PartDone:
             images = resize_all(pixels[start : start + AT_ONCE], SIDE_PX)
             out[start : start + len(images)] = network.predict(images)
         out.flush()
-    return PartDone(len(pixels), bad=0, decoded=True)
+    return EmbeddedPart(len(pixels))
 
 
 class Features:

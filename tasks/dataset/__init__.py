@@ -1,4 +1,4 @@
-"""Decoded images: from folders and labels to a committed dataset that training reads."""
+"""From a folder of labelled images to a committed dataset of decoded ones, which training reads."""
 
 from tasks.dataset.checks import check_splits, check_trainable
 from tasks.dataset.decode import (
@@ -14,7 +14,7 @@ from tasks.dataset.decode import (
 from tasks.dataset.index import commit_dataset
 from tasks.dataset.looks import measure_looks
 from tasks.dataset.manifest import list_images
-from tasks.dataset.parts import PartDone, decode_part, plan_parts
+from tasks.dataset.parts import DecodedPart, decode_part, plan_parts
 from tasks.dataset.reader import Split
 from tasks.dataset.records import Dataset, Manifest
 from tasks.dataset.splits import MOST_LEFT_OUT
@@ -25,9 +25,9 @@ __all__ = [
     "MOST_LEFT_OUT",
     "UNREADABLE",
     "Dataset",
+    "DecodedPart",
     "ImageError",
     "Manifest",
-    "PartDone",
     "Split",
     "check_splits",
     "check_trainable",

@@ -1,4 +1,4 @@
-"""What a dataset must have before anything is trained on it."""
+"""Checks of a dataset that run before anything is trained on it."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -11,85 +11,94 @@ from tasks.dataset.records import Dataset, Manifest
 from tasks.dataset.splits import MOST_LEFT_OUT
 from tasks.errors import InputError, JobError
 
-BAD_SHOWN = 5
+BAD_FILES_NAMED = 5
 
 
-def check_classes(root: str, files: int, classes: Sequence[str]) -> None:
-    """Raise InputError for a folder that has no class folders or one class only."""
+def check_classes(images_url: str, files: int, classes: Sequence[str]) -> None:
+    """Raise InputError unless there are two class folders or more. files: how many were listed."""
     if not classes:
         raise InputError(
             "`images` must have one folder a class (`<class>/*.jpg` or `train/<class>/*.jpg`). "
-            f"Received {files:,} files in no class folder: {root!r}."
+            f"Received {files:,} files in no class folder: {images_url!r}."
         )
     if len(classes) == 1:
         raise InputError(
             "`images` must have two classes or more, one folder each. "
-            f"Received only {classes[0]!r} in {root!r}."
+            f"Received only {classes[0]!r} in {images_url!r}."
         )
 
 
 def check_trainable(manifest: Manifest) -> None:
     """Raise InputError unless every class has training files and there is a test split."""
-    found: dict[str, set[str]] = {"train": set(), "val": set(), "test": set()}
+    classes: dict[str, set[str]] = {"train": set(), "val": set(), "test": set()}
     table = storage.read_table(storage.manifest_url(manifest.dataset_url), ["label", "split"])
     for pair in table.group_by(["label", "split"]).aggregate([]).to_pylist():
-        found.setdefault(pair["split"], set()).add(pair["label"])
-    if not found["test"]:
+        classes.setdefault(pair["split"], set()).add(pair["label"])
+    if not classes["test"]:
         raise InputError(
             "`images` must have a test split: put a share of each class, such as a fifth, into "
             "`test/<class>/` and the rest into `train/<class>/`. "
-            f"Received no test images in {manifest.root!r}."
+            f"Received no test images in {manifest.images_url!r}."
         )
-    if missing := sorted((found["val"] | found["test"]) - found["train"]):
+    if missing := sorted((classes["val"] | classes["test"]) - classes["train"]):
         raise InputError(
             "Every class must have training images. "
-            f"Received none for {', '.join(missing)} in {manifest.root!r}."
+            f"Received none for {', '.join(missing)} in {manifest.images_url!r}."
         )
 
 
 def check_splits(dataset: Dataset) -> None:
-    """Raise InputError unless every class can be trained and there are images to validate and test on."""
+    """Raise InputError unless every class has a usable training image, and val and test have any.
+
+    Raises it too where too many images were left out (see `check_left_out`).
+    """
     columns = ["label", "split", "status", "leak"]
     index = storage.read_table(storage.index_url(dataset.url), columns).to_pylist()
     rows = [row for row in index if row["status"] == "ok"]
-    check_left_out(dataset.root, rows)
-    trained = Counter(row["label"] for row in rows if row["split"] == "train")
-    if missing := [name for name in dataset.classes if not trained[name]]:
+    check_left_out(dataset.images_url, rows)
+    train_images = Counter(row["label"] for row in rows if row["split"] == "train")
+    if missing := [name for name in dataset.classes if not train_images[name]]:
         raise InputError(
             "Every class must have a training image that can be decoded and lies in no other split. "
-            f"Received none for {', '.join(missing)} in {dataset.root!r}: give it others, or pass "
+            f"Received none for {', '.join(missing)} in {dataset.images_url!r}: give it others, or pass "
             "`leakage` report to train on copies of test images all the same."
         )
     if not dataset.counts["test"]:
         raise InputError(
-            f"The test split must have an image that can be decoded. Received none in {dataset.root!r}."
+            f"The test split must have an image that can be decoded. Received none in {dataset.images_url!r}."
         )
     if not dataset.counts["val"]:
         raise InputError(
             "The validation split must have an image that can be decoded. Received none, and no class of "
-            f"{dataset.root!r} has training images to spare that do not look alike: put some of each class "
-            "into `val/<class>/`."
+            f"{dataset.images_url!r} has training images to spare that do not look alike: put some of "
+            "each class into `val/<class>/`."
         )
 
 
-def check_left_out(root: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Raise InputError where so many images nearly match what judges them that they are no copies."""
-    near = sum(row["split"] == "leaked" and row["leak"] == "near" for row in rows)
-    learnt = sum(row["split"] != "test" for row in rows)
-    if near > MOST_LEFT_OUT * learnt:
+def check_left_out(images_url: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Raise InputError when more than MOST_LEFT_OUT of train and validation were left out as near copies.
+
+    So many are hardly copies: the scenes look alike. rows: split and leak of the usable images.
+    """
+    near_copies = sum(row["split"] == "leaked" and row["leak"] == "near" for row in rows)
+    learning_images = sum(row["split"] != "test" for row in rows)
+    if near_copies > MOST_LEFT_OUT * learning_images:
         raise InputError(
             f"At most {MOST_LEFT_OUT:.0%} of the training and validation images may be left out as near "
-            f"copies of those that judge them. Received {near:,} of {learnt:,} in {root!r}: the scenes look "
-            "alike, as before a fixed camera. Split them by place or time, or pass `leakage` report to train "
-            "on all of them; what is tested will look better than it is, and the gate promotes nothing then."
+            f"copies of those that judge them. Received {near_copies:,} of {learning_images:,} in "
+            f"{images_url!r}: the scenes look alike, as before a fixed camera. Split them by place or time, "
+            "or pass `leakage` report to train on all of them; what is tested will look better than it is, "
+            "and the gate promotes nothing then."
         )
 
 
 def check_bad_share(index: pa.Table, max_bad_share: float) -> None:
+    """Raise JobError when more than `max_bad_share` of the files of an index are not usable."""
     bad = [row for row in index.select(["path", "status", "reason"]).to_pylist() if row["status"] != "ok"]
     if len(bad) > max_bad_share * len(index):
-        first = "; ".join(f"{row['path']}: {row['status']}, {row['reason']}" for row in bad[:BAD_SHOWN])
+        reasons = [f"{row['path']}: {row['status']}, {row['reason']}" for row in bad[:BAD_FILES_NAMED]]
+        more = " ..." if len(bad) > BAD_FILES_NAMED else ""
         raise JobError(
             f"At most {max_bad_share:.0%} of the files may be bad (`max_bad_share`). "
-            f"Received {len(bad):,} bad of {len(index):,}: {first}{' ...' if len(bad) > BAD_SHOWN else ''}"
+            f"Received {len(bad):,} bad of {len(index):,}: {'; '.join(reasons)}{more}"
         )

@@ -1,4 +1,4 @@
-"""The same picture more than once: equal bytes, equal pixels, nearly equal pixels; not all pairs compared."""
+"""Finds pictures that occur more than once, their pixels equal or nearly so, without comparing all pairs."""
 
 from collections.abc import Callable, Sequence
 from itertools import combinations
@@ -8,112 +8,130 @@ import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-MAX_DISTANCE = 6  # bits of 64: on 60 million pairs of photographs none within it was another scene, at 8 some
-MIN_CORRELATION = 0.5  # of details; of 2,900 pairs 12 to 14 bits apart, so unlike, one in a hundred has more
-FLAT = 2.0  # grey levels: with less detail than this there is nothing to compare
-MOST_NEIGHBOURS = 512  # bounds the work where hashes crowd, such as X-rays that all look alike
-EDGES_AT_ONCE = 100_000
+# Bits of 64. Of 60 million pairs of photographs, none this close showed different scenes; at 8 bits some did.
+MAX_DISTANCE = 6
+# Of details. Of 2,900 pairs 12 to 14 bits apart, which show different scenes, one in a hundred reaches it.
+MIN_CORRELATION = 0.5
+FLAT = 2.0  # grey levels: pictures with less detail than this have nothing to compare
+MOST_NEIGHBOURS = 512  # bounds the work where very many hashes are alike, as of X-rays
+PAIRS_AT_ONCE = 100_000
 
 Thumbnails = Callable[[np.ndarray], np.ndarray]
 
 
 class Copies(NamedTuple):
-    """What matches each image, int [images] each.
+    """What matches each image; every field is int [images].
 
-    group: the number of the first image of its group. exact, near: the highest rank among the images with
-    the same pixels, itself one of them, and among those that nearly match it, -1 where none does.
+    group: the number of the first image of its group. exact_rank: the highest rank among the images with
+    the same pixels, this one included. near_rank: the highest rank among the images that nearly match it,
+    -1 where there is none.
     """
 
     group: np.ndarray
-    exact: np.ndarray
-    near: np.ndarray
+    exact_rank: np.ndarray
+    near_rank: np.ndarray
 
 
 def find_copies(pixels: np.ndarray, hashes: np.ndarray, ranks: np.ndarray, thumbnails: Thumbnails) -> Copies:
-    """Which images show the same.
+    """Find the images that show the same picture.
 
-    pixels: int [images], equal where the decoded pixels are. hashes: perceptual hashes, uint64 [images].
-    ranks: int [images] from 0; of pictures with one hash those of the highest rank are compared first.
-    thumbnails: gives the grey thumbnails, uint8 [n, side, side], of image numbers int [n].
+    pixels: int [images], equal for images with equal decoded pixels. hashes: perceptual hashes, uint64
+    [images]. ranks: int [images], 0 or more; among pictures with the same hash, those of the highest rank
+    are compared first. thumbnails: a function from image numbers, int [n], to grey thumbnails, uint8
+    [n, side, side].
 
-    Images match nearly when their perceptual hashes differ in at most MAX_DISTANCE of 64 bits and the
-    details of their thumbnails correlate by MIN_CORRELATION or more. Groups are chains of such pairs.
-    That finds 98 to 100 % of copies saved anew as JPEG (quality 15 and up), resized, or made brighter,
-    darker or grey, 85 % of those cropped by 2 %; also photographs taken in a row. Mirrored copies and
-    pictures without detail are not found.
+    Two images nearly match when their perceptual hashes differ in at most MAX_DISTANCE of 64 bits and the
+    details of their thumbnails correlate by MIN_CORRELATION or more. Images linked by such pairs, directly
+    or through others, form a group.
+
+    That finds 98 to 100 % of the copies saved again as JPEG (quality 15 and up), resized, or made brighter,
+    darker or grey, and 85 % of those cropped by 2 %; also photographs taken in a row. It does not find
+    mirrored copies and pictures without detail.
     """
-    _, first, picture = np.unique(pixels, return_index=True, return_inverse=True)
-    exact, near = np.full((2, len(first)), -1)
-    np.maximum.at(exact, picture, ranks)
-    edges = _candidates(hashes[first], exact)
-    edges = edges[_alike(first[edges], thumbnails)]
-    for one, other in (edges.T, edges.T[::-1]):
-        np.maximum.at(near, one, exact[other])
-    graph = coo_matrix((np.ones(len(edges), bool), (edges[:, 0], edges[:, 1])), (len(first), len(first)))
-    _, group = connected_components(graph, directed=False)
-    of_image = group[picture]
-    _, first_of_group, inverse = np.unique(of_image, return_index=True, return_inverse=True)
-    return Copies(first_of_group[inverse], exact[picture], near[picture])
+    _, first_image, picture = np.unique(pixels, return_index=True, return_inverse=True)
+    pictures = len(first_image)
+    exact_rank, near_rank = np.full((2, pictures), -1)
+    np.maximum.at(exact_rank, picture, ranks)
+    pairs = _candidates(hashes[first_image], exact_rank)
+    pairs = pairs[_details_agree(first_image[pairs], thumbnails)]
+    for source, target in (pairs.T, pairs.T[::-1]):
+        np.maximum.at(near_rank, source, exact_rank[target])
+    graph = coo_matrix((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), (pictures, pictures))
+    _, component = connected_components(graph, directed=False)
+    _, first_of_group, group = np.unique(component[picture], return_index=True, return_inverse=True)
+    return Copies(first_of_group[group], exact_rank[picture], near_rank[picture])
 
 
 def _candidates(hashes: np.ndarray, ranks: np.ndarray) -> np.ndarray:
-    """Pairs of different pictures with equal or near hashes, int [pairs, 2].
+    """Pairs of pictures that may nearly match, int [pairs, 2]. hashes, ranks: of each picture.
 
-    Of pictures with one hash each is paired with the first and with the next; the first, of the highest
-    rank, stands for all where pictures with near hashes are paired with it.
+    Comparing all pictures with nearby hashes would be too much where many share one hash. So among those
+    with one hash, each is paired with the first, which has the highest rank, and with the next. The first
+    stands for all of them in pairs with pictures of a nearby hash, but for the pairs of `_to_higher_rank`.
     """
     order = np.lexsort((-ranks, hashes))
-    unique, start, of, images = np.unique(
+    distinct, first, hash_of, counts = np.unique(
         hashes[order], return_index=True, return_inverse=True, return_counts=True
     )
     place = np.arange(len(order))
-    later = place > start[of]
-    to_first = np.stack([start[of][later], place[later]], 1)
-    to_next = np.stack([place[later] - 1, place[later]], 1)
-    pairs = near_pairs(unique)
-    to_higher = _to_higher(pairs, start, images, ranks[order])
-    return order[np.concatenate([to_first, to_next, start[pairs], to_higher])]
+    is_repeat = place > first[hash_of]
+    to_first = np.stack([first[hash_of][is_repeat], place[is_repeat]], 1)
+    to_next = np.stack([place[is_repeat] - 1, place[is_repeat]], 1)
+    hash_pairs = near_pairs(distinct)
+    to_higher = _to_higher_rank(hash_pairs, first, counts, ranks[order])
+    return order[np.concatenate([to_first, to_next, first[hash_pairs], to_higher])]
 
 
-def _to_higher(pairs: np.ndarray, start: np.ndarray, images: np.ndarray, ranks: np.ndarray) -> np.ndarray:
-    """Each place but the first of a hash, with the first of a near hash if that ranks higher, int [n, 2]."""
-    one, other = np.concatenate([pairs, pairs[:, ::-1]]).T
-    later = images[one] - 1
-    place = np.repeat(start[one] + 1 - (np.cumsum(later) - later), later) + np.arange(later.sum())
-    first = np.repeat(start[other], later)
-    higher = ranks[first] > ranks[place]
-    return np.stack([place[higher], first[higher]], 1)
+def _to_higher_rank(
+    hash_pairs: np.ndarray, first: np.ndarray, counts: np.ndarray, ranks: np.ndarray
+) -> np.ndarray:
+    """Pair all pictures of a hash but the first with the first of a nearby hash, if its rank is higher.
+
+    Else only the first picture of a hash would be compared with those of a higher rank and a nearby hash.
+
+    hash_pairs: int [n, 2], numbers of nearby hashes. first, counts: for each hash, the place of its first
+    picture and how many it has. ranks: of the picture at each place. Returns places, int [pairs, 2].
+    """
+    source, target = np.concatenate([hash_pairs, hash_pairs[:, ::-1]]).T
+    repeats = counts[source] - 1
+    # For each pair of hashes in turn, the places first + 1, first + 2, ... of the source's repeats.
+    place = np.repeat(first[source] + 1 - (np.cumsum(repeats) - repeats), repeats) + np.arange(repeats.sum())
+    target_place = np.repeat(first[target], repeats)
+    is_higher = ranks[target_place] > ranks[place]
+    return np.stack([place[is_higher], target_place[is_higher]], 1)
 
 
 def near_pairs(hashes: np.ndarray) -> np.ndarray:
     """Pairs of hashes at most MAX_DISTANCE bits apart, int [pairs, 2], each once. hashes: sorted, distinct.
 
-    Six differing bits leave two of eight bytes alone. So for each of the 28 choices of two bytes all hashes
-    are sorted by these first, and those are compared that share them and stand within MOST_NEIGHBOURS.
+    If six bits differ, at least two of the eight bytes are equal. So for each of the 28 choices of two
+    bytes, all hashes are sorted with these two in front, and each is compared with those that share them
+    and follow within MOST_NEIGHBOURS places.
     Source: Manku et al. 2007, "Detecting Near-Duplicates for Web Crawling".
     """
-    found = [_pairs_that_share(hashes, chosen) for chosen in combinations(range(8), 2)]
-    codes = np.unique(np.concatenate([first * len(hashes) + second for first, second in found]))
+    pairs_by_bytes = [_pairs_that_share(hashes, equal_bytes) for equal_bytes in combinations(range(8), 2)]
+    codes = np.unique(np.concatenate([first * len(hashes) + second for first, second in pairs_by_bytes]))
     return np.stack(np.divmod(codes, max(len(hashes), 1)), 1)
 
 
-def _pairs_that_share(hashes: np.ndarray, chosen: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-    order = [*chosen, *(byte for byte in range(8) if byte not in chosen)]
+def _pairs_that_share(hashes: np.ndarray, equal_bytes: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """The near pairs that agree in these bytes: the number of each first and second hash, int [pairs]."""
+    order = [*equal_bytes, *(byte for byte in range(8) if byte not in equal_bytes)]
     table = np.sort(_reordered(hashes, order))
-    shared = table >> np.uint64(8 * (8 - len(chosen)))
-    end = np.searchsorted(shared, shared, side="right")
-    here = np.arange(len(table))
-    lower, upper = [table[:0]], [table[:0]]
+    prefixes = table >> np.uint64(8 * (8 - len(equal_bytes)))
+    end = np.searchsorted(prefixes, prefixes, side="right")
+    places = np.arange(len(table))
+    first, second = [table[:0]], [table[:0]]
     for step in range(1, MOST_NEIGHBOURS + 1):
-        here = here[here + step < end[here]]
-        if not len(here):
+        places = places[places + step < end[places]]
+        if not len(places):
             break
-        near = here[np.bitwise_count(table[here] ^ table[here + step]) <= MAX_DISTANCE]
-        lower.append(table[near])
-        upper.append(table[near + step])
+        near_places = places[np.bitwise_count(table[places] ^ table[places + step]) <= MAX_DISTANCE]
+        first.append(table[near_places])
+        second.append(table[near_places + step])
     back = np.argsort(order)
-    ends = [np.searchsorted(hashes, _reordered(np.concatenate(side), back)) for side in (lower, upper)]
-    return np.minimum(*ends), np.maximum(*ends)
+    numbers = [np.searchsorted(hashes, _reordered(np.concatenate(side), back)) for side in (first, second)]
+    return np.minimum(*numbers), np.maximum(*numbers)
 
 
 def _reordered(hashes: np.ndarray, order: Sequence[int] | np.ndarray) -> np.ndarray:
@@ -122,13 +140,13 @@ def _reordered(hashes: np.ndarray, order: Sequence[int] | np.ndarray) -> np.ndar
     return np.ascontiguousarray(octets).view(">u8").ravel().astype(np.uint64)
 
 
-def _alike(edges: np.ndarray, thumbnails: Thumbnails) -> np.ndarray:
-    """Which pairs of images agree in their details, bool [pairs]."""
+def _details_agree(pairs: np.ndarray, thumbnails: Thumbnails) -> np.ndarray:
+    """Whether the details of each pair of images correlate by MIN_CORRELATION or more, bool [pairs]."""
     agree = [np.zeros(0, bool)]
-    for start in range(0, len(edges), EDGES_AT_ONCE):
-        images, pairs = np.unique(edges[start : start + EDGES_AT_ONCE], return_inverse=True)
+    for start in range(0, len(pairs), PAIRS_AT_ONCE):
+        images, places = np.unique(pairs[start : start + PAIRS_AT_ONCE], return_inverse=True)
         details = _details(thumbnails(images))
-        first, second = pairs.reshape(-1, 2).T
+        first, second = places.reshape(-1, 2).T
         agree.append(np.einsum("nd,nd->n", details[first], details[second]) >= MIN_CORRELATION)
     return np.concatenate(agree)
 
@@ -136,7 +154,7 @@ def _alike(edges: np.ndarray, thumbnails: Thumbnails) -> np.ndarray:
 def _details(thumbnails: np.ndarray) -> np.ndarray:
     """Laplacian of grey thumbnails as unit vectors, float32 [n, side * side]; zeros for flat pictures.
 
-    Hashes are made of coarse shapes, in which unlike landscapes agree; what they leave out tells them apart.
+    Perceptual hashes are made of coarse shapes, which different landscapes share; their details differ.
     """
     grey = np.pad(thumbnails.astype(np.float32), ((0, 0), (1, 1), (1, 1)), mode="edge")
     sides = grey[:, :-2, 1:-1] + grey[:, 2:, 1:-1] + grey[:, 1:-1, :-2] + grey[:, 1:-1, 2:]

@@ -1,4 +1,4 @@
-"""What the folders of a path say of a file: its label and its split."""
+"""Reads the label and the split of a file off the folders of its path."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,20 +21,20 @@ SPLITS = {
 
 
 @dataclass(frozen=True)
-class Labelled:
-    """A file, and what its folders say of it."""
+class LabelledFile:
+    """A file with the label (None if it has none) and the split that its folders give it."""
 
     file: FileEntry
     label: str | None
     split: str
 
 
-def label_all(files: Sequence[FileEntry]) -> list[Labelled]:
-    """Read label and split off the folders of each path.
+def label_files(files: Sequence[FileEntry]) -> list[LabelledFile]:
+    """Read label and split of each file off its folders.
 
-    Understood: `train|val|test/<class>/*` and Kaggle's doubled `seg_train/seg_train/<class>/*` below any
-    parents such as `archive/`; where there is no such folder, `<class>/*`, all of it training images.
-    A file in a `pred` folder or in no class folder is unlabelled.
+    Understands `train|val|test/<class>/*` and Kaggle's doubled `seg_train/seg_train/<class>/*`, below any
+    parents such as `archive/`. Where no file lies in such a folder, `<class>/*` are training images. Files
+    in a `pred` folder or in no class folder are unlabelled.
     """
     rows = [_in_split_folder(file) for file in files]
     if any(row.label is not None for row in rows):
@@ -42,7 +42,7 @@ def label_all(files: Sequence[FileEntry]) -> list[Labelled]:
     return [_in_class_folder(row) for row in rows]
 
 
-def _in_split_folder(file: FileEntry) -> Labelled:
+def _in_split_folder(file: FileEntry) -> LabelledFile:
     folders = file.path.split("/")[:-1]
     for depth, folder in enumerate(folders):
         if split := SPLITS.get(folder.lower().removeprefix("seg_")):
@@ -50,11 +50,11 @@ def _in_split_folder(file: FileEntry) -> Labelled:
             if below[:1] == [folder]:
                 below = below[1:]
             if split != "unlabelled" and below:
-                return Labelled(file, below[0], split)
-            return Labelled(file, None, split)
-    return Labelled(file, None, "")
+                return LabelledFile(file, below[0], split)
+            return LabelledFile(file, None, split)
+    return LabelledFile(file, None, "")
 
 
-def _in_class_folder(row: Labelled) -> Labelled:
-    folder, _, rest = row.file.path.partition("/")
-    return Labelled(row.file, folder, "train") if rest and not row.split else row
+def _in_class_folder(row: LabelledFile) -> LabelledFile:
+    folder, _, path_below = row.file.path.partition("/")
+    return LabelledFile(row.file, folder, "train") if path_below and not row.split else row

@@ -1,4 +1,4 @@
-"""Decoded parts to a committed dataset: index, settled splits, and the reader that training uses."""
+"""From decoded parts to a committed dataset: finds copies, settles splits and writes the index."""
 
 import logging
 from collections.abc import Sequence
@@ -15,18 +15,21 @@ from tasks.dataset.decode import UNREADABLE
 from tasks.dataset.duplicates import find_copies
 from tasks.dataset.looks import THUMBNAIL_PX
 from tasks.dataset.manifest import PARTS_VERSION
-from tasks.dataset.parts import SIDE_CAR, PartDone, part_keys
+from tasks.dataset.parts import SIDE_CAR, DecodedPart, part_keys
 from tasks.dataset.records import Dataset, Manifest
 from tasks.dataset.splits import RANKS, settle_splits
 
-INDEXED = [name for name in SIDE_CAR.names if name != "thumbnail"]
+INDEX_COLUMNS = [name for name in SIDE_CAR.names if name != "thumbnail"]
 
 log = logging.getLogger("darkroom")
 
 
 @task(cache_policy=NO_CACHE, task_run_name="commit dataset")
-def commit_dataset(manifest: Manifest, done: Sequence[PartDone], max_bad_share: float) -> Dataset:
-    """Settle the splits by content and commit the dataset; refuse one with too many bad files."""
+def commit_dataset(manifest: Manifest, parts: Sequence[DecodedPart], max_bad_share: float) -> Dataset:
+    """Write the index of a dataset whose parts are decoded, and commit it, unless that was done before.
+
+    Raises JobError when more than `max_bad_share` of the files are bad.
+    """
     if storage.exists(storage.success_url(manifest.dataset_url)):
         check_bad_share(storage.read_table(storage.index_url(manifest.dataset_url)), max_bad_share)
     else:
@@ -45,7 +48,7 @@ def commit_dataset(manifest: Manifest, done: Sequence[PartDone], max_bad_share: 
                 "parts": part_keys(manifest),
             },
         )
-    dataset = read_dataset(manifest, sum(part.images for part in done if part.decoded))
+    dataset = read_dataset(manifest, sum(part.images for part in parts if part.decoded))
     log.info(
         "Dataset %s: %s, %s bad; %s files decoded now, %s taken over",
         dataset.fingerprint,
@@ -58,12 +61,13 @@ def commit_dataset(manifest: Manifest, done: Sequence[PartDone], max_bad_share: 
 
 
 def read_dataset(manifest: Manifest, decoded: int) -> Dataset:
+    """The record of a committed dataset, of which this run has decoded `decoded` files."""
     table = storage.read_table(storage.index_url(manifest.dataset_url), ["split", "status"])
     usable = [row["split"] for row in table.to_pylist() if row["status"] == "ok"]
     return Dataset(
         url=manifest.dataset_url,
         fingerprint=manifest.fingerprint,
-        root=manifest.root,
+        images_url=manifest.images_url,
         classes=manifest.classes,
         size_px=manifest.size_px,
         counts={split: usable.count(split) for split in ("train", "val", "test")},
@@ -75,49 +79,50 @@ def read_dataset(manifest: Manifest, decoded: int) -> Dataset:
 
 
 def build_index(manifest: Manifest) -> pa.Table:
-    """One row a file, sorted by path: what the manifest and the side-cars say, part, row, settled split.
+    """One row per file, sorted by path: the columns of manifest and side-car, and where the image is stored.
 
-    group: the number of the first row that shows the same picture; null for bad files. leak: `exact` or
-    `near` where a row of a split that judges this one's matches it; else null.
+    part, row: the part that holds the image, and its position there. group: the number of the first row
+    that shows the same picture; null for bad files. leak: `exact` or `near` where an image of a split of
+    higher rank (see RANKS) matches this one; else null. split: as settled.
     """
     tables = []
     for part in range(manifest.parts):
-        side_car = storage.read_table(storage.side_car_url(manifest.dataset_url, part), INDEXED)
+        side_car = storage.read_table(storage.side_car_url(manifest.dataset_url, part), INDEX_COLUMNS)
         side_car = side_car.replace_schema_metadata(None)
         side_car = side_car.append_column("part", pa.array([part] * len(side_car), pa.int32()))
         tables.append(side_car.append_column("row", pa.array(range(len(side_car)), pa.int32())))
-    listed = storage.read_table(storage.manifest_url(manifest.dataset_url), ["label", "split"])
-    decoded = pa.concat_tables(tables)
-    for name in listed.column_names:
-        decoded = decoded.append_column(name, listed[name])
-    decoded = decoded.sort_by("path")
-    decoded = with_copies(manifest.dataset_url, decoded)
-    rows = decoded.select(["status", "sha256", "group", "leak", "label", "split"]).to_pylist()
+    labels = storage.read_table(storage.manifest_url(manifest.dataset_url), ["label", "split"])
+    index = pa.concat_tables(tables)
+    for name in labels.column_names:
+        index = index.append_column(name, labels[name])
+    index = add_copies(manifest.dataset_url, index.sort_by("path"))
+    rows = index.select(["status", "sha256", "group", "leak", "label", "split"]).to_pylist()
     splits = settle_splits(rows, manifest.val_share, manifest.leakage)
-    return decoded.set_column(decoded.column_names.index("split"), "split", pa.array(splits, pa.string()))
+    return index.set_column(index.column_names.index("split"), "split", pa.array(splits, pa.string()))
 
 
-def with_copies(dataset_url: str, decoded: pa.Table) -> pa.Table:
-    """An index with its columns `group` and `leak`."""
-    good = np.flatnonzero(np.array(decoded["status"]) == "ok")
-    usable = decoded.select(["part", "row", "pixels_sha256", "perceptual_hash", "split"]).take(good)
+def add_copies(dataset_url: str, index: pa.Table) -> pa.Table:
+    """An index with the columns `group` and `leak` added (see `build_index`)."""
+    good_rows = np.flatnonzero(np.array(index["status"]) == "ok")
+    usable = index.select(["part", "row", "pixels_sha256", "perceptual_hash", "split"]).take(good_rows)
     part, row, hashes = (usable[name].to_numpy() for name in ("part", "row", "perceptual_hash"))
     ranks = np.array([RANKS[split] for split in usable["split"].to_pylist()], np.int64)
 
-    def thumbnails(images: np.ndarray) -> np.ndarray:
-        found = np.zeros((len(images), THUMBNAIL_PX, THUMBNAIL_PX), np.uint8)
-        for index in np.unique(part[images]):
-            wanted = np.flatnonzero(part[images] == index)
-            side_car = storage.read_table(storage.side_car_url(dataset_url, index), ["thumbnail"])
-            data = b"".join(side_car["thumbnail"].take(row[images[wanted]]).to_pylist())
-            found[wanted] = np.frombuffer(data, np.uint8).reshape(-1, THUMBNAIL_PX, THUMBNAIL_PX)
-        return found
+    def read_thumbnails(images: np.ndarray) -> np.ndarray:
+        thumbnails = np.zeros((len(images), THUMBNAIL_PX, THUMBNAIL_PX), np.uint8)
+        for number in np.unique(part[images]):
+            in_part = np.flatnonzero(part[images] == number)
+            side_car = storage.read_table(storage.side_car_url(dataset_url, number), ["thumbnail"])
+            data = b"".join(side_car["thumbnail"].take(row[images[in_part]]).to_pylist())
+            thumbnails[in_part] = np.frombuffer(data, np.uint8).reshape(-1, THUMBNAIL_PX, THUMBNAIL_PX)
+        return thumbnails
 
     pixels = usable["pixels_sha256"].combine_chunks().dictionary_encode().indices.to_numpy()
-    copies = find_copies(pixels, hashes, ranks, thumbnails)
-    group = np.full(len(decoded), -1)
-    group[good] = good[copies.group]
-    leak = np.full(len(decoded), "", "<U5")
-    leak[good] = np.select([ranks < copies.exact, ranks < copies.near], ["exact", "near"], "")
-    decoded = decoded.append_column("group", pa.array(group, mask=group < 0))
-    return decoded.append_column("leak", pa.array(leak, pa.string(), mask=leak == ""))
+    copies = find_copies(pixels, hashes, ranks, read_thumbnails)
+    group = np.full(len(index), -1)
+    group[good_rows] = good_rows[copies.group]
+    leak = np.full(len(index), "", "<U5")
+    matches = [ranks < copies.exact_rank, ranks < copies.near_rank]
+    leak[good_rows] = np.select(matches, ["exact", "near"], "")
+    index = index.append_column("group", pa.array(group, mask=group < 0))
+    return index.append_column("leak", pa.array(leak, pa.string(), mask=leak == ""))

@@ -1,4 +1,4 @@
-"""How a picture looks, in numbers: brightness, sharpness, colour, its perceptual hash and thumbnail."""
+"""Measures how a picture looks: brightness, sharpness, colourfulness, perceptual hash and thumbnail."""
 
 import hashlib
 
@@ -11,7 +11,7 @@ HASHED_PX, THUMBNAIL_PX = 32, 16
 
 
 def measure_looks(grey: np.ndarray) -> dict[str, float]:
-    """Brightness and sharpness of a grey picture, uint8 [height, width]."""
+    """`brightness` and `sharpness` of a grey picture, uint8 [height, width]."""
     return {"brightness": brightness(grey), "sharpness": sharpness(grey)}
 
 
@@ -21,16 +21,19 @@ def brightness(grey: np.ndarray) -> float:
 
 
 def sharpness(grey: np.ndarray) -> float:
-    """Variance of the Laplacian. Source: Pech-Pacheco et al. 2000, "Diatom autofocusing"."""
+    """Variance of the Laplacian of a grey picture, uint8 [height, width]; 0 is flat, higher is sharper.
+
+    Source: Pech-Pacheco et al. 2000, "Diatom autofocusing in brightfield microscopy".
+    """
     edges = cv2.Laplacian(grey, cv2.CV_16S)
     mean, square = cv2.sumElems(edges)[0] / edges.size, cv2.norm(edges, cv2.NORM_L2SQR) / edges.size
-    return square - mean**2  # three times as fast as meanStdDev, the same but for the last digits
+    return square - mean**2  # three times as fast as cv2.meanStdDev, and equal to about the last digit
 
 
 def colourfulness(pixels: np.ndarray) -> float:
     """How colourful a picture is, uint8 RGB [height, width, 3]: 0 is grey, 15 slightly, 109 extremely.
 
-    Every fourth pixel of every fourth row is looked at. Source: Hasler and Suesstrunk 2003, "Measuring
+    Measured on every fourth pixel of every fourth row. Source: Hasler and Suesstrunk 2003, "Measuring
     Colourfulness in Natural Images".
     """
     red, green, blue = cv2.split(pixels[::4, ::4].astype(np.float32))
@@ -39,8 +42,8 @@ def colourfulness(pixels: np.ndarray) -> float:
     return float(np.hypot(*deviations.ravel()) + 0.3 * np.hypot(*means.ravel()))
 
 
-def look_at(pixels: np.ndarray) -> dict:
-    """What a side-car says of a decoded picture, uint8 RGB [size, size, 3]."""
+def describe_picture(pixels: np.ndarray) -> dict:
+    """The columns of the side-car that describe a decoded picture, uint8 RGB [size, size, 3]."""
     grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
     small = resize(grey, HASHED_PX)
     return {
@@ -53,9 +56,10 @@ def look_at(pixels: np.ndarray) -> dict:
 
 
 def perceptual_hash(small: np.ndarray) -> int:
-    """64-bit pHash of a grey picture of HASHED_PX: signs of its lowest 8x8 DCT terms about their median.
+    """64-bit pHash of a grey picture, uint8 [HASHED_PX, HASHED_PX].
 
-    Source: Zauner 2010, "Implementation and Benchmarking of Perceptual Image Hash Functions".
+    Each bit says whether one of the lowest 8x8 terms of its DCT is above their median. Source: Zauner
+    2010, "Implementation and Benchmarking of Perceptual Image Hash Functions".
     """
     low = cv2.dct(small.astype(np.float32))[:8, :8].ravel()
     return int.from_bytes(np.packbits(low > np.partition(low, 31)[31]).tobytes(), "big")

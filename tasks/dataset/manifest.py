@@ -1,4 +1,4 @@
-"""Folder to manifest: every file with its label and split, cut into parts, and a fingerprint of it all."""
+"""From a folder to its manifest: every file with label and split, in parts, under one fingerprint."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ from prefect.cache_policies import NO_CACHE
 from tasks import storage
 from tasks.dataset.checks import check_classes
 from tasks.dataset.decode import DECODER_VERSION
-from tasks.dataset.folders import Labelled, label_all
+from tasks.dataset.folders import LabelledFile, label_files
 from tasks.dataset.records import Manifest
 from tasks.errors import InputError
 from tasks.parameters import Leakage
@@ -22,11 +22,8 @@ from tasks.storage import FileEntry, walk
 
 FILES_A_PART = 1024
 MAX_PARTS = 256
-PARTS_VERSION = [DECODER_VERSION, 2]  # raise the second when side-cars say more: likewise
-
-INDEX_VERSION = (
-    1  # raise when splits settle otherwise or the index says more: datasets are made anew of parts
-)
+PARTS_VERSION = [DECODER_VERSION, 2]  # raise the second when side-cars change: parts are decoded again
+INDEX_VERSION = 1  # raise when the index or the rules of splits change: datasets are then indexed again
 
 log = logging.getLogger("darkroom")
 
@@ -35,44 +32,56 @@ T = TypeVar("T")
 
 @task(cache_policy=NO_CACHE, task_run_name="list")
 def list_images(
-    root: str, store: str, size_px: int, val_share: float, leakage: Leakage = "exclude"
+    images: str, store: str, size_px: int, val_share: float, leakage: Leakage = "exclude"
 ) -> Manifest:
-    """List a folder of labelled images and commit its manifest to the store."""
-    root, store = storage.absolute(root), storage.absolute(store)
-    storage.check_apart(root, store, "store")
+    """List the folder `images` and commit its manifest to the store.
+
+    Raises InputError when the folder cannot be read or has too few classes, or the store cannot be written.
+    """
+    images_url, store = storage.absolute(images), storage.absolute(store)
+    storage.check_apart(images_url, store, "store")
     storage.check_writable(store, "store")
-    listed = label_all(list_files(root))
-    rows = [row for row in listed if row.label is not None]
+    files = label_files(list_files(images_url))
+    rows = [row for row in files if row.label is not None]
     classes = tuple(sorted({str(row.label) for row in rows}))
-    check_classes(root, len(listed), classes)
+    check_classes(images_url, len(files), classes)
     fingerprint = fingerprint_of(rows, size_px, val_share, leakage)
     dataset_url = storage.dataset_url(store, fingerprint)
     if not storage.exists(storage.manifest_url(dataset_url)):
-        write_manifest(storage.manifest_url(dataset_url), cut(rows, previous_parts(store, size_px)))
-    unlabelled = len(listed) - len(rows)
+        parts = cut_into_parts(rows, previous_parts(store, size_px))
+        write_manifest(storage.manifest_url(dataset_url), parts)
+    unlabelled = len(files) - len(rows)
     log.info(
         "Listed %s files of %s classes in %s, and %s in no class folder left out",
         f"{len(rows):,}",
         len(classes),
-        root,
+        images_url,
         f"{unlabelled:,}",
     )
-    parts = count_parts(storage.manifest_url(dataset_url))
     return Manifest(
-        root, dataset_url, fingerprint, classes, len(rows), unlabelled, parts, size_px, val_share, leakage
+        images_url=images_url,
+        dataset_url=dataset_url,
+        fingerprint=fingerprint,
+        classes=classes,
+        files=len(rows),
+        unlabelled=unlabelled,
+        parts=count_parts(storage.manifest_url(dataset_url)),
+        size_px=size_px,
+        val_share=val_share,
+        leakage=leakage,
     )
 
 
-def list_files(root: str) -> list[FileEntry]:
-    """Every file below `root` in path order; InputError when there is none."""
-    files = sorted(walk(root), key=lambda file: file.path)
+def list_files(images_url: str) -> list[FileEntry]:
+    """Every file of the folder, sorted by path; InputError when there is none."""
+    files = sorted(walk(images_url), key=lambda file: file.path)
     if not files:
-        raise InputError(f"`images` must contain image files. Received an empty folder: {root!r}.")
+        raise InputError(f"`images` must contain image files. Received an empty folder: {images_url!r}.")
     return files
 
 
-def fingerprint_of(rows: Iterable[Labelled], size_px: int, val_share: float, leakage: Leakage) -> str:
-    """Hash the sorted entries and every option that changes what is trained on; 16 hex digits."""
+def fingerprint_of(rows: Iterable[LabelledFile], size_px: int, val_share: float, leakage: Leakage) -> str:
+    """16 hex digits that change with the files, their labels and splits, and each option of a dataset."""
     digest = hashlib.sha256(json.dumps([PARTS_VERSION, INDEX_VERSION, size_px, val_share, leakage]).encode())
     for row in rows:
         digest.update(json.dumps([*_identity(row.file), row.label, row.split]).encode())
@@ -80,7 +89,7 @@ def fingerprint_of(rows: Iterable[Labelled], size_px: int, val_share: float, lea
 
 
 def part_key(files: Iterable[FileEntry], size_px: int) -> str:
-    """What a decoded part depends on: its files in order, the size and the decoder; not their labels."""
+    """32 hex digits that change with what a decoded part depends on: its files, the size and the decoder."""
     digest = hashlib.sha256(json.dumps([PARTS_VERSION, size_px]).encode())
     for file in files:
         digest.update(json.dumps(_identity(file)).encode())
@@ -91,32 +100,31 @@ def _identity(file: FileEntry) -> tuple[str, int, str]:
     return file.path, file.bytes, file.mark
 
 
-def cut(rows: Sequence[Labelled], previous: Sequence[Sequence[FileEntry]]) -> list[Sequence[Labelled]]:
-    """Cut sorted rows into parts, keeping each previous part whose files are all still there unchanged.
+def cut_into_parts(
+    rows: Sequence[LabelledFile], previous: Sequence[Sequence[FileEntry]]
+) -> list[Sequence[LabelledFile]]:
+    """Cut sorted rows into parts; a previous part whose files are all there, unchanged, stays a part.
 
     New and changed files form parts of their own, so that 1 % of new files costs 1 % of the decoding.
-    When that would pass MAX_PARTS parts, everything is cut afresh.
+    When there would be more than MAX_PARTS, the previous parts are ignored.
     """
     by_identity = {_identity(row.file): row for row in rows}
-    kept: list[Sequence[Labelled]] = []
+    parts: list[Sequence[LabelledFile]] = []
     for files in previous:
         if all(_identity(file) in by_identity for file in files):
-            kept.append([by_identity.pop(_identity(file)) for file in files])
-    fresh = list(by_identity.values())
-    parts = kept + slices(fresh)
-    if len(parts) > MAX_PARTS:
-        return cut(rows, [])
-    return parts
+            parts.append([by_identity.pop(_identity(file)) for file in files])
+    parts += slices(list(by_identity.values()))
+    return parts if len(parts) <= MAX_PARTS else slices(rows)
 
 
 def slices(rows: Sequence[T]) -> list[Sequence[T]]:
-    """Cut rows into at most MAX_PARTS parts of at least FILES_A_PART rows, the last one shorter."""
+    """Cut rows into at most MAX_PARTS slices of FILES_A_PART rows or more; the last may have fewer."""
     length = max(FILES_A_PART, -(-len(rows) // MAX_PARTS))
     return [rows[start : start + length] for start in range(0, len(rows), length)]
 
 
-def write_manifest(url: str, parts: Sequence[Sequence[Labelled]]) -> None:
-    """Write listed files as Parquet, one row group a part."""
+def write_manifest(url: str, parts: Sequence[Sequence[LabelledFile]]) -> None:
+    """Write the manifest as Parquet, one row group per part."""
     with storage.committing(url) as path, pq.ParquetWriter(path, SCHEMA) as writer:
         for part in parts:
             writer.write_table(_table(part), row_group_size=len(part))
@@ -133,13 +141,13 @@ SCHEMA = pa.schema(
 )
 
 
-def _table(rows: Sequence[Labelled]) -> pa.Table:
+def _table(rows: Sequence[LabelledFile]) -> pa.Table:
     columns = [(*_identity(row.file), row.label, row.split) for row in rows]
     return pa.table(dict(zip(SCHEMA.names, zip(*columns, strict=True), strict=True)), schema=SCHEMA)
 
 
 def part_files(url: str, part: int) -> list[FileEntry]:
-    """The files of one part of a manifest, in order."""
+    """The files of one part of the manifest at `url`, in order."""
     fs, path = storage.filesystem(url)
     with fs.open(path, "rb") as file:
         rows = pq.ParquetFile(file).read_row_group(part, columns=["path", "bytes", "mark"]).to_pylist()
@@ -153,18 +161,19 @@ def count_parts(url: str) -> int:
 
 
 def previous_dataset(store: str, size_px: int) -> str | None:
-    """The dataset of this store that was committed last with the same image size, if there is one."""
-    committed = []
+    """The URL of the store's latest dataset with this image size and the present decoder, if any."""
+    datasets = []
     for name in storage.names(storage.datasets_url(store)):
         success = storage.success_url(storage.dataset_url(store, name))
         if storage.exists(success):
             record = storage.read_json(success)
             if record["size_px"] == size_px and record["decoder"] == PARTS_VERSION:
-                committed.append((record["committed"], name))
-    return storage.dataset_url(store, max(committed)[1]) if committed else None
+                datasets.append((record["committed"], name))
+    return storage.dataset_url(store, max(datasets)[1]) if datasets else None
 
 
 def previous_parts(store: str, size_px: int) -> list[list[FileEntry]]:
+    """The files of each part of `previous_dataset`; none where there is no such dataset."""
     if dataset_url := previous_dataset(store, size_px):
         url = storage.manifest_url(dataset_url)
         return [part_files(url, part) for part in range(count_parts(url))]

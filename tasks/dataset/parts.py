@@ -1,4 +1,4 @@
-"""Manifest to uint8 dataset, part by part on Ray; what was decoded before is taken over."""
+"""Decodes a manifest part by part on Ray; parts that an earlier dataset decoded are copied from it."""
 
 import hashlib
 from collections.abc import Sequence
@@ -11,15 +11,18 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
 from tasks.dataset.decode import UNREADABLE, ImageError, decode_image, read_images
-from tasks.dataset.looks import THUMBNAIL_PX, look_at
+from tasks.dataset.looks import THUMBNAIL_PX, describe_picture
 from tasks.dataset.manifest import part_files, part_key, previous_dataset
 from tasks.dataset.records import Manifest
 from tasks.storage import FileEntry
 
 
 @dataclass(frozen=True)
-class Part:
-    """One part of a manifest to be decoded, and which part of an earlier dataset holds the same, if any."""
+class PartToDecode:
+    """A part of a manifest, and the part of an earlier dataset that holds the same images, if there is one.
+
+    key: names the content of the part (see `part_key`).
+    """
 
     manifest: Manifest
     number: int
@@ -37,33 +40,37 @@ class Part:
 
 
 @dataclass(frozen=True)
-class PartDone:
-    """`decoded` unless the part was taken over from earlier work."""
+class DecodedPart:
+    """Counts of a part that is decoded: its files, how many of them are bad, and whether this run did it."""
 
     images: int
     bad: int
     decoded: bool
 
 
-def plan_parts(manifest: Manifest) -> list[Part]:
-    """The parts to decode or take over; none when this very dataset is committed and every file was read."""
+def plan_parts(manifest: Manifest) -> list[PartToDecode]:
+    """The parts of a manifest, to be decoded or copied; none when its dataset is committed.
+
+    A committed dataset in which some files were unreadable is opened again, for another try at them.
+    """
     success = storage.success_url(manifest.dataset_url)
     if storage.exists(success):
         if not storage.read_json(success).get("unreadable"):
             return []
         storage.remove(success)
-    earlier = previous_dataset(storage.store_of(manifest.dataset_url), manifest.size_px)
-    keys = storage.read_json(storage.success_url(earlier))["parts"] if earlier else []
+    earlier_dataset = previous_dataset(storage.store_of(manifest.dataset_url), manifest.size_px)
+    keys = storage.read_json(storage.success_url(earlier_dataset))["parts"] if earlier_dataset else []
     numbers = {key: number for number, key in enumerate(keys)}
     return [
-        Part(manifest, number, key, earlier, numbers[key])
-        if key in numbers and earlier
-        else Part(manifest, number, key)
+        PartToDecode(manifest, number, key, earlier_dataset, numbers[key])
+        if key in numbers and earlier_dataset
+        else PartToDecode(manifest, number, key)
         for number, key in enumerate(part_keys(manifest))
     ]
 
 
 def part_keys(manifest: Manifest) -> list[str]:
+    """The key of each part, in order."""
     url = storage.manifest_url(manifest.dataset_url)
     return [part_key(part_files(url, part), manifest.size_px) for part in range(manifest.parts)]
 
@@ -71,27 +78,27 @@ def part_keys(manifest: Manifest) -> list[str]:
 @task(
     retries=2, retry_delay_seconds=[2, 10], cache_policy=NO_CACHE, task_run_name="decode part {part.number}"
 )
-def decode_part(part: Part) -> PartDone:
-    """Decode one part of the manifest, unless it was decoded before."""
-    if done := committed_part(part):
-        return done
+def decode_part(part: PartToDecode) -> DecodedPart:
+    """Decode one part of a manifest and commit it, unless it was decoded before."""
+    if decoded_part := committed_part(part):
+        return decoded_part
     if part.earlier_dataset:
         storage.copy(storage.pixels_url(part.earlier_dataset, part.earlier_number), part.pixels_url)
         storage.copy(storage.side_car_url(part.earlier_dataset, part.earlier_number), part.side_car_url)
-        if done := committed_part(part):
-            return done
+        if decoded_part := committed_part(part):
+            return decoded_part
     files = part_files(storage.manifest_url(part.manifest.dataset_url), part.number)
     with storage.committing(part.pixels_url) as path:
-        rows = decode_files(part.manifest.root, files, part.manifest.size_px, path)
+        rows = decode_files(part.manifest.images_url, files, part.manifest.size_px, path)
     table = pa.Table.from_pylist(rows, schema=SIDE_CAR).replace_schema_metadata({"key": part.key})
     storage.write_table(part.side_car_url, table)
-    return PartDone(len(files), sum(row["status"] != "ok" for row in rows), decoded=True)
+    return DecodedPart(len(files), sum(row["status"] != "ok" for row in rows), decoded=True)
 
 
-def committed_part(part: Part) -> PartDone | None:
-    """The record of a part whose side-car, written last, was made from the same files and options.
+def committed_part(part: PartToDecode) -> DecodedPart | None:
+    """The record of a part that is decoded already: its side-car, which is written last, has the same key.
 
-    None where a file could not be read: what was in the way may have gone.
+    None otherwise, and where a file was unreadable: it may be readable by now.
     """
     if not storage.exists(part.side_car_url):
         return None
@@ -102,18 +109,19 @@ def committed_part(part: Part) -> PartDone | None:
     if UNREADABLE in statuses:
         return None
     bad = sum(status != "ok" for status in statuses)
-    return PartDone(len(table), bad, decoded=False)
+    return DecodedPart(len(table), bad, decoded=False)
 
 
-def decode_files(root: str, files: Sequence[FileEntry], size_px: int, path: str) -> list[dict]:
-    """Decode `files` into the .npy file `path`, uint8 [files, size_px, size_px, 3]; zeros for bad ones.
+def decode_files(images_url: str, files: Sequence[FileEntry], size_px: int, path: str) -> list[dict]:
+    """Decode `files` into the .npy file `path`, uint8 [files, size_px, size_px, 3]; bad files become zeros.
 
-    Returns one side-car row a file, in order. Memory stays flat: pixels go straight to the mapped file.
+    Returns one row of the side-car per file, in order. The file is mapped, so that memory does not grow
+    with the number of files.
     """
     pixels = storage.new_array(path, np.uint8, (len(files), size_px, size_px, 3))
     rows = [
         {"path": file.path} | _decode_into(out, content)
-        for file, out, content in zip(files, pixels, read_images(root, files), strict=True)
+        for file, out, content in zip(files, pixels, read_images(images_url, files), strict=True)
     ]
     pixels.flush()
     return rows
@@ -138,6 +146,7 @@ SIDE_CAR = pa.schema(
 
 
 def _decode_into(out: np.ndarray, content: bytes | ImageError) -> dict:
+    """Write the pixels of one file to `out` and return its row without the path."""
     row: dict = {"sha256": hashlib.sha256(content).hexdigest()} if isinstance(content, bytes) else {}
     try:
         if isinstance(content, ImageError):
@@ -147,4 +156,4 @@ def _decode_into(out: np.ndarray, content: bytes | ImageError) -> dict:
         return row | {"status": error.status, "reason": error.reason}
     out[:] = decoded.pixels
     size = {"width": decoded.width, "height": decoded.height}
-    return row | {"status": "ok"} | size | look_at(decoded.pixels)
+    return row | {"status": "ok"} | size | describe_picture(decoded.pixels)

@@ -9,22 +9,23 @@ from tasks import storage
 
 
 class Split:
-    """The usable images of one split or of several, memory-mapped: `len`, `labels` and `take`.
+    """The usable images of one split or several: `len(split)`, `paths`, `labels`, `looks` and `take`.
 
-    dataset_url: a committed dataset. classes: in the order of the numbers in `labels`. size_px: side of its
-    images. looks: brightness, sharpness and original size (pixels of a square as large), float [images].
+    dataset_url: a committed dataset. classes: its class names; a label is a number in this list. size_px:
+    the side of its images. looks: float [images] each of brightness, sharpness and size, which is the side
+    in pixels of a square with the area of the original image.
     """
 
     def __init__(self, dataset_url: str, classes: Sequence[str], size_px: int, *splits: str):
         columns = ["path", "label", "part", "row", "status", "split", "width", "height"]
         table = storage.read_table(storage.index_url(dataset_url), [*columns, "brightness", "sharpness"])
         rows = [row for row in table.to_pylist() if row["split"] in splits and row["status"] == "ok"]
-        number = {name: i for i, name in enumerate(classes)}
+        class_numbers = {name: number for number, name in enumerate(classes)}
         self._dataset_url, self._size_px = dataset_url, size_px
         self._part = np.array([row["part"] for row in rows], np.int32)
         self._row = np.array([row["row"] for row in rows], np.int64)
         self.paths = [row["path"] for row in rows]
-        self.labels = np.array([number[row["label"]] for row in rows], np.int32)
+        self.labels = np.array([class_numbers[row["label"]] for row in rows], np.int32)
         self.looks = {name: np.array([row[name] for row in rows]) for name in ("brightness", "sharpness")}
         self.looks["size"] = np.sqrt([row["width"] * row["height"] for row in rows])
 
@@ -33,7 +34,7 @@ class Split:
 
     @cached_property
     def _pixels(self) -> dict[int, np.ndarray]:
-        """The decoded images of each part that the split needs."""
+        """The decoded images of each part that has images of the split, by the number of the part."""
         urls = {int(part): storage.pixels_url(self._dataset_url, int(part)) for part in np.unique(self._part)}
         return {part: np.load(storage.local_copy(url), mmap_mode="r") for part, url in urls.items()}
 

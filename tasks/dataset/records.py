@@ -1,4 +1,4 @@
-"""What goes between tasks of a dataset: URLs and counts."""
+"""The records that go between tasks about a dataset: URLs and counts."""
 
 from dataclasses import dataclass
 
@@ -8,9 +8,13 @@ from tasks.parameters import Leakage
 
 @dataclass(frozen=True)
 class Manifest:
-    """The labelled files of a folder, committed: one Parquet row group a part."""
+    """The labelled files of a folder of images, listed in a Parquet file with one row group per part.
 
-    root: str
+    unlabelled: files in no class folder, which are not listed. parts: how many there are to decode.
+    val_share, leakage: how splits are made (see `settle_splits`).
+    """
+
+    images_url: str
     dataset_url: str
     fingerprint: str
     classes: tuple[str, ...]
@@ -24,11 +28,15 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A committed dataset: decoded parts and the index that says what each row is."""
+    """A committed dataset: the decoded parts, and an index with one row per file.
+
+    counts: usable images of the splits train, val and test. bad: files that are not usable. decoded: files
+    decoded by this run. reused: files whose part was there already.
+    """
 
     url: str
     fingerprint: str
-    root: str
+    images_url: str
     classes: tuple[str, ...]
     size_px: int
     counts: dict[str, int]
@@ -38,5 +46,5 @@ class Dataset:
     reused: int
 
     def split(self, *names: str) -> Split:
-        """The usable images of some splits: `train`, `val`, `test`, or `leaked`, those that were left out."""
+        """The usable images of splits: `train`, `val`, `test`, or `leaked` (left out as copies)."""
         return Split(self.url, self.classes, self.size_px, *names)

@@ -1,4 +1,4 @@
-"""Which images are trained on, validated on and judged by: splits settled by what the pictures show."""
+"""Decides which images are for training, validation and test, by what the pictures show."""
 
 import hashlib
 from collections import Counter
@@ -9,63 +9,72 @@ from tasks.parameters import Leakage
 
 Row = Mapping[str, Any]
 
-RANKS = {"train": 0, "val": 1, "test": 2}  # a split is judged by those of higher rank
+RANKS = {"train": 0, "val": 1, "test": 2}  # splits of a higher rank judge what learns from the lower ones
 # Share of the training and validation images that may be left out as near copies of what judges them.
 # CIFAR-100, known for its copies, has them of 10 % of its test images (Barz and Denzler 2020, "Do We Train
-# on Test Data?"); where there are more, the scenes look alike, as before a fixed camera, and are no copies.
+# on Test Data?"). More than that are hardly copies: the scenes look alike, as before a fixed camera.
 MOST_LEFT_OUT = 0.1
 
 
 def settle_splits(rows: Sequence[Row], val_share: float, leakage: Leakage) -> list[str]:
-    """Give every row its final split: train, val, test or `leaked`.
+    """Give every row its final split: train, val, test or `leaked`, which nothing is trained on.
 
-    rows: status, sha256, label, split; group, the same for all files that show one picture; leak, `exact`
-    or `near` where a training or validation file matches an image of test (or, for training, of a
-    validation folder of the user's) itself, not by a chain of others: a network that has seen it knows the
-    answer. Nothing trains on these leaked files, unless `leakage` is report.
+    rows: one per file, with status, sha256, label and split as listed, and
+    - group: the same for all files that show the same picture,
+    - leak: `exact` or `near` for a file of train or val that matches an image of test (or a file of train
+      that matches one of the user's val), since a network that has seen it knows the answer. Only direct
+      matches count, not chains of them.
 
-    Where the user gave no validation split, groups of train files form it whose hash falls below
-    `val_share`, so that a file never changes side when unlike others arrive and duplicates stay together.
-    A class that this leaves without a validation file gives the group of lowest hash; such a small class
-    may give another one when it grows. No group is taken that would leave a class fewer training images
-    than it takes.
+    A file with a leak becomes `leaked`, unless `leakage` is report.
+
+    Where the user has no validation split, groups of train form one: those whose hash falls below
+    `val_share`. So copies stay together, and no file changes its split when other pictures arrive. If a
+    class gets none that way, its group with the lowest hash goes to validation; which group that is may
+    change as such a small class grows. A group with more than half of the training images that a class
+    still has stays in train.
     """
     splits = ["leaked" if row["leak"] and leakage == "exclude" else row["split"] for row in rows]
     if "val" in splits:
         return splits
-    drawn = _drawn(
+    validation_groups = _validation_groups(
         [row for row, split in zip(rows, splits, strict=True) if split == "train" and row["status"] == "ok"],
         val_share,
     )
     return [
-        "val" if split == "train" and row["group"] in drawn else split
+        "val" if split == "train" and row["group"] in validation_groups else split
         for row, split in zip(rows, splits, strict=True)
     ]
 
 
-def _drawn(rows: Sequence[Row], val_share: float) -> set[int]:
-    """The groups that go to validation."""
-    least: dict[int, str] = {}
-    held: dict[int, Counter[str]] = {}
+def _validation_groups(rows: Sequence[Row], val_share: float) -> set[int]:
+    """The groups of training files that become validation."""
+    lowest_hash: dict[int, str] = {}
+    group_labels: dict[int, Counter[str]] = {}
     for row in rows:
         group = row["group"]
-        least[group] = min(row["sha256"], least.get(group, row["sha256"]))
-        held.setdefault(group, Counter())[row["label"]] += 1
-    drawn: set[int] = set()
-    validated: set[str] = set()
-    trained = Counter(row["label"] for row in rows)
-    lots = {group: _lot(content) for group, content in least.items()}
-    order = sorted(lots, key=lots.__getitem__)
-    for group in [*(one for one in order if lots[one] < val_share), *order]:
-        wanted = lots[group] < val_share or not validated.issuperset(held[group])
-        spared = all(trained[label] >= 2 * images for label, images in held[group].items())
-        if wanted and spared and group not in drawn:
-            drawn.add(group)
-            validated.update(held[group])
-            trained.subtract(held[group])
-    return drawn
+        lowest_hash[group] = min(row["sha256"], lowest_hash.get(group, row["sha256"]))
+        group_labels.setdefault(group, Counter())[row["label"]] += 1
+    position = {group: _uniform(content_hash) for group, content_hash in lowest_hash.items()}
+    groups = sorted(position, key=position.__getitem__)
+    validation_groups: set[int] = set()
+    validated_labels: set[str] = set()
+    train_images = Counter(row["label"] for row in rows)
+    # First the groups below the share, then all of them, for the classes that have got none.
+    for group in [*(group for group in groups if position[group] < val_share), *groups]:
+        labels = group_labels[group]
+        is_needed = position[group] < val_share or not validated_labels.issuperset(labels)
+        can_be_spared = all(train_images[label] >= 2 * images for label, images in labels.items())
+        if is_needed and can_be_spared and group not in validation_groups:
+            validation_groups.add(group)
+            validated_labels.update(labels)
+            train_images.subtract(labels)
+    return validation_groups
 
 
-def _lot(content: str) -> float:
-    """A number from 0 to 1, drawn for a group by its least hash, which alone is low where it has many."""
-    return int(hashlib.sha256(content.encode()).hexdigest()[:8], 16) / 2**32
+def _uniform(content_hash: str) -> float:
+    """Uniform in [0, 1), and always the same for a hash.
+
+    The lowest hash of a large group is low itself, so it is hashed again: else large groups would be drawn
+    more often than small ones.
+    """
+    return int(hashlib.sha256(content_hash.encode()).hexdigest()[:8], 16) / 2**32

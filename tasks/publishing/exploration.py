@@ -19,8 +19,8 @@ def publish_exploration(dataset: Dataset, run: Run) -> str:
     figures = dataset_figures(dataset, audit)
     pictures = write_pictures(run, figures) | dataset_photos(dataset, audit)
     report_url = storage.report_url(run.folder_url)
-    storage.write_bytes(report_url, explore_report(audit, pictures, dataset.root).encode())
+    storage.write_bytes(report_url, explore_report(audit, pictures, dataset.images_url).encode())
     way = way_to(report_url, storage.address_of(report_url))
     page = explore_markdown(audit, small(figures), way)
-    create_markdown_artifact(page, key="explore-summary", description=f"What lies in {dataset.root}")
+    create_markdown_artifact(page, key="explore-summary", description=f"What lies in {dataset.images_url}")
     return report_url

@@ -73,7 +73,7 @@ def retrain_summary(
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": sum(stages.values()),
         "dataset": {
-            "root": dataset.root,
+            "root": dataset.images_url,
             "fingerprint": dataset.fingerprint,
             "classes": list(dataset.classes),
             "counts": dataset.counts,

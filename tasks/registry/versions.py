@@ -61,7 +61,7 @@ def version_record(
         "per_class": metrics["per_class"],
         "reference": storage.read_json(storage.reference_url(run.kind_url(model.kind))),
         "dataset": dataset.fingerprint,
-        "root": dataset.root,
+        "root": dataset.images_url,
         "counts": dataset.counts,
         "leakage": {name: audit_counts[name] for name in ("leaked", "leaking")},
         "training": storage.read_json(run.record_url)["training"],

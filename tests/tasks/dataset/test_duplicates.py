@@ -9,7 +9,7 @@ import pytest
 
 from tasks.dataset import duplicates
 from tasks.dataset.decode import decode_image
-from tasks.dataset.looks import look_at
+from tasks.dataset.looks import describe_picture
 
 SIZE = 96
 
@@ -21,10 +21,10 @@ def originals(sample: Path) -> list[np.ndarray]:
 
 
 def grouped(pictures: Sequence[np.ndarray]) -> list[int]:
-    seen = [look_at(picture) for picture in pictures]
-    thumbnails = np.stack([np.frombuffer(row["thumbnail"], np.uint8).reshape(16, 16) for row in seen])
-    hashes = np.array([row["perceptual_hash"] for row in seen], np.uint64)
-    _, pixels = np.unique([row["pixels_sha256"] for row in seen], return_inverse=True)
+    rows = [describe_picture(picture) for picture in pictures]
+    thumbnails = np.stack([np.frombuffer(row["thumbnail"], np.uint8).reshape(16, 16) for row in rows])
+    hashes = np.array([row["perceptual_hash"] for row in rows], np.uint64)
+    _, pixels = np.unique([row["pixels_sha256"] for row in rows], return_inverse=True)
     return duplicates.find_copies(
         pixels, hashes, np.zeros(len(hashes), int), thumbnails.__getitem__
     ).group.tolist()
@@ -43,12 +43,12 @@ def brightened(picture: np.ndarray) -> np.ndarray:
     return np.clip(picture.astype(int) + 25, 0, 255).astype(np.uint8)
 
 
-@pytest.mark.parametrize("changed", [np.copy, saved_anew, resized, brightened])
-def test_copies_are_found_and_unlike_pictures_stay_apart(originals: list[np.ndarray], changed):
+@pytest.mark.parametrize("change", [np.copy, saved_anew, resized, brightened])
+def test_copies_are_found_and_unlike_pictures_stay_apart(originals: list[np.ndarray], change):
     count = len(originals)
-    found = grouped([*originals, *map(changed, originals)])
-    assert found[:count] == list(range(count))
-    assert np.mean(np.array(found[count:]) == np.arange(count)) >= 0.97
+    groups = grouped([*originals, *map(change, originals)])
+    assert groups[:count] == list(range(count))
+    assert np.mean(np.array(groups[count:]) == np.arange(count)) >= 0.97
 
 
 def test_pictures_without_detail_are_the_same_only_if_their_pixels_are():
@@ -72,13 +72,13 @@ def test_only_what_matches_an_image_itself_has_its_rank():
     textured = np.random.default_rng(0).integers(0, 255, (1, 16, 16), dtype=np.uint8)
     ranks = np.array([2, 0, 0, 0, 2, 0])
     pixels = np.array([0, 1, 2, 3, 4, 3])
-    found = duplicates.find_copies(pixels, chain, ranks, lambda images: np.repeat(textured, len(images), 0))
-    assert found.group.tolist() == [0] * 6
-    assert found.exact.tolist() == [2, 0, 0, 0, 2, 0]
-    assert found.near.tolist() == [0, 2, 2, 2, 0, 2]
-    alone = duplicates.find_copies(
+    copies = duplicates.find_copies(pixels, chain, ranks, lambda images: np.repeat(textured, len(images), 0))
+    assert copies.group.tolist() == [0] * 6
+    assert copies.exact_rank.tolist() == [2, 0, 0, 0, 2, 0]
+    assert copies.near_rank.tolist() == [0, 2, 2, 2, 0, 2]
+    without_repeats = duplicates.find_copies(
         pixels[:4], chain[:4], ranks[:4], lambda images: np.repeat(textured, len(images), 0)
     )
-    assert alone.near.tolist() == [0, 2, 2, 0]
+    assert without_repeats.near_rank.tolist() == [0, 2, 2, 0]
     nothing = np.zeros(0, np.int64)
     assert not len(duplicates.find_copies(nothing, nothing.astype(np.uint64), nothing, np.zeros).group)

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from tasks.dataset.checks import check_trainable
-from tasks.dataset.folders import Labelled, label_all
-from tasks.dataset.manifest import cut, list_images, slices
+from tasks.dataset.folders import LabelledFile, label_files
+from tasks.dataset.manifest import cut_into_parts, list_images, slices
 from tasks.errors import InputError
 from tasks.storage.folder import FileEntry
 
@@ -23,21 +23,21 @@ from tasks.storage.folder import FileEntry
     ],
 )
 def test_label_and_split_are_read_off_the_folders(path: str, label: str, split: str):
-    [row] = label_all([FileEntry(path, 1, "")])
+    [row] = label_files([FileEntry(path, 1, "")])
     assert (row.label, row.split) == (label, split)
 
 
 def test_what_lies_beside_the_split_folders_is_no_class():
     paths = ["train/sea/1.jpg", "test/sea/2.jpg", "docs/figure.png", "seg_pred/seg_pred/3.jpg", "readme.txt"]
-    rows = label_all([FileEntry(path, 1, "") for path in paths])
+    rows = label_files([FileEntry(path, 1, "") for path in paths])
     assert [row.label for row in rows] == ["sea", "sea", None, None, None]
 
 
-def folder(root: Path, *paths: str) -> str:
+def folder(place: Path, *paths: str) -> str:
     for path in paths:
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_bytes(b"image")
-    return str(root)
+        (place / path).parent.mkdir(parents=True, exist_ok=True)
+        (place / path).write_bytes(b"image")
+    return str(place)
 
 
 @pytest.mark.parametrize(
@@ -59,18 +59,18 @@ def test_a_folder_that_cannot_be_trained_on_is_refused_in_words(
 
 
 def test_a_store_inside_the_images_is_refused(tmp_path: Path):
-    root = folder(tmp_path, "train/sea/1.jpg", "test/forest/1.jpg")
+    images = folder(tmp_path, "train/sea/1.jpg", "test/forest/1.jpg")
     with pytest.raises(InputError, match="inside"):
-        list_images.fn(root, f"{root}/store", 32, 0.1)
+        list_images.fn(images, f"{images}/store", 32, 0.1)
 
 
-def rows(names: range, mark: str = "") -> list[Labelled]:
-    return label_all([FileEntry(f"sea/{number:06d}.jpg", 1, mark) for number in names])
+def rows(names: range, mark: str = "") -> list[LabelledFile]:
+    return label_files([FileEntry(f"sea/{number:06d}.jpg", 1, mark) for number in names])
 
 
 def test_adding_files_leaves_the_parts_there_were():
-    old = [[row.file for row in part] for part in cut(rows(range(0, 20_000, 2)), [])]
-    new = cut(rows(range(0, 20_000)), old)
+    old = [[row.file for row in part] for part in cut_into_parts(rows(range(0, 20_000, 2)), [])]
+    new = cut_into_parts(rows(range(0, 20_000)), old)
     assert [[row.file for row in part] for part in new[: len(old)]] == old
     assert sorted(row.file.path for part in new for row in part) == [
         row.file.path for row in rows(range(20_000))
@@ -79,13 +79,13 @@ def test_adding_files_leaves_the_parts_there_were():
 
 def test_a_changed_file_costs_only_its_own_part():
     files = rows(range(5_000))
-    old = [[row.file for row in part] for part in cut(files, [])]
+    old = [[row.file for row in part] for part in cut_into_parts(files, [])]
     files[3_000] = rows(range(3_000, 3_001), mark="changed")[0]
-    new = [[row.file for row in part] for part in cut(files, old)]
+    new = [[row.file for row in part] for part in cut_into_parts(files, old)]
     assert sum(part in old for part in new) == len(old) - 1
 
 
 def test_there_are_never_more_than_256_parts():
     assert len(slices(range(1_000_000))) == 256
     many_small = [[row.file] for row in rows(range(256))]
-    assert len(cut(rows(range(300)), many_small)) == 1
+    assert len(cut_into_parts(rows(range(300)), many_small)) == 1

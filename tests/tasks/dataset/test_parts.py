@@ -23,8 +23,8 @@ from tasks.publishing.figures import dataset_figures
 SIZE = 32
 
 
-def decode_all(root: Path, store: str, max_bad_share: float = 0.5, leakage: Leakage = "exclude") -> Dataset:
-    manifest = list_images.fn(str(root), store, SIZE, 0.2, leakage)
+def decode_all(folder: Path, store: str, max_bad_share: float = 0.5, leakage: Leakage = "exclude") -> Dataset:
+    manifest = list_images.fn(str(folder), store, SIZE, 0.2, leakage)
     return commit_dataset.fn(manifest, [decode_part.fn(part) for part in plan_parts(manifest)], max_bad_share)
 
 
@@ -96,8 +96,8 @@ def test_a_test_image_saved_anew_in_train_is_left_out_or_reported_as_asked(image
     shutil.copy(copy, copy.with_stem("copy of copy"))
     excluded = decode_all(images, store)
     counts = audited(excluded)["counts"]
-    told = {name: counts[name] for name in ("duplicates", "exact", "near", "conflicts")}
-    assert told == {"duplicates": 2, "exact": 2, "near": 1, "conflicts": 1}
+    duplicates = {name: counts[name] for name in ("duplicates", "exact", "near", "conflicts")}
+    assert duplicates == {"duplicates": 2, "exact": 2, "near": 1, "conflicts": 1}
     assert (counts["leaked"], counts["leaked_near"], counts["leaking"]) == (3, 2, 0)
     assert not any(path.endswith("copy.jpg") for path in excluded.split("train", "val").paths)
 
@@ -115,8 +115,8 @@ def test_a_folder_of_test_images_alone_keeps_its_plots(images: Path, store: str)
 
 
 def test_too_many_bad_files_fail_the_job_and_are_listed(images: Path, store: str):
-    victim = images / "seg_train/seg_train/sea/broken.jpg"
-    victim.write_bytes(b"")
+    broken = images / "seg_train/seg_train/sea/broken.jpg"
+    broken.write_bytes(b"")
     with pytest.raises(JobError, match=r"broken\.jpg"):
         decode_all(images, store, max_bad_share=0.001)
 
@@ -138,8 +138,8 @@ def test_a_file_that_cannot_be_read_is_a_bad_row_until_it_can(images: Path, stor
     manifest = list_images.fn(str(images), store, SIZE, 0.2)
     file = next((images / "seg_train/seg_train/sea").iterdir())
     away = file.rename(tmp_path / "away.jpg")
-    done = [decode_part.fn(part) for part in plan_parts(manifest)]
-    dataset = commit_dataset.fn(manifest, done, 0.5)
+    parts = [decode_part.fn(part) for part in plan_parts(manifest)]
+    dataset = commit_dataset.fn(manifest, parts, 0.5)
     rows = storage.read_table(storage.index_url(manifest.dataset_url)).to_pylist()
     assert [row["status"] for row in rows].count("unreadable") == 1
 

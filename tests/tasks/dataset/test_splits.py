@@ -42,18 +42,18 @@ def test_the_share_is_that_of_groups_whatever_their_size(size: int):
 @pytest.mark.parametrize("leak", ["exact", "near"])
 def test_what_matches_a_judging_image_is_not_trained_on_unless_it_is_only_reported(leak: str):
     contents = hashes(10)
-    found = rows(contents[:2], leak=leak) + rows(contents[2:]) + rows(contents[:2], "test")
-    splits = settle_splits(found, 0.1, "exclude")
+    listed = rows(contents[:2], leak=leak) + rows(contents[2:]) + rows(contents[:2], "test")
+    splits = settle_splits(listed, 0.1, "exclude")
     assert splits[:2] == ["leaked", "leaked"]
     assert "leaked" not in splits[2:]
-    assert "leaked" not in settle_splits(found, 0.1, "report")
+    assert "leaked" not in settle_splits(listed, 0.1, "report")
 
 
 def test_a_users_own_validation_split_is_kept_but_for_copies_of_test_images():
     contents = hashes(54)
-    found = rows(contents[:50]) + rows(contents[50:52], "val")
-    found += rows(contents[52:53], "val", leak="exact") + rows(contents[52:], "test")
-    assert settle_splits(found, 0.5, "exclude") == ["train"] * 50 + ["val"] * 2 + ["leaked"] + ["test"] * 2
+    listed = rows(contents[:50]) + rows(contents[50:52], "val")
+    listed += rows(contents[52:53], "val", leak="exact") + rows(contents[52:], "test")
+    assert settle_splits(listed, 0.5, "exclude") == ["train"] * 50 + ["val"] * 2 + ["leaked"] + ["test"] * 2
 
 
 def test_a_class_never_gives_its_last_image_to_validation():
@@ -65,8 +65,8 @@ def test_a_class_never_gives_its_last_image_to_validation():
 
 def test_a_group_of_most_of_a_class_stays_in_training():
     crowd = [row | {"group": "crowd"} for row in rows(hashes(40))]
-    found = crowd + rows([text[::-1] for text in hashes(5)])
-    splits = settle_splits(found, 0.99, "exclude")
+    listed = crowd + rows([text[::-1] for text in hashes(5)])
+    splits = settle_splits(listed, 0.99, "exclude")
     assert set(splits[:40]) == {"train"}
     assert "val" in splits[40:]
 
@@ -76,8 +76,8 @@ def test_a_group_of_most_of_a_class_stays_in_training():
 def test_a_picture_with_two_labels_leaves_both_classes_an_image_whatever_their_order(
     names: str, share: float
 ):
-    one, other = names
+    first, second = names
     for content in hashes(20):
-        disputed = rows([content], label=one) + rows([content], label=other)
-        splits = settle_splits([*disputed, *rows([content[::-1]], label=one)], share, "exclude")
+        disputed = rows([content], label=first) + rows([content], label=second)
+        splits = settle_splits([*disputed, *rows([content[::-1]], label=first)], share, "exclude")
         assert splits == ["train", "train", "val"]
