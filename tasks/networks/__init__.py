@@ -1,9 +1,10 @@
-"""The only door to Keras: architectures, saved versions, and what runs them.
+"""The only door to Keras: builds the networks, loads and converts saved models, and runs them.
 
-Its modules named in `__all__` load TensorFlow: only worker processes, and whoever needs them, import them.
+The modules named in `__all__` load TensorFlow, which takes seconds: import them in worker processes, or in
+the functions that need them.
 """
 
-from tasks.networks.archive import checked
+from tasks.networks.archive import read_verified
 from tasks.networks.engines import OnnxClassifier, load_classifier
 from tasks.networks.predict import predict_split, predict_splits
 from tasks.networks.threads import use_granted_cpus
@@ -15,12 +16,12 @@ __all__ = [
     "OnnxClassifier",
     "architectures",
     "check_unregistered",
-    "checked",
     "convert",
     "gradcam",
     "keras_engine",
     "load_classifier",
     "predict_split",
     "predict_splits",
+    "read_verified",
     "use_granted_cpus",
 ]

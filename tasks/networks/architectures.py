@@ -1,4 +1,4 @@
-"""The two networks, preprocessing inside: uint8 RGB in, probabilities out. Imported by workers only."""
+"""Builds the two networks, preprocessing inside: uint8 RGB in, probabilities out. Loads TensorFlow."""
 
 import socket
 from collections.abc import Sequence
@@ -12,21 +12,21 @@ from tasks.errors import JobError
 
 BASE_NAME = "mobilenet_v2"
 FREEZE_LAYER = "block_12_add"  # blocks 13 to 16 and the last convolution are fine-tuned above it
-POOLED_LAYERS = (FREEZE_LAYER, "block_15_add")  # besides the last
-STALLED_SECONDS = 15
+POOLED_LAYERS = (FREEZE_LAYER, "block_15_add")  # the head sees these beside the last layer
+STALLED_SECONDS = 15  # a download of weights that stands still for so long fails
 
 
 def build_cnn(classes: int, size_px: int, dropout: float = 0.0) -> keras.Model:
-    """The notebook's network: 10,637,126 parameters at 150 px and six classes; dropout adds none.
+    """The notebook's network: 10,637,126 parameters at 150 px and six classes.
 
-    ReLU stands after pooling, which gives the same in a quarter of the time.
-    dropout: share of the 82,944 flattened activations; half of it goes for the dense layer's 128.
+    dropout: share of the 82,944 flattened activations that are dropped; of the dense layer's 128, half that
+    share. ReLU follows pooling instead of preceding it: the results are the same, in a quarter of the time.
     """
     return chain(
         keras.Input((size_px, size_px, 3), dtype="uint8", name="image"),
         [
             keras.layers.Rescaling(1 / 64, dtype="float32"),
-            # Each picture to mean 0 and deviation 1, so that its exposure does not matter; no parameters.
+            # Gives each picture mean 0 and deviation 1, so that its exposure does not matter.
             keras.layers.LayerNormalization(axis=(1, 2, 3), center=False, scale=False, dtype="float32"),
             keras.layers.Conv2D(32, 3),
             keras.layers.MaxPooling2D(),
@@ -49,14 +49,14 @@ def build_mobilenet_v2(
 ) -> keras.Model:
     """MobileNetV2 (alpha 1) under global average pooling, dropout and a new head.
 
-    uint8 [batch, size_px, size_px, 3] to probabilities [batch, classes]. weights: what the base starts from:
-    `imagenet`, `none` or the path of a weights file.
+    Takes images uint8 [batch, size_px, size_px, 3], gives probabilities [batch, classes].
+    weights: what the base starts from: `imagenet`, `none` (random) or the path of a weights file.
 
-    The head sees the means of POOLED_LAYERS beside those of the last layer, 1,536 features in all: the
-    last alone has forgotten what ImageNet's classes did not need. Source: Evci et al. 2022, "Head2Toe:
-    Utilizing Intermediate Representations for Better Transfer Learning".
+    The head sees the means of POOLED_LAYERS beside those of the last layer, 1,536 features in all, since the
+    last layer keeps only what ImageNet's classes need. Source: Evci et al. 2022, "Head2Toe: Utilizing
+    Intermediate Representations for Better Transfer Learning".
 
-    The base's 2,257,984 parameters are frozen if pretrained, trained if not; every BatchNorm stays in
+    The base's 2,257,984 parameters are frozen if pretrained, and trained if not. Every BatchNorm stays in
     inference mode either way, since its moving statistics are not synchronised across workers.
     """
     base = load_base(size_px, weights)
@@ -65,29 +65,32 @@ def build_mobilenet_v2(
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.trainable = False
     images = keras.Input((size_px, size_px, 3), dtype="uint8", name="image")
-    features = pooled(base(keras.layers.Rescaling(1 / 127.5, offset=-1.0)(images)))
-    probabilities = passed(features, [keras.layers.Dropout(dropout), *head(classes)])
+    features = pool_maps(base(keras.layers.Rescaling(1 / 127.5, offset=-1.0)(images)))
+    probabilities = apply_layers(features, [keras.layers.Dropout(dropout), *head(classes)])
     return keras.Model(images, probabilities, name="mobilenet_v2")
 
 
-def pooled(maps: Sequence[Any]) -> Any:
-    """The means of all channels of all maps: [batch, height, width, channels] each to [batch, features]."""
-    means = [keras.layers.GlobalAveragePooling2D()(each) for each in maps]
+def pool_maps(maps: Sequence[Any]) -> Any:
+    """The means of all channels of all maps, each [batch, height, width, channels]: [batch, features]."""
+    means = [keras.layers.GlobalAveragePooling2D()(feature_map) for feature_map in maps]
     return keras.layers.Concatenate(name="features")(means)
 
 
-def with_features(base: keras.Model, size_px: int) -> keras.Model:
-    """Images uint8 [batch, size_px, size_px, 3] to pooled features, float [batch, 1536]."""
+def build_feature_extractor(base: keras.Model, size_px: int) -> keras.Model:
+    """The base with preprocessing before it and pooling after it.
+
+    Takes images uint8 [batch, size_px, size_px, 3], gives features float [batch, 1536].
+    """
     images = keras.Input((size_px, size_px, 3), dtype="uint8", name="image")
-    model = keras.Model(images, pooled(base(keras.layers.Rescaling(1 / 127.5, offset=-1.0)(images))))
-    model(np.zeros((1, size_px, size_px, 3), np.uint8))  # Keras exports what has been called once
+    model = keras.Model(images, pool_maps(base(keras.layers.Rescaling(1 / 127.5, offset=-1.0)(images))))
+    model(np.zeros((1, size_px, size_px, 3), np.uint8))  # Keras exports only models that have been called
     return model
 
 
 def settle_batch_norm(model: keras.Model, images: np.ndarray) -> None:
     """Set the statistics of every BatchNorm to those of `images`, uint8 [n, size_px, size_px, 3].
 
-    A base without pretrained statistics does not train without: its activations fade layer by layer.
+    A base with random weights needs this to train: else its activations shrink from layer to layer.
     Source: Kraehenbuehl et al. 2016, "Data-dependent Initializations of Convolutional Neural Networks".
     """
     norms = [
@@ -103,43 +106,47 @@ def settle_batch_norm(model: keras.Model, images: np.ndarray) -> None:
 
 
 def frozen_part(whole: keras.Model, activations: bool) -> keras.Model:
-    """What stays as it is in `mobilenet_v2`: images to pooled features, float [batch, 1536].
+    """The part of `mobilenet_v2` that a head is trained on: images to pooled features, float [batch, 1536].
 
-    activations: also give what stands at FREEZE_LAYER, float [batch, 10, 10, 96] at 150 px; in float16
-    that is smaller than the picture.
+    activations: whether to output the activations at FREEZE_LAYER too, float [batch, 10, 10, 96] at 150 px;
+    in float16 they are smaller than the picture.
     """
     base = whole.get_layer(BASE_NAME)
     rescaling = next(layer for layer in whole.layers if isinstance(layer, keras.layers.Rescaling))
     images = keras.Input(whole.input_shape[1:], dtype="uint8")
     maps = base(rescaling(images))
-    features = pooled(maps)
+    features = pool_maps(maps)
     return keras.Model(images, [features, maps[0]] if activations else [features])
 
 
 def build_tail(whole: keras.Model) -> keras.Model:
-    """What fine-tuning trains: activations at FREEZE_LAYER to logits, sharing the variables of `whole`.
+    """The part of `mobilenet_v2` that fine-tuning trains: activations at FREEZE_LAYER to logits.
 
-    Every BatchNorm in it stays in inference mode.
+    It shares the variables of `whole`. Every BatchNorm in it stays in inference mode.
     """
     base = whole.get_layer(BASE_NAME)
-    middle, *above = base.outputs
-    blocks = keras.Model(middle, above, name="blocks")
+    freeze_map, *maps_above = base.outputs
+    blocks = keras.Model(freeze_map, maps_above, name="blocks")
     blocks.trainable = True
     for layer in blocks.layers:
         layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
     inputs = keras.Input(blocks.input_shape[1:], dtype="float16", name="activations")
-    after = whole.layers[whole.layers.index(whole.get_layer("features")) + 1 : -1]
-    return keras.Model(inputs, passed(pooled([inputs, *blocks(inputs)]), after), name="tail")
+    layers_after_pooling = whole.layers[whole.layers.index(whole.get_layer("features")) + 1 : -1]
+    features = pool_maps([inputs, *blocks(inputs)])
+    return keras.Model(inputs, apply_layers(features, layers_after_pooling), name="tail")
 
 
 def build_head(classes: int, width: int, dropout: float) -> keras.Model:
-    """What is trained on cached features float16 [batch, width]; its variables fit `mobilenet_v2`'s head."""
+    """The head alone, for training on cached features float16 [batch, width].
+
+    Its variables fit the head of `mobilenet_v2`.
+    """
     layers = [keras.layers.Dropout(dropout), *head(classes)]
     return chain(keras.Input((width,), dtype="float16", name="features"), layers, "head")
 
 
 def head(classes: int) -> list[keras.layers.Layer]:
-    """Logits, then probabilities; both in float32 whatever the precision of the rest."""
+    """The layers of logits and probabilities, float32 whatever precision the other layers have."""
     return [
         keras.layers.Dense(classes, dtype="float32", name="logits"),
         keras.layers.Activation("softmax", dtype="float32", name="probabilities"),
@@ -147,36 +154,36 @@ def head(classes: int) -> list[keras.layers.Layer]:
 
 
 def chain(inputs: Any, layers: Sequence[keras.layers.Layer], name: str) -> keras.Model:
-    return keras.Model(inputs, passed(inputs, layers), name=name)
+    return keras.Model(inputs, apply_layers(inputs, layers), name=name)
 
 
-def passed(values: Any, layers: Sequence[keras.layers.Layer]) -> Any:
+def apply_layers(values: Any, layers: Sequence[keras.layers.Layer]) -> Any:
     for layer in layers:
         values = layer(values)
     return values
 
 
-def until(model: keras.Model, layer: str) -> keras.Model:
-    """The part of `model` up to a layer (`features`, `logits`), sharing its variables."""
+def submodel_up_to(model: keras.Model, layer: str) -> keras.Model:
+    """The part of `model` up to the output of a layer (`features`, `logits`), sharing its variables."""
     return keras.Model(model.input, model.get_layer(layer).output, name=f"{model.name}_{layer}")
 
 
 def load_base(size_px: int, weights: str) -> keras.Model:
-    """MobileNetV2 without its head, to the maps of POOLED_LAYERS and its last.
+    """MobileNetV2 without its head: images to the maps of POOLED_LAYERS and of its last layer.
 
-    Raises JobError when the weights cannot be downloaded, STALLED_SECONDS without a sign of the server
-    among it, or do not fit.
+    Raises JobError when the weights do not fit or cannot be downloaded, which includes a server that sends
+    nothing for STALLED_SECONDS.
     """
     source = None if weights == "none" else weights
     if weights not in ("none", "imagenet"):
         source = storage.local_copy(weights)
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(STALLED_SECONDS)  # Keras would wait for ever
+    default_timeout = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(STALLED_SECONDS)  # Keras sets none and would wait for ever
     try:
         base = keras.applications.MobileNetV2(
             input_shape=(size_px, size_px, 3), include_top=False, weights=source
         )
-    except Exception as error:  # Keras raises bare Exception for a failed download, h5py whatever it likes
+    except Exception as error:  # Keras raises bare Exception for a failed download, h5py errors of many kinds
         if source is None:
             raise
         raise JobError(
@@ -185,13 +192,16 @@ def load_base(size_px: int, weights: str) -> keras.Model:
             "_no_top.h5, or `--weights none` to train from random weights."
         ) from error
     finally:
-        socket.setdefaulttimeout(before)
+        socket.setdefaulttimeout(default_timeout)
     maps = [base.get_layer(name).output for name in POOLED_LAYERS]
     return keras.Model(base.input, [*maps, base.output], name=BASE_NAME)
 
 
-def at_size(base: keras.Model, size_px: int) -> keras.Model:
-    """A base with the same weights for images of another size; Keras downloads others for some sizes."""
-    other = load_base(size_px, "none")
-    other.set_weights(base.get_weights())
-    return other
+def resize_base(base: keras.Model, size_px: int) -> keras.Model:
+    """A base with the weights of `base` for images of another size.
+
+    Loading "imagenet" at that size could give other weights: Keras has several, by the size of the images.
+    """
+    resized = load_base(size_px, "none")
+    resized.set_weights(base.get_weights())
+    return resized

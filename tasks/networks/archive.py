@@ -1,4 +1,4 @@
-"""What a model.keras may hold, looked at before Keras reads it: layers Darkroom builds with, and weights."""
+"""Loads a model.keras, after checking that it holds only weights and the layers that Darkroom builds with."""
 
 import io
 import json
@@ -19,7 +19,7 @@ LAYERS = (
     "Activation Add BatchNormalization Concatenate Conv2D Dense DepthwiseConv2D Dropout Flatten "
     "GlobalAveragePooling2D InputLayer LayerNormalization MaxPooling2D ReLU Rescaling ZeroPadding2D"
 )
-KNOWN = [  # a list, since what is looked up in it may not be hashable
+ALLOWED_OBJECTS = [  # a list, since a hostile config may hold names that are not hashable
     *(("keras.layers", name) for name in LAYERS.split()),
     *(("keras.initializers", name) for name in ("GlorotUniform", "Ones", "Zeros")),
     ("keras.src.models.functional", "Functional"),
@@ -28,67 +28,75 @@ KNOWN = [  # a list, since what is looked up in it may not be hashable
 ]
 
 
-def check_archive(data: bytes, uri: str) -> None:
-    """Raise JobError unless `data` is a Keras archive of known layers and weights, and nothing else.
+def check_archive(data: bytes, model_url: str) -> None:
+    """Raise JobError unless `data` is a Keras archive of ALLOWED_OBJECTS and weights, and nothing else.
 
-    Keras's own safe_mode refuses Python lambdas, but neither a Lambda layer over a function of Keras nor
-    layers that read files named in their configuration; here whatever Darkroom never writes is refused. What
-    is inside the weights, such as links to other files, Keras checks itself.
+    Keras's own safe_mode refuses Python lambdas, but not a Lambda layer that calls a function of Keras, nor
+    layers that read files named in their configuration. So everything that Darkroom does not write itself
+    is refused here. The content of the weights, such as links to other files, is checked by Keras.
+
+    model_url: where `data` was read, for the message.
     """
     if not zipfile.is_zipfile(io.BytesIO(data)):
-        raise refusal("be a Keras 3 archive", f"bytes that are none (no pickle or .h5 is read) in {uri!r}")
+        received = f"bytes that are none (no pickle or .h5 is read) in {model_url!r}"
+        raise refusal("be a Keras 3 archive", received)
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         if (members := sorted(archive.namelist())) != MEMBERS:
-            raise refusal(f"hold {', '.join(MEMBERS)} and no more", f"{members} in {uri!r}")
+            raise refusal(f"hold {', '.join(MEMBERS)} and no more", f"{members} in {model_url!r}")
         try:
             config = json.loads(archive.read("config.json"))
         except ValueError as error:
-            raise refusal("hold a readable config.json", f"{error} in {uri!r}") from error
+            raise refusal("hold a readable config.json", f"{error} in {model_url!r}") from error
     for module, name in objects(config):
-        if (module, name) not in KNOWN:
+        if (module, name) not in ALLOWED_OBJECTS:
             raise refusal(
                 "be of the layers Darkroom builds with, others may run code of their own",
-                f"{name!r} of {module!r} in {uri!r}",
+                f"{name!r} of {module!r} in {model_url!r}",
             )
 
 
 def objects(config: Any) -> Iterator[tuple[Any, Any]]:
-    """Module and name of everything that Keras would build from a configuration."""
-    inside = [config]
-    while inside:
-        part = inside.pop()
+    """Module and class name of every object that Keras would build from a configuration."""
+    pending = [config]
+    while pending:
+        part = pending.pop()
         if isinstance(part, dict):
             if "class_name" in part:
                 yield part.get("module"), part["class_name"]
-            inside += part.values()
+            pending += part.values()
         elif isinstance(part, list):
-            inside += part
+            pending += part
 
 
 def refusal(rule: str, received: str) -> JobError:
     return JobError(f"model.keras must {rule}. Received {received}: train or restore the version again.")
 
 
-def checked(uri: str, sha256: str) -> bytes:
-    data = storage.read_bytes(uri)
+def read_verified(url: str, sha256: str) -> bytes:
+    """The bytes of a model file; JobError when their sha256 is another."""
+    data = storage.read_bytes(url)
     if storage.sha256(data) != sha256:
         raise JobError(
             f"The model's bytes must have the sha256 its model.json names, {sha256[:12]}... "
-            f"Received {storage.sha256(data)[:12]}... from {uri!r}: train or restore the version again."
+            f"Received {storage.sha256(data)[:12]}... from {url!r}: train or restore the version again."
         )
     return data
 
 
-def load_model(uri: str, sha256: str | None) -> "keras.Model":
-    """Load `model.keras`; JobError when its bytes are not `sha256` or it is not layers and weights alone."""
-    import keras  # TensorFlow, where a model is loaded and nowhere else
+def load_model(model_url: str, sha256: str | None) -> "keras.Model":
+    """Load a model.keras. sha256: of its bytes; None to trust what is there.
 
-    data = checked(uri, sha256) if sha256 else storage.read_bytes(uri)
-    check_archive(data, uri)
+    Raises JobError when the bytes are others, or the archive is broken or not allowed (see `check_archive`).
+    """
+    import keras  # here, since it loads TensorFlow
+
+    data = read_verified(model_url, sha256) if sha256 else storage.read_bytes(model_url)
+    check_archive(data, model_url)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.keras")
         path.write_bytes(data)
         try:
             return keras.models.load_model(path, safe_mode=True, compile=False)
-        except Exception as error:  # Keras, h5py and TensorFlow raise what they like of broken weights
-            raise refusal("be loaded by Keras", f"{str(error).splitlines()[0]!r} for {uri!r}") from error
+        except Exception as error:  # Keras, h5py and TensorFlow raise errors of many kinds for broken weights
+            reason = str(error).splitlines()[0]
+            raise refusal("be loaded by Keras", f"{reason!r} for {model_url!r}") from error

@@ -1,4 +1,4 @@
-"""A trained model in other formats, which must give the answers of the original. Imported by workers only."""
+"""Writes a trained model in other formats, and compares their predictions with its own. Loads TensorFlow."""
 
 import logging
 import tempfile
@@ -19,30 +19,31 @@ from tasks.networks.version import BATCH, check_unregistered
 from tasks.parameters import ExportFormat
 
 LARGEST_DIFFERENCE = 1e-3  # of a probability
-SAME_LABELS = 0.999
-CHECKED = 512  # test images, of all classes, that an exported model must answer alike
+SAME_LABELS = 0.999  # share of images
+IMAGES_COMPARED = 512
 NAMES: dict[ExportFormat, str] = {"savedmodel": "saved_model", "litert": "model.tflite", "onnx": storage.ONNX}
 
 log = logging.getLogger("darkroom")
 
 
 def export_onnx(folder_url: str, images: np.ndarray) -> bool:
-    """Write `model.onnx` beside the model in a version's folder, if both say the same of `images`.
+    """Write `model.onnx` beside the model in a version's folder, if both predict the same for `images`.
 
-    images: uint8 [n, size_px, size_px, 3]. Returns whether it was written.
+    images: uint8 [n, size_px, size_px, 3]. Returns whether it was written; a model that cannot be converted
+    is no error, since TensorFlow can run it. Raises JobError when the version is registered already.
     """
     check_unregistered(folder_url)
     classifier = TensorflowClassifier(storage.model_url(folder_url))
-    answers = classifier.predict(images)
+    expected = classifier.predict(images)
     try:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, NAMES["onnx"])
             convert(classifier.model, "onnx", path)
             data = path.read_bytes()
-    except Exception as error:  # converters raise whatever they like; TensorFlow runs the model then
+    except Exception as error:  # converters raise errors of many kinds
         log.warning("model.onnx could not be made: %s", error)
         return False
-    difference, same = differences(answers, OnnxClassifier(data).predict(images))
+    difference, same = differences(expected, OnnxClassifier(data).predict(images))
     if differs(difference, same):
         log.warning("model.onnx differs by %.1e, %.2f %% of labels alike: left out", difference, 100 * same)
         return False
@@ -51,14 +52,14 @@ def export_onnx(folder_url: str, images: np.ndarray) -> bool:
 
 
 def sample(test: Split) -> np.ndarray:
-    """CHECKED of the test images, evenly spaced, so that all classes are among them."""
-    return test.take(np.linspace(0, len(test) - 1, min(len(test), CHECKED)).astype(int))
+    """IMAGES_COMPARED of the test images, evenly spaced, so that all classes are among them."""
+    return test.take(np.linspace(0, len(test) - 1, min(len(test), IMAGES_COMPARED)).astype(int))
 
 
 def convert(model: keras.Model, format: ExportFormat, path: Path) -> None:
-    """Let Keras write a model, which must have been called once, as SavedModel, LiteRT or ONNX.
+    """Write a model, which must have been called once, as SavedModel, LiteRT or ONNX.
 
-    LiteRT gets its own operations alone, so that phones need no part of TensorFlow.
+    LiteRT gets only operations of its own, so that phones need no part of TensorFlow.
     """
     options: dict[ExportFormat, dict[str, Any]] = {
         "savedmodel": {"format": "tf_saved_model"},
@@ -69,12 +70,17 @@ def convert(model: keras.Model, format: ExportFormat, path: Path) -> None:
         model.export(str(path), verbose=False, **options[format])
 
 
-def differences(ours: np.ndarray, theirs: np.ndarray) -> tuple[float, float]:
-    """The largest difference of a probability, and the share of images with the same label."""
-    return float(np.abs(ours - theirs).max()), float(np.mean(ours.argmax(1) == theirs.argmax(1)))
+def differences(expected: np.ndarray, exported: np.ndarray) -> tuple[float, float]:
+    """Compare the probabilities, float [images, classes], of a model and of its exported form.
+
+    Returns the largest difference of a probability and the share of images with the same label.
+    """
+    same_labels = expected.argmax(1) == exported.argmax(1)
+    return float(np.abs(expected - exported).max()), float(np.mean(same_labels))
 
 
 def differs(difference: float, same: float) -> bool:
+    """Whether an exported model differs too much; also where a probability is not a number."""
     return not (difference <= LARGEST_DIFFERENCE and same >= SAME_LABELS)
 
 
@@ -84,7 +90,7 @@ def run_savedmodel(path: Path, images: np.ndarray) -> np.ndarray:
 
 
 def run_litert(path: Path, images: np.ndarray) -> np.ndarray:
-    with warnings.catch_warnings(action="ignore"):  # it wants to be taken from a package of its own
+    with warnings.catch_warnings(action="ignore"):  # that another package will replace tf.lite
         serve = tf.lite.Interpreter(str(path)).get_signature_runner()
     return in_batches(lambda batch: serve(image=batch)["output_0"], images)
 

@@ -1,4 +1,4 @@
-"""What runs a model in bulk: ONNX Runtime on CPUs, where the version has been exported, else TensorFlow."""
+"""Runs a model in bulk: with ONNX Runtime on CPUs if the version has a model.onnx, else with TensorFlow."""
 
 import functools
 from typing import Protocol
@@ -9,15 +9,18 @@ import ray
 
 from tasks import storage
 from tasks.errors import JobError
-from tasks.networks.archive import checked
+from tasks.networks.archive import read_verified
 from tasks.networks.threads import granted_cpus
 from tasks.networks.version import ModelVersion
 
-ONNX_BATCH = 8  # what a core's cache holds: a quarter faster than 64 for MobileNetV2
+ONNX_BATCH = 8  # images that fit the cache of a core: a quarter faster than 64 for MobileNetV2
 
 
 class Classifier(Protocol):
-    """Probabilities float32 [n, classes] of images uint8 [n, size_px, size_px, 3]; `engine` names itself."""
+    """Predicts probabilities float32 [n, classes] of images uint8 [n, size_px, size_px, 3].
+
+    engine: name and version of the software that runs the model.
+    """
 
     engine: str
 
@@ -25,7 +28,11 @@ class Classifier(Protocol):
 
 
 class OnnxClassifier:
-    """An exported model in ONNX Runtime, on as many threads as Ray granted."""
+    """A model.onnx (its bytes) in ONNX Runtime, on as many threads as Ray granted.
+
+    width: the number of values it predicts per image. Raises JobError for a broken file, or one with weights
+    in other files.
+    """
 
     engine = f"onnxruntime {onnxruntime.__version__}"
 
@@ -35,7 +42,7 @@ class OnnxClassifier:
         options.inter_op_num_threads = 1
         try:
             self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # of many kinds without a name: broken, or with weights in other files
+        except Exception as error:  # of many kinds that onnxruntime does not export
             reason = str(error).splitlines()[0]
             raise JobError(f"model.onnx must be whole, its weights inside. Received: {reason}") from error
         [self._input] = self._session.get_inputs()
@@ -51,13 +58,13 @@ class OnnxClassifier:
 
 @functools.lru_cache(maxsize=1)
 def load_classifier(model: ModelVersion) -> Classifier:
-    """The classifier of this worker process, loaded the first time it is asked for.
+    """Load the classifier of a version; a worker process keeps the last one it loaded.
 
     Raises JobError when the model's bytes are not those that were registered.
     """
     if model.onnx_sha256 and not (ray.is_initialized() and ray.get_gpu_ids()):
-        return OnnxClassifier(checked(storage.onnx_url(model.folder_url), model.onnx_sha256))
-    from tasks.networks.keras_engine import TensorflowClassifier, use_what_was_granted
+        return OnnxClassifier(read_verified(storage.onnx_url(model.folder_url), model.onnx_sha256))
+    from tasks.networks.keras_engine import TensorflowClassifier, use_granted_resources
 
-    use_what_was_granted()
+    use_granted_resources()
     return TensorflowClassifier(storage.model_url(model.folder_url), model.sha256)

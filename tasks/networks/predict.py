@@ -1,4 +1,4 @@
-"""What a saved model says of whole splits of a dataset."""
+"""Predicts whole splits of a dataset with a saved model."""
 
 from collections.abc import Sequence
 
@@ -6,29 +6,29 @@ import numpy as np
 
 from tasks.dataset import Split, resize_all
 
-READ_AT_ONCE = 512  # images
+IMAGES_AT_ONCE = 512  # in memory
 
 
-def predict_split(uri: str, split: Split, sha256: str | None = None) -> np.ndarray:
-    """Probabilities float32 [images, classes] of a whole split by the model at `uri`, its bytes checked.
+def predict_split(model_url: str, split: Split, sha256: str | None = None) -> np.ndarray:
+    """Probabilities float32 [images, classes] of a split by a model.keras.
 
-    A model of another image size gets the images resized to its own.
+    The images are resized to the size of the model. Raises JobError when the file has another sha256.
     """
-    return predict_splits(uri, [split], sha256)[0]
+    return predict_splits(model_url, [split], sha256)[0]
 
 
-def predict_splits(uri: str, splits: Sequence[Split], sha256: str | None = None) -> list[np.ndarray]:
-    """The same of several splits, the model loaded once."""
-    from tasks.networks.keras_engine import TensorflowClassifier, use_what_was_granted
+def predict_splits(model_url: str, splits: Sequence[Split], sha256: str | None = None) -> list[np.ndarray]:
+    """Like `predict_split`, for several splits; the model is loaded once."""
+    from tasks.networks.keras_engine import TensorflowClassifier, use_granted_resources
 
-    use_what_was_granted()
-    classifier = TensorflowClassifier(uri, sha256)
+    use_granted_resources()
+    classifier = TensorflowClassifier(model_url, sha256)
 
-    def of_split(split: Split) -> np.ndarray:
-        starts = range(0, len(split), READ_AT_ONCE)
-        batches = (split.take(np.arange(start, min(start + READ_AT_ONCE, len(split)))) for start in starts)
+    def predict(split: Split) -> np.ndarray:
+        starts = range(0, len(split), IMAGES_AT_ONCE)
+        batches = (split.take(np.arange(start, min(start + IMAGES_AT_ONCE, len(split)))) for start in starts)
         return np.concatenate(
             [classifier.predict(resize_all(batch, classifier.size_px)) for batch in batches]
         )
 
-    return [of_split(split) for split in splits]
+    return [predict(split) for split in splits]

@@ -1,4 +1,4 @@
-"""As many CPU threads as Ray granted, no more."""
+"""Limits CPU threads to what Ray granted."""
 
 import contextlib
 
@@ -6,7 +6,7 @@ import ray
 
 
 def granted_cpus() -> int | None:
-    """CPUs of this Ray task; None outside of Ray, and in a process that only sends tasks to it."""
+    """CPUs that Ray granted this task; None outside of Ray, and in a process that only submits tasks."""
     if not ray.is_initialized():
         return None
     context = ray.get_runtime_context()
@@ -16,7 +16,7 @@ def granted_cpus() -> int | None:
 
 
 def use_granted_cpus() -> None:
-    """Bound TensorFlow's threads; without effect in a process whose TensorFlow has run already."""
+    """Limit TensorFlow's threads to the granted CPUs. No effect once TensorFlow has run in this process."""
     import tensorflow as tf
 
     cpus = granted_cpus()

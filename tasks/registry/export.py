@@ -17,7 +17,7 @@ import numpy as np
 from tasks import storage
 from tasks.dataset import Split
 from tasks.errors import InputError, JobError
-from tasks.networks import ModelVersion, checked
+from tasks.networks import ModelVersion, read_verified
 from tasks.networks.convert import LARGEST_DIFFERENCE, NAMES, RUN, convert, differences, differs, sample
 from tasks.networks.keras_engine import TensorflowClassifier
 from tasks.parameters import ExportFormat
@@ -100,7 +100,7 @@ def images_to_check(store: str, record: Mapping[str, Any]) -> tuple[np.ndarray, 
 def write_model(version: ModelVersion, model: keras.Model, format: ExportFormat, path: Path) -> None:
     """Write the model in another format; for ONNX, copy the file that was registered, if one was."""
     if format == "onnx" and version.onnx_sha256:
-        path.write_bytes(checked(storage.onnx_url(version.folder_url), version.onnx_sha256))
+        path.write_bytes(read_verified(storage.onnx_url(version.folder_url), version.onnx_sha256))
         return
     try:
         convert(model, format, path)

@@ -75,7 +75,7 @@ def whole_phase(
 ) -> Phase:
     """The one phase in which every layer of a network is trained."""
     return Phase(
-        build=lambda _: architectures.until(whole(), "logits"),
+        build=lambda _: architectures.submodel_up_to(whole(), "logits"),
         train=ImageExamples(dataset.split("train"), parameters.augmentation, training.seed),
         val=ImageExamples(dataset.split("val"), Augmentation(), training.seed),
         epochs=training.epochs,
@@ -97,7 +97,9 @@ def pretrained_phases(dataset: Dataset, training: Training, run: Run) -> Plan:
 
     def build_head(_: Sequence[np.ndarray]) -> keras.Model:
         keras.utils.set_random_seed(training.seed)
-        return architectures.until(architectures.build_head(classes, width, parameters.dropout), "logits")
+        return architectures.submodel_up_to(
+            architectures.build_head(classes, width, parameters.dropout), "logits"
+        )
 
     frozen = architectures.frozen_part(whole(), activations=parameters.fine_tune_epochs > 0)
     train, val = (

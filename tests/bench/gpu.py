@@ -30,7 +30,7 @@ def epoch_rate(examples: ImageExamples, gpus: list[str], precision: str) -> floa
     recipe = Training(models=("cnn",), batch_size=BATCH_A_GPU * len(gpus))
 
     def build() -> keras.Model:
-        return architectures.until(architectures.build_cnn(6, SIZE, 0.5), "logits")
+        return architectures.submodel_up_to(architectures.build_cnn(6, SIZE, 0.5), "logits")
 
     plan = FitPlan("lamb", recipe.epochs, recipe.batch_size, 1e-2, recipe, rank=0, world_size=1)
     fitting = Fitting(build, strategy, plan, len(examples.labels))

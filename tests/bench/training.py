@@ -70,7 +70,7 @@ def bench_cnn(dataset: Dataset, split: Split, examples: Examples) -> Iterator[Me
     count = len(examples.labels)
 
     def build() -> keras.Model:
-        return architectures.until(
+        return architectures.submodel_up_to(
             architectures.build_cnn(len(dataset.classes), SIZE, RECIPE.cnn.dropout), "logits"
         )
 
@@ -121,7 +121,9 @@ def fit_head(dataset: Dataset, head: Examples) -> None:
     width = head.gather(np.arange(1), 0).shape[1]
 
     def build() -> keras.Model:
-        return architectures.until(architectures.build_head(len(dataset.classes), width, 0.2), "logits")
+        return architectures.submodel_up_to(
+            architectures.build_head(len(dataset.classes), width, 0.2), "logits"
+        )
 
     fitting = fitting_of(build, HEAD_PLAN, head)
     loop.fit(fitting, head, First(head, BATCH), FitState(), lambda _: None)
@@ -141,7 +143,7 @@ def bench_fine_tuning(
     rate = best_rate(lambda: fitting.run_epoch(tail, 1, training=True), count)
     loop.set_precision("float32")
     images = First(ImageExamples(split, varied, 0), count // 2)
-    end_to_end = fitting_of(lambda: architectures.until(whole, "logits"), TAIL_PLAN, images)
+    end_to_end = fitting_of(lambda: architectures.submodel_up_to(whole, "logits"), TAIL_PLAN, images)
     end_to_end.run_epoch(First(images, BATCH), 1, training=True)
     peer = best_rate(lambda: end_to_end.run_epoch(images, 1, training=True), count // 2, 1)
     yield Measured(

@@ -66,7 +66,7 @@ def test_labels_are_looked_at_with_the_very_file_that_training_uses(
     monkeypatch.setattr(mobilenet_v2, "BASE_WEIGHT_PATH", "http://127.0.0.1:9/")
     base = fetch_base.fn(str(tmp_path / "store" / "datasets" / "x"), 150, "imagenet", needed=True)
     assert storage.exists(base.url)
-    other = architectures.at_size(architectures.load_base(150, "imagenet"), SIDE_PX)
+    other = architectures.resize_base(architectures.load_base(150, "imagenet"), SIDE_PX)
     for mine, theirs in zip(other.get_weights(), trained.get_weights(), strict=True):
         assert np.array_equal(mine, theirs)
 
@@ -85,6 +85,6 @@ def test_a_server_that_says_nothing_is_not_waited_for(tmp_path: Path, monkeypatc
 def test_a_network_that_cannot_be_exported_only_leaves_labels_unchecked(
     weights: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.delattr(architectures, "with_features")
+    monkeypatch.delattr(architectures, "build_feature_extractor")
     base = fetch_base.fn(str(tmp_path / "store" / "datasets" / "x"), SIZE, weights, needed=True)
     assert "could not be exported" in base.missing

@@ -29,20 +29,20 @@ def test_batch_norm_never_trains():
     assert len(norms) == 52
     assert not any(layer.trainable for layer in norms)
     images = np.random.default_rng(0).integers(0, 255, (4, 64, 64, 3), dtype=np.uint8)
-    before = norms[0].moving_mean.numpy().copy()
+    mean_before = norms[0].moving_mean.numpy().copy()
     whole(images, training=True)
-    assert np.array_equal(before, norms[0].moving_mean.numpy())
+    assert np.array_equal(mean_before, norms[0].moving_mean.numpy())
 
 
 @pytest.mark.parametrize("build", [architectures.build_cnn, architectures.build_mobilenet_v2])
 def test_bytes_in_probabilities_out_and_the_same_after_saving(build, tmp_path):
     model = build(3, 64, 0.5)
     images = np.random.default_rng(0).integers(0, 255, (5, 64, 64, 3), dtype=np.uint8)
-    before = model(images, training=False).numpy()
-    assert np.allclose(before.sum(1), 1, atol=1e-5)
+    probabilities = model(images, training=False).numpy()
+    assert np.allclose(probabilities.sum(1), 1, atol=1e-5)
     model.save(tmp_path / "model.keras")
-    again = keras.models.load_model(tmp_path / "model.keras", safe_mode=True)
-    assert np.array_equal(before, again(images, training=False).numpy())
+    loaded = keras.models.load_model(tmp_path / "model.keras", safe_mode=True)
+    assert np.array_equal(probabilities, loaded(images, training=False).numpy())
 
 
 def test_weights_that_do_not_fit_are_refused_in_words(tmp_path):

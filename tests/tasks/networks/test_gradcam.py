@@ -13,7 +13,7 @@ def test_each_class_is_seen_where_its_colour_is(tmp_path: Path):
     images = keras.Input((8, 8, 3), dtype="uint8")
     scaled = keras.layers.Rescaling(1 / 255)(images)
     means = keras.layers.GlobalAveragePooling2D()(keras.layers.MaxPooling2D(2)(scaled))
-    probabilities = architectures.passed(means, architectures.head(3))
+    probabilities = architectures.apply_layers(means, architectures.head(3))
     model = keras.Model(images, probabilities)
     model.get_layer("logits").set_weights([np.eye(3), np.zeros(3)])
     model.save(tmp_path / "model.keras")

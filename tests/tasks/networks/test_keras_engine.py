@@ -32,27 +32,27 @@ def model(trained: Path, tmp_path: Path) -> Path:
     return Path(shutil.copy(trained, tmp_path / "model.keras"))
 
 
-def rewritten(path: Path, name: str, data: bytes) -> Path:
-    """The archive with one member written anew."""
+def rewrite(path: Path, name: str, data: bytes) -> Path:
+    """Replace one member of an archive, or add it."""
     with zipfile.ZipFile(path) as archive:
-        members = {member: archive.read(member) for member in archive.namelist()}
+        members = {member: archive.read(member) for member in archive.namelist()} | {name: data}
     with zipfile.ZipFile(path, "w") as archive:
-        for member, held in (members | {name: data}).items():
-            archive.writestr(member, held)
+        for member, content in members.items():
+            archive.writestr(member, content)
     return path
 
 
-def refused(path: Path, *words: str) -> None:
-    with pytest.raises(JobError) as told:
+def check_refused(path: Path, *words: str) -> None:
+    with pytest.raises(JobError) as error:
         load_model(str(path), None)
-    assert "\n" not in str(told.value)
-    assert all(word in str(told.value) for word in (*words, "Received", "train or restore")), told.value
+    assert "\n" not in str(error.value)
+    assert all(word in str(error.value) for word in (*words, "Received", "train or restore")), error.value
 
 
 def test_a_model_of_ours_is_loaded_and_one_whose_bytes_changed_is_not(model: Path):
     sha256 = storage.sha256(model.read_bytes())
     assert load_model(str(model), sha256).output_shape == (None, 3)
-    rewritten(model, "metadata.json", b"{}")
+    rewrite(model, "metadata.json", b"{}")
     with pytest.raises(JobError, match=f"sha256.*{sha256[:12]}.*Received.*restore"):
         load_model(str(model), sha256)
 
@@ -62,7 +62,7 @@ def test_a_lambda_layer_is_refused_whatever_it_calls(tmp_path: Path, function):
     path = tmp_path / "model.keras"
     numbers = keras.Input((4,))
     keras.Model(numbers, keras.layers.Lambda(function)(numbers)).save(path)
-    refused(path, "may run code", "'Lambda'")
+    check_refused(path, "may run code", "'Lambda'")
 
 
 @pytest.mark.parametrize("name", ["system", ["system"], {"system": 1}, None])
@@ -70,19 +70,19 @@ def test_layers_that_are_not_ours_are_refused(model: Path, name: object):
     with zipfile.ZipFile(model) as archive:
         config = json.loads(archive.read("config.json"))
     config["config"]["layers"][1] |= {"module": "os", "class_name": name, "config": {}}
-    refused(rewritten(model, "config.json", json.dumps(config).encode()), f"{name!r} of 'os'")
+    check_refused(rewrite(model, "config.json", json.dumps(config).encode()), f"{name!r} of 'os'")
 
 
 def test_what_is_no_keras_archive_is_refused(model: Path):
     model.write_bytes(pickle.dumps({"weights": [1.0]}))
-    refused(model, "Keras 3 archive")
+    check_refused(model, "Keras 3 archive")
     model.unlink()
     keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]).save(model.with_suffix(".h5"))
-    refused(model.with_suffix(".h5").rename(model), "Keras 3 archive")
+    check_refused(model.with_suffix(".h5").rename(model), "Keras 3 archive")
 
 
 def test_an_archive_with_more_in_it_is_refused(model: Path):
-    refused(rewritten(model, "assets/layer/state.pkl", pickle.dumps(1)), "no more", "state.pkl")
+    check_refused(rewrite(model, "assets/layer/state.pkl", pickle.dumps(1)), "no more", "state.pkl")
 
 
 def test_weights_that_lie_in_other_files_are_refused(model: Path, tmp_path: Path):
@@ -93,7 +93,7 @@ def test_weights_that_lie_in_other_files_are_refused(model: Path, tmp_path: Path
     with h5py.File(weights, "r+") as file:
         del file["layers"]
         file["layers"] = h5py.ExternalLink(str(other), "layers")
-    refused(rewritten(model, "model.weights.h5", weights.read_bytes()), "loaded by Keras")
+    check_refused(rewrite(model, "model.weights.h5", weights.read_bytes()), "loaded by Keras")
 
 
 def test_an_onnx_model_with_weights_in_other_files_is_refused(tmp_path: Path, monkeypatch):

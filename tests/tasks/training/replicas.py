@@ -43,7 +43,7 @@ def one_epoch(
 
     def build() -> keras.Model:
         keras.utils.set_random_seed(0)
-        return architectures.until(architectures.build_cnn(len(dataset.classes), 32), "logits")
+        return architectures.submodel_up_to(architectures.build_cnn(len(dataset.classes), 32), "logits")
 
     loop.set_precision(precision)
     train = ImageExamples(dataset.split("train"), RECIPE.cnn.augmentation, 0)
