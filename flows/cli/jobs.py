@@ -72,7 +72,9 @@ def sample(folder: Path, *, images_per_class: int = 120, seed: int = 0) -> None:
     :param seed: Another seed draws other images.
     """
     drawn = draw_sample(str(folder), images_per_class, seed)
-    tell(f"{drawn.train:,} train, {drawn.test:,} test and {drawn.unlabelled:,} unlabelled images", drawn.root)
+    tell(
+        f"{drawn.train:,} train, {drawn.test:,} test and {drawn.unlabelled:,} unlabelled images", drawn.folder
+    )
 
 
 COMMANDS: dict[str, Callable[..., None]] = {

@@ -1,4 +1,4 @@
-"""The built-in sample dataset: six classes of painted landscapes, drawn by chance."""
+"""Draws the built-in sample dataset: six classes of landscapes, painted at random."""
 
 from tasks.sample.draw import draw_sample
 

@@ -1,4 +1,4 @@
-"""The easel every scene is painted on: palettes, light, relief, brushes and masks."""
+"""What scenes are painted with: a canvas with its light, palettes, relief, brushes and masks."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-SIDE = 160
+SIDE = 160  # of the canvas, in pixels
 ROW = np.linspace(0, 1, SIDE, dtype=np.float32)[:, None]
-COLUMN = np.linspace(0, 1, SIDE, dtype=np.float32)[None, :]
+COLUMN = np.linspace(0, 1, SIDE, dtype=np.float32)[None, :]  # like ROW, from 0 to 1 over the canvas
 
-HOURS = (  # share of the day, colours of zenith, horizon, sunlit and shaded surfaces
+HOURS = (  # probability; colours of zenith, horizon, sunlit and shaded surfaces
     (0.08, 0x5C6EA3, 0xFCC7AD, 0xFFDCBE, 0x706B94),  # dawn
     (0.29, 0x3375CC, 0xC2E0F5, 0xFFFAF0, 0x758CB2),  # noon
     (0.26, 0x4D8CD1, 0xDBEBF0, 0xFFF8E4, 0x7A8AA8),  # morning
@@ -38,7 +38,11 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Easel:
-    """A canvas, float32 RGB 0 to 1, with the hour that lights it; lengths are shares of its side."""
+    """A canvas, float32 RGB 0 to 1, and the light of its hour.
+
+    Lengths and positions are shares of its side, as (column, row) from the top left. sunlit, shaded: the
+    colours that light and shadow give to a white surface. haze: how far distance fades into the horizon.
+    """
 
     rng: np.random.Generator
     canvas: np.ndarray
@@ -51,22 +55,23 @@ class Easel:
     sun: Point
 
     def pick(self, colours: tuple[int, ...]) -> Colour:
+        """One of the colours at random, varied a little."""
         return rgb(colours[self.rng.integers(len(colours))]) * self.rng.uniform(0.88, 1.12, 3).astype(
             np.float32
         )
 
-    def lit(self, colour: Colour, amount: np.ndarray | float, distance: float = 0.0) -> Colour:
-        """A surface that the sun reaches by `amount`, seen through the haze of `distance`, both 0 to 1."""
+    def light(self, colour: Colour, amount: np.ndarray | float, distance: float = 0.0) -> Colour:
+        """A surface that the sun reaches by `amount`, in the haze of `distance`, both 0 to 1."""
         if colour.ndim == 1:
             ends = [
-                mix(colour * light, self.horizon, distance * self.haze)
-                for light in (self.shaded, self.sunlit)
+                mix(colour * extreme, self.horizon, distance * self.haze)
+                for extreme in (self.shaded, self.sunlit)
             ]
             return mix(ends[0], ends[1], amount)
         return mix(colour * mix(self.shaded, self.sunlit, amount), self.horizon, distance * self.haze)
 
     def noise(self, rows: int, columns: int, octaves: int = 4) -> np.ndarray:
-        """Smooth relief, 0 to 1, of about `rows` x `columns` bumps with finer ones upon them."""
+        """A random relief, 0 to 1 [SIDE, SIDE]: about `rows` x `columns` bumps, with finer ones on them."""
         half = SIDE // 2
         total = np.zeros((half, half), np.float32)
         for octave in range(octaves):
@@ -77,7 +82,7 @@ class Easel:
         return np.clip(relief / (2 - 0.5 ** (octaves - 1)), 0, 1)
 
     def skyline(self, level: float, height: float, peaks: int = 4, roughness: float = 0.5) -> np.ndarray:
-        """A jagged line from left to right: for every column, the row it passes through."""
+        """A jagged line from left to right, around the row `level`: its row in every column."""
         line = np.zeros(SIDE)
         for octave in range(6):
             knots = np.linspace(-0.1, 1.1, (peaks << octave) + 2) + self.rng.normal(
@@ -87,50 +92,55 @@ class Easel:
         return (level - 0.5 * height * line).astype(np.float32)
 
     def paint(self, mask: np.ndarray, colour: Colour) -> None:
+        """Lay a colour or a picture over the canvas, as far as the mask (0 to 1) covers it."""
         self.canvas[:] = mix(self.canvas, colour, mask)
 
     def fill(self, shapes: Iterable, colour: Colour, opacity: float = 1.0) -> None:
-        """Fill polygons with one colour, or with the part of a picture that lies under them."""
+        """Fill polygons with a colour, or with the part of a picture of the canvas's size that lies there."""
         for shape in shapes:
             points = np.asarray(shape, np.float64) * SIDE
-            (left, top), (right, bottom) = box(points)
-            if right <= left or bottom <= top:
+            (x0, y0), (x1, y1) = bounding_box(points)
+            if x1 <= x0 or y1 <= y0:
                 continue
-            mask = np.zeros((bottom - top, right - left), np.uint8)
-            corners = np.clip((points - (left, top)) * 16, -1e6, 1e6).round().astype(np.int32)
+            mask = np.zeros((y1 - y0, x1 - x0), np.uint8)
+            corners = np.clip((points - (x0, y0)) * 16, -1e6, 1e6).round().astype(np.int32)
             cv2.fillPoly(mask, [corners], 255, cv2.LINE_AA, 4)
-            part = colour[top:bottom, left:right] if colour.ndim == 3 else colour
-            view = self.canvas[top:bottom, left:right]
+            part = colour[y0:y1, x0:x1] if colour.ndim == 3 else colour
+            view = self.canvas[y0:y1, x0:x1]
             view += (part - view) * (mask * np.float32(opacity / 255))[..., None]
 
     def hang(self, texture: np.ndarray, corners: Iterable[Point]) -> None:
-        """Warp a picture on to its corners: top left, top right, bottom right, bottom left."""
+        """Paint an RGBA picture warped to four corners: top left, top right, bottom right, bottom left."""
         points = np.asarray(list(corners), np.float32) * SIDE
-        (left, top), (right, bottom) = box(points)
-        if right <= left or bottom <= top:
+        (x0, y0), (x1, y1) = bounding_box(points)
+        if x1 <= x0 or y1 <= y0:
             return
-        high, wide = texture.shape[:2]
-        flat = np.array(((0, 0), (wide, 0), (wide, high), (0, high)), np.float32)
-        matrix = cv2.getPerspectiveTransform(flat, points - np.array((left, top), np.float32))
-        warped = cv2.warpPerspective(texture, matrix, (right - left, bottom - top))
-        view = self.canvas[top:bottom, left:right]
+        height, width = texture.shape[:2]
+        flat = np.array(((0, 0), (width, 0), (width, height), (0, height)), np.float32)
+        matrix = cv2.getPerspectiveTransform(flat, points - np.array((x0, y0), np.float32))
+        warped = cv2.warpPerspective(texture, matrix, (x1 - x0, y1 - y0))
+        view = self.canvas[y0:y1, x0:x1]
         view += warped[..., :3] - view * warped[..., 3:]
 
     def dab(self, colours: tuple[int, ...], count: int, rows: Point, size: float) -> None:
-        """Brush strokes of foliage, the shaded ones first and the sunlit ones upon them."""
+        """Strokes of foliage between two rows, the shaded ones first and the sunlit ones over them."""
         spots = self.rng.uniform((0, min(rows)), (1, max(rows)), (count, 2)) * SIDE
         radii = np.maximum(1, size * SIDE * self.rng.uniform(0.5, 1.4, (count, 2)))
         for spot, radius, amount in zip(
             spots.astype(int), radii.astype(int), np.linspace(0, 1, count), strict=True
         ):
-            colour = self.lit(self.pick(colours), amount).tolist()
+            colour = self.light(self.pick(colours), amount).tolist()
             cv2.ellipse(
                 self.canvas, spot.tolist(), radius.tolist(), 180 * float(amount * 7 % 1), 0, 360, colour, -1
             )
 
 
 def set_up_easel(rng: np.random.Generator) -> Easel:
-    """An empty canvas at some hour of the day; another order of these draws would be another sample."""
+    """An empty canvas at a random hour of the day.
+
+    The order of the random draws, here and in every scene, is part of the sample: another order gives other
+    pictures.
+    """
     hour = HOURS[rng.choice(len(HOURS), p=[hour[0] for hour in HOURS])]
     zenith, horizon, sunlit, shaded = (
         rgb(code) * rng.uniform(0.96, 1.04, 3).astype(np.float32) for code in hour[1:]
@@ -149,6 +159,7 @@ def set_up_easel(rng: np.random.Generator) -> Easel:
 
 
 def leaves(easel: Easel) -> tuple[int, ...]:
+    """The palette of the foliage, of a random season."""
     return (GREENS, AUTUMN, FROST)[easel.rng.choice(3, p=(0.74, 0.16, 0.1))]
 
 
@@ -157,7 +168,7 @@ def rgb(code: int) -> Colour:
 
 
 def mix(low: Colour, high: Colour, share: np.ndarray | float) -> Colour:
-    """Colours or pictures between `low`, where the share is 0, and `high`, where it is 1."""
+    """Blend colours or pictures: `low` where the share is 0, `high` where it is 1."""
     weight = np.asarray(share, np.float32)
     if weight.ndim == 0:
         return low + (high - low) * weight
@@ -167,10 +178,11 @@ def mix(low: Colour, high: Colour, share: np.ndarray | float) -> Colour:
 
 
 def soft(distance: np.ndarray, width: float = 0.008) -> np.ndarray:
-    """A mask that turns from 0 to 1 where `distance` crosses zero."""
+    """A mask with a soft edge: from 0 to 1 where `distance` goes from below to above zero."""
     return np.clip(0.5 + distance / width, 0, 1)
 
 
-def box(points: np.ndarray) -> tuple[list[int], list[int]]:
+def bounding_box(points: np.ndarray) -> tuple[list[int], list[int]]:
+    """The first and the last corner, in pixels, of the part of the canvas that holds all points."""
     low, high = np.floor(points.min(axis=0)), np.ceil(points.max(axis=0)) + 1
     return np.clip(low, 0, SIDE).astype(int).tolist(), np.clip(high, 0, SIDE).astype(int).tolist()

@@ -24,15 +24,15 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def awkward(root: Path) -> dict[str, list[Path]]:
-    found: dict[str, list[Path]] = {}
+    paths: dict[str, list[Path]] = {}
     for row in json.loads((root / "awkward.json").read_text()):
-        found.setdefault(row["what"], []).append(root / row["path"])
-    return found
+        paths.setdefault(row["what"], []).append(root / row["path"])
+    return paths
 
 
 def test_every_split_has_its_folders_and_counts(root: Path, tmp_path: Path):
-    drawn = draw_sample(str(tmp_path), images_per_class=10)
-    assert drawn == Sample(str(tmp_path), train=6 * 8 + 5, test=6 * 2 + 1, unlabelled=6 + 1)
+    sample = draw_sample(str(tmp_path), images_per_class=10)
+    assert sample == Sample(str(tmp_path), train=6 * 8 + 5, test=6 * 2 + 1, unlabelled=6 + 1)
     for split, count in (("seg_train", 4), ("seg_test", 1)):
         folders = sorted((root / split / split).iterdir())
         assert [folder.name for folder in folders] == CLASSES
