@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psutil
 
@@ -43,8 +45,8 @@ def up(settings: Settings) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup: it is to outlive its terminal
         signal.signal(signal.SIGHUP, signal.default_int_handler)
-    with suppress(KeyboardInterrupt), only_one(settings), all_stopped() as running:
-        for service in services(settings):
+    with suppress(KeyboardInterrupt), only_one(settings), plain_path() as python, all_stopped() as running:
+        for service in services(settings, python):
             process = start(service, environment(settings))
             running.append((service, process))
             wait_until_ready(service, process)
@@ -58,13 +60,13 @@ def up(settings: Settings) -> None:
             time.sleep(POLL_SECONDS)
 
 
-def services(settings: Settings) -> list[Service]:
+def services(settings: Settings, python: Path) -> list[Service]:
     """What runs, in the order in which one needs the other."""
     for variable in ("port", "ray_port", "files_port"):
         check_free(settings.host, getattr(settings, variable), f"DARKROOM_{variable.upper()}")
     host, ray_port, logs = settings.host, settings.ray_port, settings.folder / "logs"
-    ray = [f"{BIN}/ray", "start", "--head", "--block", "--node-ip-address", host, "--port", str(ray_port)]
-    ray += ["--dashboard-host", host, "--disable-usage-stats"]
+    ray = [str(python), f"{BIN}/ray", "start", "--head", "--block", "--disable-usage-stats"]
+    ray += ["--node-ip-address", host, "--port", str(ray_port), "--dashboard-host", host]
     files = [sys.executable, "-m", "deployments.files"]
     worker = [f"{BIN}/prefect", "worker", "start", "--pool", POOL, "--type", "process"]
     pool_url = f"{settings.url}/api/work_pools/{POOL}"
@@ -74,6 +76,19 @@ def services(settings: Settings) -> list[Service]:
         Service("files", files, logs / "files.log", lambda: listens(host, settings.files_port)),
         Service("worker", worker, logs / "worker.log", lambda: succeeds(pool_url, settings.login)),
     ]
+
+
+@contextmanager
+def plain_path() -> Iterator[Path]:
+    """Python by a path that a shell takes as it is: Ray's own servers do not start from one with a space."""
+    python = Path(sys.executable)
+    if shlex.quote(str(python)) == str(python):
+        yield python
+        return
+    with TemporaryDirectory(prefix="darkroom-") as folder:
+        link = Path(folder, "environment")
+        link.symlink_to(sys.prefix)
+        yield link / python.relative_to(sys.prefix)
 
 
 @contextmanager
