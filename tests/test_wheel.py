@@ -12,8 +12,9 @@ from zipfile import ZipFile
 import httpx
 import pytest
 
+from deployments.services import end
 from deployments.settings import Settings
-from deployments.stack import end, marked
+from deployments.stack import marked
 from tests.faults.processes import until
 from tests.ports import free_ports
 
@@ -34,7 +35,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_holds_all_files_of_its_packages(wheel: Path):
     files = (path for name in PACKAGES for path in (ROOT / name).rglob("*") if path.is_file())
     names = {path.relative_to(ROOT).as_posix() for path in files if "__pycache__" not in path.parts}
-    assert "tasks/templates/style.css" in names
+    assert "tasks/pages/templates/style.css" in names
     assert names - set(ZipFile(wheel).namelist()) == set()
 
 
