@@ -52,7 +52,7 @@ def flag_of(parameter: inspect.Parameter) -> Any:
 
 def tell_retraining(run: Run) -> None:
     summary_url = storage.summary_url(run.folder_url)
-    reason = storage.read_json(summary_url)["champion"]["reason"]
+    reason = storage.read_record(summary_url)["champion"]["reason"]
     version = champion(run.store)
     tell("Summary", summary_url)
     tell("Report", storage.report_url(run.folder_url))

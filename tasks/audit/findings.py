@@ -22,7 +22,7 @@ def audit_dataset(dataset: Dataset) -> None:
     """Write audit.json beside the dataset."""
     rows = storage.read_table(storage.index_url(dataset.url)).to_pylist()
     audit = audit_rows(rows, dataset.classes, dataset.unlabelled)
-    storage.write_json(storage.audit_url(dataset.url), audit)
+    storage.write_record(storage.audit_url(dataset.url), audit)
     log.info(
         "Audit: %s files, bad: %s; sets of exact copies: %s, of near ones: %s, with labels in conflict: %s; "
         "copies of judging images left out: %s, still trained on: %s",
@@ -32,7 +32,7 @@ def audit_dataset(dataset: Dataset) -> None:
 
 def read_audit(dataset: Dataset, run: Run) -> dict[str, Any]:
     """The audit.json of a dataset with what this run found of its labels: `labels`, `counts.wrong_labels`."""
-    audit = storage.read_json(storage.audit_url(dataset.url))
+    audit = storage.read_record(storage.audit_url(dataset.url))
     labels = storage.read_json(run.labels_url)
     return audit | {"labels": labels, "counts": audit["counts"] | {"wrong_labels": labels["suspected"]}}
 

@@ -68,7 +68,7 @@ def commit_predictions(job: Job, partitions: Sequence[CommittedPartition], secon
     """
     success_url = storage.success_url(job.output)
     if storage.exists(success_url):
-        summary = storage.read_json(storage.summary_url(job.output))
+        summary = storage.read_record(storage.summary_url(job.output))
         log.info("Nothing to do: %s images were classified already", f"{summary['images']:,}")
         return summary
     tally = Tally()
@@ -91,7 +91,7 @@ def write_results(job: Job, summary: dict[str, Any], tally: Tally) -> None:
     pictures, report_url = draw_pictures(job, tally), storage.report_url(job.output)
     report = classify_report(summary, tally.bad, tally.least_sure, pictures)
     storage.write_bytes(report_url, report.encode())
-    storage.write_json(storage.summary_url(job.output), summary)
+    storage.write_record(storage.summary_url(job.output), summary)
     page = classify_markdown(summary, pictures, way_to(report_url, storage.address_of(report_url)))
     create_markdown_artifact(page, key="classify-summary", description=f"What was found in {job.images_url}")
 
@@ -124,7 +124,7 @@ def label_counts(job: Job, tally: Tally) -> dict[str, int]:
 
 def measure_drift(job: Job, tally: Tally) -> list[dict[str, Any]]:
     """The rows compared with the model's test images; empty for a model registered without a reference."""
-    reference = storage.read_json(storage.version_record_url(job.model.folder_url)).get("reference")
+    reference = storage.read_record(storage.version_record_url(job.model.folder_url)).get("reference")
     return drift.compare(reference, drift.snapshot(tally.labels, tally.looks)) if reference else []
 
 

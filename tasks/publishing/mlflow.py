@@ -76,7 +76,7 @@ def track_model(
 ) -> None:
     from mlflow.entities import Param
 
-    begun = storage.read_json(run.record_url)
+    begun = storage.read_record(run.record_url)
     tags = {VERSION: model.version, "darkroom.run": run.name, "darkroom.dataset": begun["dataset"]}
     made = client.create_run(experiment, run_name=model.version, tags=tags).info.run_id
     parameters = {"model": model.kind, "parameters": model.parameters, "trained_in": model.precision}

@@ -41,7 +41,7 @@ def summaries(store: str) -> list[Summary]:
 def read_summary(run: str) -> Summary | None:
     """None of a run that is at work, died or trains nothing."""
     try:
-        summary = storage.read_json(storage.summary_url(run))
+        summary = storage.read_record(storage.summary_url(run))
     except FileNotFoundError:
         return None
     told = {name: summary[name] for name in SUMMARIES_ONLY if name in summary}

@@ -53,7 +53,7 @@ def publish_report(
     pictures = write_pictures(run, figures) | photos
     report = retrain_report(summary, audit, metrics, pictures, way_to_overview(run.store))
     storage.write_bytes(storage.report_url(run.folder_url), report.encode())
-    storage.write_json(storage.summary_url(run.folder_url), summary)
+    storage.write_record(storage.summary_url(run.folder_url), summary)
     write_overview(run.store)
     publish_artifacts(run, summary, metrics, figures)
     return storage.report_url(run.folder_url)

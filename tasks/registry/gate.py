@@ -67,7 +67,7 @@ def promote(evaluations: Sequence[Evaluation], dataset: Dataset, run: Run, gate:
     Decides anew when another run changes the champion in between; raises JobError after MAX_RACES times.
     """
     challenger = max(evaluations, key=lambda evaluation: evaluation.val_accuracy)
-    leaking = storage.read_json(storage.audit_url(dataset.url))["counts"].get("leaking", 0)
+    leaking = storage.read_record(storage.audit_url(dataset.url))["counts"].get("leaking", 0)
     for _ in range(MAX_RACES):
         entries = read_promotions(run.store)
         verdict = decide(challenger, champion_stack(entries), dataset, run, gate, leaking)

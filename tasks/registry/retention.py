@@ -33,7 +33,8 @@ def outdated(store: str, keep_runs: int, keep_versions: int) -> Iterator[str]:
     kept_versions |= {name for name in names if is_made_by(name, unfinished_runs)}
     yield from unneeded_versions(store, set(names), kept_versions, kept_runs)
     datasets_in_use = {record["dataset"] for record in records if record["version"] in kept_versions}
-    datasets_in_use |= {storage.read_json(run.record_url)["dataset"] for run in kept_runs if run.has_begun()}
+    run_records = [storage.read_record(run.record_url) for run in kept_runs if run.has_begun()]
+    datasets_in_use |= {record["dataset"] for record in run_records}
     for name in storage.names(storage.datasets_url(store)):
         dataset_url = storage.dataset_url(store, name)
         if name not in datasets_in_use and not is_fresh(dataset_url):

@@ -46,8 +46,8 @@ def version_record(
     """The content of model.json: all that must be known of a version when its run and dataset are removed."""
     folder_url = run.version_url(model.kind)
     model_url, onnx_url = storage.model_url(folder_url), storage.onnx_url(folder_url)
-    audit_counts = storage.read_json(storage.audit_url(dataset.url))["counts"]
-    return {
+    audit_counts = storage.read_record(storage.audit_url(dataset.url))["counts"]
+    record = {
         "version": model.version,
         "kind": model.kind,
         "uri": model_url,
@@ -64,10 +64,11 @@ def version_record(
         "root": dataset.images_url,
         "counts": dataset.counts,
         "leakage": {name: audit_counts[name] for name in ("leaked", "leaking")},
-        "training": storage.read_json(run.record_url)["training"],
+        "training": storage.read_record(run.record_url)["training"],
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": package_versions(),
     }
+    return storage.with_schema_version(record)
 
 
 def package_versions() -> dict[str, str]:
@@ -79,7 +80,7 @@ def list_versions(store: str) -> list[dict[str, Any]]:
     """The model.json of every version of a store, oldest first."""
     names = storage.names(storage.models_url(store))
     urls = [storage.version_record_url(storage.version_url(store, name)) for name in names]
-    records = [storage.read_json(url) for url in urls if storage.exists(url)]
+    records = [storage.read_record(url) for url in urls if storage.exists(url)]
     return sorted(records, key=lambda record: (record["created"], record["version"]))
 
 
@@ -99,7 +100,7 @@ def read_record(store: str, version: str) -> dict[str, Any]:
     if not version or "/" in version or not storage.exists(url):
         names = ", ".join(record["version"] for record in list_versions(store)) or "none"
         raise InputError(f"The model must be a version of the store ({names}). Received: {version!r}.")
-    return storage.read_json(url)
+    return storage.read_record(url)
 
 
 def read_version(store: str, version: str) -> ModelVersion:

@@ -14,6 +14,7 @@ from tasks.storage.objects import (
     new_array,
     read_bytes,
     read_json,
+    read_record,
     read_table,
     remove,
     sha256,
@@ -21,6 +22,7 @@ from tasks.storage.objects import (
     sweep,
     write_bytes,
     write_json,
+    write_record,
     write_table,
 )
 from tasks.storage.runs import (
@@ -66,6 +68,7 @@ from tasks.storage.runs import (
     version_record_url,
     version_url,
 )
+from tasks.storage.schema import with_schema_version
 from tasks.storage.urls import absolute, beside, check_apart, filesystem, is_local, join, name_of
 from tasks.storage.web import SERVED, address_of, way_to_overview
 
@@ -124,6 +127,7 @@ __all__ = [
     "read_ahead",
     "read_bytes",
     "read_json",
+    "read_record",
     "read_table",
     "reference_url",
     "remove",
@@ -143,7 +147,9 @@ __all__ = [
     "version_url",
     "walk",
     "way_to_overview",
+    "with_schema_version",
     "write_bytes",
     "write_json",
+    "write_record",
     "write_table",
 ]

@@ -7,7 +7,7 @@ import os
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
 from tasks.errors import InputError, JobError
+from tasks.storage.schema import KEY, SCHEMA_VERSION, check_schema_version, with_schema_version
 from tasks.storage.urls import filesystem, is_local, join, name_of
 
 KEPT_SECONDS = 2 * 24 * 3600  # how long a local copy outlives its last use
@@ -81,11 +82,20 @@ def read_json(url: str) -> Any:
     return json.loads(read_bytes(url))
 
 
+def read_record(url: str) -> dict[str, Any]:
+    """A record that `write_record` wrote. Raises InputError when a newer Darkroom wrote it."""
+    record = read_json(url)
+    check_schema_version(record.get(KEY, 0), url)
+    return record
+
+
 def read_table(url: str, columns: list[str] | None = None) -> pa.Table:
-    """A Parquet file, whole or only the columns named."""
+    """A Parquet file, whole or only the columns named. Raises InputError when a newer Darkroom wrote it."""
     fs, path = filesystem(url)
     with fs.open(path, "rb") as file:
-        return pq.read_table(file, columns=columns)
+        table = pq.read_table(file, columns=columns)
+    check_schema_version(int((table.schema.metadata or {}).get(KEY.encode(), 0)), url)
+    return table
 
 
 @contextmanager
@@ -143,9 +153,16 @@ def write_json(url: str, value: Any) -> None:
     write_bytes(url, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False).encode())
 
 
+def write_record(url: str, record: Mapping[str, Any]) -> None:
+    """Write a record with its schema version."""
+    write_json(url, with_schema_version(record))
+
+
 def write_table(url: str, table: pa.Table) -> None:
+    """Write a table as Parquet, its schema version among the metadata."""
+    metadata = {**(table.schema.metadata or {}), KEY: str(SCHEMA_VERSION)}
     with committing(url) as path:
-        pq.write_table(table, path, compression="zstd")
+        pq.write_table(table.replace_schema_metadata(metadata), path, compression="zstd")
 
 
 def create_json(url: str, value: Any) -> bool:

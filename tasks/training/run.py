@@ -1,6 +1,7 @@
 """Ray Train around the training loop: one worker or many, a checkpoint every epoch, the model at the end."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -21,6 +22,7 @@ from tasks.training.cluster import TensorflowCluster, scaling
 
 KEPT_CHECKPOINTS = 2  # the last may be half-written when a machine dies
 MAX_FAILURES = 3
+BLOCKS = {"cnn": "cnn", "mobilenet": "mobilenet_v2"}  # by what the names of their parameters began with
 HUGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}  # on CPUs training is a twentieth faster
 REPORT_SECONDS = "0.2"  # how long each epoch waits for Ray Train to take its report; 2 by default
 
@@ -48,24 +50,38 @@ class TrainedModel:
 @task(cache_policy=NO_CACHE, task_run_name="open run")
 def open_run(run: Run, dataset: Dataset, training: Training) -> None:
     """Write what a run trains on and how; raise InputError where it is resumed with anything else."""
-    record: dict[str, Any] = {
-        "dataset": dataset.fingerprint,
-        "training": training.model_dump(mode="json"),
-    }
+    record = storage.with_schema_version(
+        {"dataset": dataset.fingerprint, "training": training.model_dump(mode="json")}
+    )
     if storage.create_json(run.record_url, record):
         return
-    earlier_record = storage.read_json(run.record_url)
+    earlier_record = storage.read_record(run.record_url)
     if earlier_record["dataset"] != record["dataset"]:
         raise InputError(
             f"A run goes on with the images it began with, dataset {earlier_record['dataset']}. "
             f"Received {record['dataset']}: start a new run without `resume`."
         )
-    parameters, earlier_parameters = record["training"], earlier_record["training"]
+    parameters, earlier_parameters = record["training"], with_blocks(earlier_record["training"])
     if changed := [name for name in parameters if parameters[name] != earlier_parameters.get(name)]:
         raise InputError(
             f"A run goes on with the parameters it began with. Received other values for "
             f"{', '.join(changed)}: start a new run without `resume`."
         )
+
+
+def with_blocks(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of a training, each kind's in a block of its own.
+
+    Schema version 0 has them side by side: `cnn_dropout` for `dropout` of `cnn`.
+    """
+    nested: dict[str, Any] = {}
+    for name, value in parameters.items():
+        prefix, _, rest = name.partition("_")
+        if prefix in BLOCKS and name not in BLOCKS.values():
+            nested.setdefault(BLOCKS[prefix], {})[rest] = value
+        else:
+            nested[name] = value
+    return nested
 
 
 @task(cache_policy=NO_CACHE, task_run_name="train {kind}")
