@@ -28,7 +28,7 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:
     for name in head:
         drawn.add_column(name, no_wrap=True, justify="left" if name.strip() in TEXT_COLUMNS else "right")
     for row in rows:
-        drawn.add_row(*map(clean, row))
+        drawn.add_row(*map(printable, row))
     drawn.show_header = True
     return drawn
 
@@ -39,7 +39,7 @@ def facts(pairs: Iterable[tuple[str, str]]) -> Table:
     drawn.add_column(no_wrap=True, style="dim")
     drawn.add_column(overflow="fold")
     for name, value in pairs:
-        drawn.add_row(name, clean(value))
+        drawn.add_row(name, printable(value))
     return drawn
 
 
@@ -47,7 +47,7 @@ def grid() -> Table:
     return Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), show_header=False)
 
 
-def clean(text: str) -> Text:
+def printable(text: str) -> Text:
     """Text without what would move the cursor or colour the terminal."""
     return Text("".join(letter if letter.isprintable() or letter == "\n" else " " for letter in text))
 

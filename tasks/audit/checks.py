@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tasks.audit.bad_files import file_points, files_are_bad, find_bad_files
 from tasks.audit.classes import class_points, classes_are_missing, find_classes
 from tasks.audit.copies import copies_spoil, copy_points, find_copies
-from tasks.audit.files import file_points, files_are_bad, find_bad_files
 from tasks.audit.outliers import find_outliers
 from tasks.audit.wrong_labels import label_points, labels_are_wrong
 
