@@ -61,8 +61,8 @@ def version_row(store: str, record: Record, present: str | None) -> dict[str, st
         "kind": record["kind"],
         "created, UTC": minute(record["created"]),
         "accuracy, 95 %": f"{test['accuracy']:.3f} {test['low']:.3f}-{test['high']:.3f}",
-        "F1": three_decimals(test.get("macro_f1")),
-        "recall": three_decimals(weakest and weakest["recall"]),
+        "F1": decimals(test.get("macro_f1")),
+        "recall": decimals(weakest and weakest["recall"]),
         "dataset": record["dataset"],
         "MB": f"{storage.size(storage.model_url(storage.version_url(store, record['version']))) / 1e6:.1f}",
     }
@@ -80,7 +80,7 @@ def show(version: str, *, store: Store = "store") -> None:
     if record.get("per_class"):
         names = ("precision", "recall", "f1")
         rows = [
-            [row["class"], *(three_decimals(row[name]) for name in names), f"{row['support']:,}"]
+            [row["class"], *(decimals(row[name]) for name in names), f"{row['support']:,}"]
             for row in record["per_class"]
         ]
         draw("")
@@ -97,9 +97,9 @@ def describe(store: str, record: Record) -> dict[str, str]:
         "created": f"{minute(record['created'])} UTC",
         "test accuracy": f"{test['accuracy']:.3f}, 95 % interval {test['low']:.3f} to {test['high']:.3f}, "
         f"of {test['images']:,} images",
-        "macro F1": three_decimals(test.get("macro_f1")),
-        "calibration": f"error {three_decimals(test.get('ece'))}; {three_decimals(test.get('ece_calibrated'))} after "
-        f"temperature {three_decimals(record['temperature'])}",
+        "macro F1": decimals(test.get("macro_f1")),
+        "calibration": f"error {decimals(test.get('ece'))}; {decimals(test.get('ece_calibrated'))} after "
+        f"temperature {decimals(record['temperature'])}",
         "classes": ", ".join(record["classes"]),
         "dataset": record["dataset"] + (f" of {record['root']}" if record.get("root") else ""),
         "images": ", ".join(f"{count:,} {split}" for split, count in counts.items()) if counts else DASH,
@@ -186,7 +186,7 @@ def weakest_class(record: Record) -> Record | None:
     return min(rows, key=lambda row: row["recall"], default=None)
 
 
-def three_decimals(value: object) -> str:
+def decimals(value: object) -> str:
     return f"{value:.3f}" if isinstance(value, float) else DASH
 
 
