@@ -27,7 +27,8 @@ def _race(url: str, me: int, start, wins) -> None:
 
 
 def test_of_racing_creators_exactly_one_wins(tmp_path: Path):
-    context = multiprocessing.get_context("fork")
+    context = multiprocessing.get_context("forkserver")  # this process may have threads by now
+    context.set_forkserver_preload([__name__])
     with context.Manager() as manager:
         for turn in range(5):
             url, wins, start = str(tmp_path / f"{turn}.json"), manager.list(), context.Event()
