@@ -1,6 +1,7 @@
-"""What the Prefect server does by itself with runs that end badly: `python -m deployments.automations`.
+"""Automations of the Prefect server for runs that fail, crash or go silent.
 
-The drift event's automation stands with the deployment it runs, in prefect.yaml.
+`python -P -m deployments.automations` writes them to the server. The automation of the drift event stands in
+prefect.yaml, with the deployment that it runs.
 """
 
 from datetime import timedelta
@@ -25,7 +26,7 @@ MESSAGE = """{{ flow_run.name }} ended as {{ flow_run.state.name }}: {{ flow_run
 
 
 def automations_of(settings: Settings) -> list[AutomationCore]:
-    """Those of a stack, with the block that the notification needs saved before."""
+    """The automations of a stack. Saves the webhook's block, which the notification refers to."""
     automations = [end_zombies()]
     if settings.notify:
         block = CustomWebhookNotificationBlock(
@@ -46,7 +47,9 @@ def automations_of(settings: Settings) -> list[AutomationCore]:
 
 
 def tell_of_failures(action: SendNotification) -> AutomationCore:
-    """Tell of a failure that stays one: a run that is being cancelled is crashed for a while."""
+    """Report runs that fail or crash, after CANCEL_SECONDS: a run that a person cancels counts as crashed
+    until the worker has ended it.
+    """
     return AutomationCore(
         name=FAILURES,
         trigger=EventTrigger(
@@ -64,7 +67,7 @@ def tell_of_failures(action: SendNotification) -> AutomationCore:
 
 
 def end_zombies() -> AutomationCore:
-    """Mark a run as crashed whose process was killed: nothing else would ever end it."""
+    """Mark a run as crashed whose heartbeat has stopped: where its process was killed, nothing else would."""
     return AutomationCore(
         name=ZOMBIES,
         trigger=EventTrigger(
@@ -86,7 +89,10 @@ def end_zombies() -> AutomationCore:
 
 
 def bring_up_to_date(client: SyncPrefectClient, automations: list[AutomationCore]) -> None:
-    """Create the automations, or change those that differ: a changed one forgets the runs it watches."""
+    """Create the automations that are missing and change those that differ.
+
+    Equal ones are left alone, since a changed automation forgets the runs that it watches.
+    """
     names = {automation.name for automation in automations}
     for name in {FAILURES, ZOMBIES} - names:
         for unwanted in client.read_automations_by_name(name):

@@ -1,4 +1,4 @@
-"""What a machine's stack is told by its environment, as DARKROOM_* variables."""
+"""The settings of a stack on one machine, read from DARKROOM_* variables."""
 
 import secrets
 from functools import cached_property
@@ -75,7 +75,7 @@ class Settings(BaseSettings):
 
     @property
     def places(self) -> dict[str, str]:
-        """Where images, inbox, store and predictions lie."""
+        """URLs of images, inbox, store and predictions."""
         urls = {
             "images": self.images,
             "inbox": self.inbox,
@@ -86,12 +86,12 @@ class Settings(BaseSettings):
 
     @property
     def located_weights(self) -> str:
-        """Flows run in folders of their own."""
+        """What MobileNetV2 starts from; a path made absolute, since flows run in folders of their own."""
         return self.weights if self.weights in ("imagenet", "none") else storage.absolute(self.weights)
 
     @property
     def served(self) -> dict[str, str]:
-        """Those of the places that have reports and lie on this machine."""
+        """The places on local disks whose reports the file server shows."""
         return {name: self.places[name] for name in SERVED if storage.is_local(self.places[name])}
 
     @property
@@ -105,7 +105,7 @@ class Settings(BaseSettings):
 
     @property
     def environment(self) -> dict[str, str]:
-        """What Prefect, Ray and `prefect deploy` are told."""
+        """Environment variables for Prefect, Ray and `prefect deploy`."""
         variables = {
             "DARKROOM_HOME": str(self.folder),
             "PREFECT_HOME": str(self.folder / "prefect"),

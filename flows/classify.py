@@ -54,7 +54,7 @@ def classify(
                 classify_partition,
                 partitions(job, room),
                 job.plan.files,
-                most=lambda: room_for(options) + 1,  # one waits: the longest come first
+                limit=lambda: room_for(options) + 1,  # one waits: the longest come first
                 poll=lock.check,
             )
         lock.check()

@@ -1,4 +1,4 @@
-"""What retrain and explore do first: decode the images that were listed, look through them, audit them."""
+"""The first half of retrain and explore: decode the listed images, compute their features, audit them."""
 
 from flows.progress import Stages
 from tasks.audit import audit_dataset, check_labels, embed_part, fetch_base, plan_features
@@ -9,9 +9,10 @@ from tasks.storage import Run
 def examine(
     manifest: Manifest, weights: str, needed: bool, max_bad_share: float, run: Run, stages: Stages
 ) -> Dataset:
-    """Commit a listed folder as a dataset and audit it. Returns it.
+    """Commit a listed folder as a dataset and audit it. Returns the dataset.
 
-    weights: what wrong labels are looked for with; needed, if a model is trained from them too.
+    weights: of the MobileNetV2 that wrong labels are found with. needed: whether a model is trained from them
+    too, so that the run fails where they cannot be loaded.
     """
     base = fetch_base.submit(manifest.dataset_url, manifest.size_px, weights, needed)
     decoded = stages.parts("decode", decode_part, plan_parts(manifest), manifest.files)

@@ -1,4 +1,4 @@
-"""What a flow run is called in the Prefect UI, and what its run is called in the store."""
+"""Names of flow runs in the Prefect UI and of runs in the store."""
 
 import logging
 from datetime import UTC, datetime

@@ -27,22 +27,21 @@ ARTIFACT_SECONDS = 5.0
 
 log = logging.getLogger("darkroom")
 
-
-Poll = Callable[[], None]
+Poll = Callable[[], None]  # called while waiting
+Limit = Callable[[], int]  # how many task runs may be on Ray now
 
 
 def do_nothing() -> None:
     pass
 
 
-Most = Callable[[], int]
-
-
-def as_many_as_there_are() -> int:
+def no_limit() -> int:
     return sys.maxsize
 
 
 class PartResult(Protocol):
+    """What the task of a part returns, as far as progress tells it."""
+
     @property
     def images(self) -> int: ...
     @property
@@ -50,7 +49,10 @@ class PartResult(Protocol):
 
 
 class Stages:
-    """The stages of one run: their seconds, and their progress while they last."""
+    """Times the stages of one run and shows their progress.
+
+    started: when the run began, ISO 8601. seconds: by stage, of those that have ended.
+    """
 
     def __init__(self) -> None:
         self.started = datetime.now(UTC).isoformat(timespec="seconds")
@@ -68,26 +70,26 @@ class Stages:
         task: Task,
         parts: Sequence[Any],
         images: int,
-        most: Most = as_many_as_there_are,
+        limit: Limit = no_limit,
         poll: Poll = do_nothing,
     ) -> list[Any]:
         """Run a task on each part, counting images and bad files as they come in. Returns results in order.
 
-        most: how many may be on Ray at a time. Ray takes what waits there in any order.
+        limit: how many may be on Ray at a time: Ray runs what waits there in any order, not the first first.
         """
         if not parts:
             return []
         started: list[PrefectRayFuture] = []
         images_done = bad = 0
         with self.stage(name), show_progress(name, images, "images") as show:
-            for future in wait_for_each(submit_each(task, parts, started), poll, most):
+            for future in wait_for_each(submit_each(task, parts, started), poll, limit):
                 result: PartResult = future.result()
                 images_done, bad = images_done + result.images, bad + result.bad
                 show(images_done, f"{bad:,} bad")
             return [future.result() for future in started]
 
     def epochs(self, future: PrefectRayFuture, run: Run, kind: str, epochs: int) -> Any:
-        """Wait for a training, showing each epoch that its history gains. Returns its result."""
+        """Wait for a training, showing each epoch that it has written to its history. Returns its result."""
         history = storage.history_url(run.kind_url(kind))
         with self.stage("train"), show_progress(f"train {kind}", epochs, "epochs") as show:
 
@@ -103,7 +105,7 @@ class Stages:
         return trained
 
     def results(self, name: str, futures: Sequence[PrefectRayFuture]) -> list[Any]:
-        """Wait for task runs on Ray and say what came of each."""
+        """Wait for task runs on Ray and log the result of each."""
         with self.stage(name):
             values = [future.result() for future in futures]
         for value in values:
@@ -114,20 +116,20 @@ class Stages:
 def submit_each(
     task: Task, parts: Iterable[Any], started: list[PrefectRayFuture]
 ) -> Iterator[PrefectRayFuture]:
-    """Submit a task for each part as its future is asked for, keeping it in `started` too."""
+    """Submit a task for each part when its future is asked for; the futures are added to `started` too."""
     for part in parts:
         started.append(cast(PrefectRayFuture, task.submit(part)))
         yield started[-1]
 
 
 def wait_for_each(
-    futures: Iterable[PrefectRayFuture], poll: Poll, most: Most = as_many_as_there_are
+    futures: Iterable[PrefectRayFuture], poll: Poll, limit: Limit = no_limit
 ) -> Iterator[PrefectRayFuture]:
-    """Yield futures as they finish, calling `poll` while waiting; at most `most()` are taken ahead."""
+    """Yield futures as they finish, calling `poll` while waiting; at most `limit()` are awaited at once."""
     coming = iter(futures)
     waiting: dict[Any, PrefectRayFuture] = {}
     while True:
-        room = max(max(most(), 1) - len(waiting), 0)
+        room = max(max(limit(), 1) - len(waiting), 0)
         waiting |= {future.wrapped_future: future for future in islice(coming, room)}
         if not waiting:
             return
@@ -161,16 +163,16 @@ def show_progress(name: str, total: int, unit: str) -> Iterator[Callable[[int, s
             if time.monotonic() - last_update > ARTIFACT_SECONDS:
                 last_update = time.monotonic()
                 line = f"{name}: {done:,} of {total:,} {unit}, {words}"
-                _tell(artifact, done / total, line)
+                _update_artifact(artifact, done / total, line)
                 if not sys.stderr.isatty() and line != last_line:
                     log.info("%s", line)
                     last_line = line
 
         yield show
-    _tell(artifact, 1.0, f"{name}: done")
+    _update_artifact(artifact, 1.0, f"{name}: done")
 
 
-def _tell(artifact: UUID, share: float, words: str) -> None:
-    """Progress is not worth failing for: a server that is away is told the next time."""
+def _update_artifact(artifact: UUID, share: float, words: str) -> None:
+    """Update a progress artifact. A server that is away is no reason to fail: the next update reaches it."""
     with suppress(httpx.HTTPError):
         update_progress_artifact(artifact, progress=100.0 * min(share, 1.0), description=words)

@@ -1,4 +1,4 @@
-"""The one place that knows how to reach Prefect's API and Ray."""
+"""How flows reach Prefect's API and Ray: what is configured, else what is started for one command."""
 
 import os
 import shlex
@@ -35,7 +35,7 @@ def ray_runner() -> RayTaskRunner:
 
 
 def ray_options() -> dict[str, Any]:
-    """What every `ray.init` of ours is told.
+    """Arguments of every `ray.init`.
 
     Ray hands the path of Python to a shell as it is wherever a worker has an environment of its own, as those
     of Ray Train have: one with a space would never start. (Such a path must then be the same on all nodes.)

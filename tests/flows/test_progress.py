@@ -18,6 +18,6 @@ def test_no_more_task_runs_are_submitted_than_there_is_room_for(room: int, one_r
             submitted.append(number)
             yield SimpleNamespace(wrapped_future=work.remote(number))
 
-    for before, _ in enumerate(wait_for_each(futures(), do_nothing, most=lambda: room)):
+    for before, _ in enumerate(wait_for_each(futures(), do_nothing, limit=lambda: room)):
         assert len(submitted) <= before + max(room, 1)
     assert submitted == list(range(6))
