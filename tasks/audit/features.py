@@ -1,4 +1,4 @@
-"""What a pretrained network says of every image: computed part by part on Ray, kept beside the dataset."""
+"""Features of every image by a pretrained network: computed part by part on Ray, kept beside the dataset."""
 
 import hashlib
 import json
@@ -28,7 +28,7 @@ log = logging.getLogger("darkroom")
 
 @dataclass(frozen=True)
 class Base:
-    """MobileNetV2 without its head, in ONNX: its file and what names it; or why there is none."""
+    """MobileNetV2 without its head, as ONNX: its URL and the key of its weights; or why it is missing."""
 
     url: str = ""
     key: str = ""
@@ -37,7 +37,7 @@ class Base:
 
 @dataclass(frozen=True)
 class FeaturePart:
-    """One part of a dataset to be looked at, and where its features go."""
+    """One part of a dataset whose features are to be computed: URLs of its pixels and of its features."""
 
     base: Base
     pixels: str
@@ -115,7 +115,7 @@ def _exported(network: Any, base: Base) -> Base:
 
 
 def earlier_features(dataset_url: str) -> dict[str, str]:
-    """Where the datasets of a store hold features, by the name that says what they are of."""
+    """URLs of all features in a store by file name, which is made of what they depend on."""
     store = storage.store_of(dataset_url)
     urls = [storage.dataset_url(store, name) for name in storage.names(storage.datasets_url(store))]
     return {
@@ -146,7 +146,7 @@ def plan_features(dataset: Dataset, base: Base) -> list[FeaturePart]:
 
 
 def feature_urls(dataset: Dataset, base: Base) -> dict[int, str]:
-    """Where the features of each part lie, named after its pixels and the network."""
+    """URLs of the features of each part; names are digests of the part's pixels and of the network."""
     index = storage.read_table(storage.index_url(dataset.url), ["part", "row", "pixels_sha256"])
     pixels: dict[int, list[str | None]] = {}
     for row in index.sort_by([("part", "ascending"), ("row", "ascending")]).to_pylist():
@@ -159,7 +159,7 @@ def feature_urls(dataset: Dataset, base: Base) -> dict[int, str]:
 
 @task(retries=2, retry_delay_seconds=[2, 10], cache_policy=NO_CACHE, task_run_name="look at a part")
 def embed_part(part: FeaturePart) -> EmbeddedPart:
-    """Commit the features of one part, float16 [images, features]; zeros were decoded for bad files."""
+    """Commit the features of one part, float16 [files, features]; bad files have those of a black picture."""
     pixels = np.load(storage.local_copy(part.pixels), mmap_mode="r")
     network = OnnxClassifier(storage.read_bytes(part.base.url))
     with storage.committing(part.url) as path:
@@ -172,7 +172,7 @@ def embed_part(part: FeaturePart) -> EmbeddedPart:
 
 
 class Features:
-    """What the network said of the images of a dataset, memory-mapped.
+    """Features of the images of a dataset, memory-mapped.
 
     part, row: where each image stands, int [images].
     """

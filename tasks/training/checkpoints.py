@@ -1,4 +1,4 @@
-"""How far a training is, and how that survives a killed worker. Imported by workers only."""
+"""The state of a training, and its checkpoint, from which a new worker goes on. Imported by workers only."""
 
 import json
 import math
@@ -14,7 +14,7 @@ from tasks.training.loop import FitState
 
 @dataclass
 class Progress:
-    """How far a training is: all that a restarted worker goes on from.
+    """The state of a training: all that a restarted worker needs to go on.
 
     earlier: the history of the phases before; best: the best weights of those, with their epoch and
     validation loss.
@@ -59,7 +59,7 @@ class Progress:
 
 
 def restored() -> Progress:
-    """Where this training's last checkpoint stands; the beginning for a fresh start."""
+    """The state in this training's last checkpoint; a new one where there is none."""
     checkpoint = ray.train.get_checkpoint()
     if checkpoint is None:
         return Progress()

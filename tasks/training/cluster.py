@@ -1,4 +1,4 @@
-"""What a training asks of the Ray cluster, and how its workers meet."""
+"""The resources that a training asks Ray for, and how its workers learn one another's addresses."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from tasks.parameters import Training
 
 
 def scaling(training: Training) -> ray.train.ScalingConfig:
-    """What a training asks of Ray: all of a node for one worker, an even share of the cluster for several.
+    """Resources of a training: all of a node for one worker, an even share of the cluster for several.
 
     Raises InputError when the cluster cannot hold so many workers.
     """
@@ -55,7 +55,7 @@ class _TensorflowBackend(Backend):
 
 
 class TensorflowCluster(BackendConfig):
-    """Tells every worker of the others, as Ray's TensorflowConfig does.
+    """Gives every worker the addresses of all, as Ray's TensorflowConfig does.
 
     That one cannot be imported without TensorFlow, which would cost the task and Ray Train's controller
     6 s and 850 MB each for every model.

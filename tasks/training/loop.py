@@ -37,7 +37,7 @@ class FitPlan:
 
 @dataclass
 class FitState:
-    """All that an interrupted fit needs to go on as if nothing had happened."""
+    """History, weights and optimizer of a fit: all that it needs to go on after an interruption."""
 
     history: list[dict[str, float]] = field(default_factory=list)
     variables: list[np.ndarray] = field(default_factory=list)

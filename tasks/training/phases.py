@@ -20,9 +20,10 @@ SETTLING_IMAGES = 128
 
 @dataclass(frozen=True)
 class Phase:
-    """One fit. `build` gives a model to logits whose weights are the last ones of the whole model.
+    """One fit of a part of the whole model.
 
-    It is given the best weights of the phase before.
+    build: makes that part, from inputs to logits, given the best weights of the phase before; its weights
+    are the last ones of the whole model.
     """
 
     build: Callable[[Sequence[np.ndarray]], keras.Model]
