@@ -14,33 +14,36 @@ from tasks.pages.style import BLUE, FAINT, PALETTE, REST, SPLITS
 def class_pie(counts: Mapping[str, int]) -> Figure:
     """Show how the images divide among the classes; beyond eight classes the smallest share a slice."""
     figure = Figure(figsize=(7.3, 3.7), layout="constrained")
-    pie, key = figure.subplots(1, 2, width_ratios=[1, 1.15])
+    pie, legend = figure.subplots(1, 2, width_ratios=[1, 1.15])
     slices, total = _slices(counts), sum(counts.values())
     colours = [*PALETTE[: len(slices) - 1], REST] if len(slices) < len(counts) else PALETTE[: len(slices)]
     if total:
         ring = {"width": 0.4, "edgecolor": "white", "linewidth": 2}
         pie.pie([*slices.values()], colors=colours, startangle=90, counterclock=False, wedgeprops=ring)
         pie.text(0, 0, f"{total:,}\nimages", fontsize=14, ha="center", va="center")
-    for axes in (pie, key):
+    for axes in (pie, legend):
         axes.set_axis_off()
-    squares = [key.scatter([], [], color=colour, s=90, marker="s") for colour in colours]
-    texts = [f"{style.label(name)}:  {style.count(images, total)}" for name, images in slices.items()]
-    key.legend(squares, texts, loc="center left", frameon=False, fontsize=11, labelspacing=0.8)
+    squares = [legend.scatter([], [], color=colour, s=90, marker="s") for colour in colours]
+    texts = [
+        f"{style.short_name(name)}:  {style.images_and_share(images, total)}"
+        for name, images in slices.items()
+    ]
+    legend.legend(squares, texts, loc="center left", frameon=False, fontsize=11, labelspacing=0.8)
     return style.finish(figure, _balance_in_words(counts))
 
 
 def split_bars(counts: Mapping[str, Mapping[str, int]]) -> Figure:
     """Compare the images of each class in the train, validation and test splits."""
-    everyone, totals = Counter[str](), list[str]()
+    images_of_class, totals = Counter[str](), list[str]()
     for classes in counts.values():
-        everyone.update(classes)
-    figure, axes, names = style.class_axes(everyone, inches_each=0.6)
+        images_of_class.update(classes)
+    figure, axes, names = style.class_axes(images_of_class, inches_each=0.6)
     height = 0.8 / max(len(counts), 1)
     for row, (split, classes) in enumerate(counts.items()):
         label, colour = SPLITS.get(split, (split, FAINT))
-        places = np.arange(len(names)) + (row + 0.5) * height - 0.4
+        middles = np.arange(len(names)) + (row + 0.5) * height - 0.4
         values = [classes.get(name, 0) for name in names]
-        bars = axes.barh(places, values, height * 0.9, color=colour, label=label)
+        bars = axes.barh(middles, values, height * 0.9, color=colour, label=label)
         axes.bar_label(bars, [f"{value:,}" for value in values], padding=3, fontsize=8.5, color=FAINT)
         totals.append(f"{sum(classes.values()):,} {label}")
     if counts:
@@ -50,8 +53,8 @@ def split_bars(counts: Mapping[str, Mapping[str, int]]) -> Figure:
 
 def mean_grid(means: Mapping[str, np.ndarray]) -> Figure:
     """Show the mean image of each class, uint8 RGB [size, size, 3], of at most 25 of them."""
-    shown = list(means)[: style.GRID**2]
-    return style.sample_grid(np.stack([means[name] for name in shown]), shown)
+    names = list(means)[: style.GRID**2]
+    return style.sample_grid(np.stack([means[name] for name in names]), names)
 
 
 def size_histogram(widths: np.ndarray, heights: np.ndarray) -> Figure:
@@ -61,8 +64,8 @@ def size_histogram(widths: np.ndarray, heights: np.ndarray) -> Figure:
     shorter = np.minimum(widths, heights)
     sides.hist(shorter, bins=_bins(shorter), color=BLUE)
     shapes.hist(widths / heights, bins=_bins(widths / heights), color=BLUE)
-    style.bare(sides, "shorter side in pixels", "images", grid="y")
-    style.bare(shapes, "width : height", "", grid="y")
+    style.label_axes(sides, "shorter side in pixels", "images", grid="y")
+    style.label_axes(shapes, "width : height", "", grid="y")
     for axes in (sides, shapes):
         axes.set_yscale("log")
         axes.set_ylim(bottom=0.6)
@@ -76,16 +79,17 @@ def size_histogram(widths: np.ndarray, heights: np.ndarray) -> Figure:
 
 
 def _bins(values: np.ndarray) -> np.ndarray:
-    """Edges of at most 30 bins, evenly spaced; two apart from a single value."""
+    """Edges of 30 even bins from the lowest to the highest value; of one bin where all values are equal."""
     low, high = float(values.min()), float(values.max())
     return np.linspace(low, high, 31) if high > low else np.array([low * 0.98, high * 1.02])
 
 
 def _slices(counts: Mapping[str, int]) -> dict[str, int]:
+    """Name and images of each slice of the pie; where colours do not last, the smallest classes are one."""
     if len(counts) <= len(PALETTE):
         return dict(counts)
-    named = {name: counts[name] for name in style.largest(counts, len(PALETTE) - 1)}
-    return named | {f"{len(counts) - len(named)} others": sum(counts.values()) - sum(named.values())}
+    largest = {name: counts[name] for name in style.largest_classes(counts, len(PALETTE) - 1)}
+    return largest | {f"{len(counts) - len(largest)} others": sum(counts.values()) - sum(largest.values())}
 
 
 def _balance_in_words(counts: Mapping[str, int]) -> str:
@@ -94,5 +98,5 @@ def _balance_in_words(counts: Mapping[str, int]) -> str:
     least, most = min(counts, key=counts.__getitem__), max(counts, key=counts.__getitem__)
     if counts[most] < 2 * counts[least]:
         return f"{len(counts)} classes of {counts[least]:,} to {counts[most]:,} images: well balanced"
-    larger, smaller = (f"{counts[name]:,} images of {style.label(name)}" for name in (most, least))
+    larger, smaller = (f"{counts[name]:,} images of {style.short_name(name)}" for name in (most, least))
     return f"Unbalanced: {larger}, {smaller}"

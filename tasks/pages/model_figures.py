@@ -10,6 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from tasks.pages import style
 from tasks.pages.style import BLUE, FAINT, INK, ORANGE, PALETTE, REST, SPLITS, VERMILION
+from tasks.pages.words import percent
 
 CELLS_WITH_SHARE, CELLS_WITH_TEXT = 12, 25
 
@@ -22,32 +23,34 @@ def label_bars(counts: Mapping[str, int]) -> Figure:
     total = sum(counts.values())
     values = [counts[name] for name in names]
     bars = axes.barh(range(len(names)), values, 0.7, color=PALETTE if len(names) <= len(PALETTE) else BLUE)
-    texts = [style.count(value, total) for value in values]
+    texts = [style.images_and_share(value, total) for value in values]
     axes.bar_label(bars, texts, padding=4, fontsize=9, color=FAINT)
     most = max(counts, key=counts.__getitem__, default="")
-    finding = f"Most frequent label: {style.label(most)}, {style.count(counts.get(most, 0), total)}"
+    finding = (
+        f"Most frequent label: {style.short_name(most)}, {style.images_and_share(counts.get(most, 0), total)}"
+    )
     return style.finish(figure, finding if total else "No image was labelled")
 
 
-def learning_curves(history: Sequence[Row], kept: int, turned_at: int | None) -> Figure:
+def learning_curves(history: Sequence[Row], best_epoch: int, turned_at: int | None) -> Figure:
     """Follow loss and accuracy over the epochs, on train and validation.
 
     history: a row an epoch with epoch, loss, accuracy, val_loss, val_accuracy.
-    kept: the epoch whose weights are the model's.
+    best_epoch: the epoch whose weights are the model's.
     turned_at: the epoch from which the model overfits, shaded to the end; None if it never does.
     """
     figure = Figure(figsize=(8.4, 3.7), layout="constrained")
     loss, accuracy = figure.subplots(1, 2)
-    best = history[kept - 1]
+    best = history[best_epoch - 1]
     for axes, quantity in ((loss, "loss"), (accuracy, "accuracy")):
         _curves(axes, history, quantity, best)
         if turned_at is not None:
             axes.axvspan(turned_at - 0.5, history[-1]["epoch"] + 0.5, color=VERMILION, alpha=0.1, lw=0)
-    style.bare(loss, "epoch", "loss (cross-entropy)", grid="y")
-    style.bare(accuracy, "epoch", "accuracy", grid="y", shares="y")
+    style.label_axes(loss, "epoch", "loss (cross-entropy)", grid="y")
+    style.label_axes(accuracy, "epoch", "accuracy", grid="y", shares="y")
     loss.set_ylim(bottom=0)
     accuracy.legend(loc="lower right", frameon=False, fontsize=9)
-    finding = f"The weights kept are those of epoch {kept} of {len(history)}"
+    finding = f"The weights kept are those of epoch {best_epoch} of {len(history)}"
     return style.finish(figure, finding + (f"; overfits from {turned_at} on (shaded)" if turned_at else ""))
 
 
@@ -66,17 +69,17 @@ def confusion_matrix(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
     size, every = (10 if count <= 12 else 7), -(-count // 40)
     for (row, column), images in np.ndenumerate(matrix) if count <= CELLS_WITH_TEXT else ():
         colour = "white" if shares[row, column] > 0.55 else INK if images else REST
-        told = count <= CELLS_WITH_SHARE and shares[row, column] >= 0.005
-        share = f"\n{100 * shares[row, column]:.0f} %" if told else ""
+        has_share = count <= CELLS_WITH_SHARE and shares[row, column] >= 0.005
+        share = f"\n{100 * shares[row, column]:.0f} %" if has_share else ""
         axes.text(column, row, f"{images:,}{share}", ha="center", va="center", fontsize=size, color=colour)
-    names = [style.label(name, 16) for name in classes][::every]
+    names = [style.short_name(name, 16) for name in classes][::every]
     axes.set_xticks(range(0, count, every), names, rotation=45, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(0, count, every), names)
-    style.bare(axes, "predicted class", "true class", size=size)
+    style.label_axes(axes, "predicted class", "true class", size=size)
     bar = figure.colorbar(picture, ax=axes, shrink=0.7)
-    style.bare(bar.ax, "", "share of the true class", shares="y", size=8)
-    right = style.percent(np.trace(matrix) / max(matrix.sum(), 1))
-    return style.finish(figure, f"{right} of {matrix.sum():,} images right{_worst(matrix, classes)}")
+    style.label_axes(bar.ax, "", "share of the true class", shares="y", size=8)
+    right = percent(np.trace(matrix) / max(matrix.sum(), 1))
+    return style.finish(figure, f"{right} of {matrix.sum():,} images right{_worst_pair(matrix, classes)}")
 
 
 def reliability_diagram(before: Mapping[str, Any], after: Mapping[str, Any]) -> Figure:
@@ -90,10 +93,10 @@ def reliability_diagram(before: Mapping[str, Any], after: Mapping[str, Any]) -> 
     for bins, name, colour, marker in ((before, "before", ORANGE, "s"), (after, "after", BLUE, "o")):
         curve.plot(bins["confidence"], bins["accuracy"], color=colour, marker=marker, label=name, lw=1.8)
         gaps = np.abs(np.subtract(bins["confidence"], bins["accuracy"]))
-        errors.append(style.percent(np.average(gaps, weights=bins["images"])))
+        errors.append(percent(np.average(gaps, weights=bins["images"])))
     load.bar(after["confidence"], after["images"], width=0.03, color=BLUE)
-    style.bare(curve, "", "share that was right", grid="y", shares="y")
-    style.bare(load, "confidence of the model", "images", grid="y", shares="x")
+    style.label_axes(curve, "", "share that was right", grid="y", shares="y")
+    style.label_axes(load, "confidence of the model", "images", grid="y", shares="x")
     curve.set(xlim=(0, 1.02), ylim=(0, 1.02))
     curve.legend(loc="upper left", frameon=False, fontsize=10)
     finding = "Calibration error {} before scaling, {} after"
@@ -101,7 +104,7 @@ def reliability_diagram(before: Mapping[str, Any], after: Mapping[str, Any]) -> 
 
 
 def class_curves(curves: Sequence[Mapping[str, Any]]) -> Figure:
-    """Follow how each class is told from the rest as less certainty is asked for: ROC, precision-recall.
+    """Draw the ROC and the precision-recall curve of each class against the rest.
 
     curves: at most eight classes as `evaluation.curves` gives them.
     """
@@ -109,23 +112,30 @@ def class_curves(curves: Sequence[Mapping[str, Any]]) -> Figure:
     roc, recall = figure.subplots(1, 2)
     for row, colour in zip(curves, PALETTE, strict=False):
         roc.plot(*row["roc"], color=colour, lw=1.8)
-        name = f"{style.label(row['class'], 16)}  {row['average_precision']:.3f}"
+        name = f"{style.short_name(row['class'], 16)}  {row['average_precision']:.3f}"
         recall.plot(*row["precision_recall"], color=colour, lw=1.8, label=name)
     roc.set_xscale("symlog", linthresh=0.01, linscale=0.5)
-    style.bare(roc, "share of the rest taken for the class", "share of the class found", "both", "both")
-    style.bare(recall, "share of the class found (recall)", "share that is right (precision)", "both", "both")
+    style.label_axes(roc, "share of the rest taken for the class", "share of the class found", "both", "both")
+    style.label_axes(
+        recall, "share of the class found (recall)", "share that is right (precision)", "both", "both"
+    )
     roc.set(xlim=(0, 1), ylim=(0, 1.02), xticks=(0, 0.01, 0.1, 1))
     recall.set(xlim=(0, 1.01), ylim=(0, 1.02))
-    look = {"frameon": False, "fontsize": 9.5, "title_fontsize": 9.5, "alignment": "left"}
+    legend_style: dict[str, Any] = {
+        "frameon": False,
+        "fontsize": 9.5,
+        "title_fontsize": 9.5,
+        "alignment": "left",
+    }
     title = "class and its average precision"
-    figure.legend(loc="outside lower left", ncols=4, title=title, **look)
+    figure.legend(loc="outside lower left", ncols=4, title=title, **legend_style)
     worst = min(curves, key=lambda row: row["average_precision"])
-    finding = f"Hardest to tell from the rest: {style.label(worst['class'])}, average precision"
+    finding = f"Hardest to tell from the rest: {style.short_name(worst['class'])}, average precision"
     return style.finish(figure, f"{finding} {worst['average_precision']:.3f}")
 
 
 def slice_dots(slices: Sequence[Mapping[str, Any]], accuracy: float) -> Figure:
-    """Hold the accuracy in each slice of the test images, with its 95 % interval, against the overall one.
+    """Compare the accuracy in each slice of the test images, with its 95 % interval, to that on all of them.
 
     slices: rows as `evaluation.slices` gives them; those worse beyond chance are diamonds.
     """
@@ -139,30 +149,30 @@ def slice_dots(slices: Sequence[Mapping[str, Any]], accuracy: float) -> Figure:
         axes.plot(ends, [place, place], color=colour, lw=4, alpha=0.4, solid_capstyle="round")
         axes.plot(row["accuracy"], place, marker=marker, ms=7, color=colour)
     axes.axvline(accuracy, color=FAINT, lw=1, linestyle=(0, (4, 4)))
-    style.bare(axes, "accuracy with 95 % interval (dashed: of all test images)", "", grid="x", shares="x")
+    style.label_axes(
+        axes, "accuracy with 95 % interval (dashed: of all test images)", "", grid="x", shares="x"
+    )
     axes.set_yticks(places, [f"{row['span']} ({row['images']:,})" for row in slices])
     axes.set_ylim(places[-1] + 0.6, -0.6)
     worse = sum(row["worse"] for row in slices)
-    which = f"{worse} of {len(slices)} slices" if worse else "none of these slices"
-    return style.finish(figure, f"Worse than elsewhere, beyond chance, in {which}")
+    count = f"{worse} of {len(slices)}" if worse else "none of these"
+    return style.finish(figure, f"Worse than elsewhere, beyond chance, in {count} slices")
 
 
 def model_comparison(results: Sequence[tuple[str, float, float, float]]) -> Figure:
-    """Set the models side by side, each (name, test accuracy, low, high) with its 95 % interval."""
+    """Compare models by test accuracy. results: (model, accuracy, low and high end of its 95 % interval)."""
     figure = Figure(figsize=(7.3, 1.5 + 0.55 * len(results)), layout="constrained")
     axes = figure.subplots()
     for row, (_, accuracy, low, high) in enumerate(results):
         axes.plot([low, high], [row, row], color=BLUE, linewidth=4, alpha=0.4, solid_capstyle="round")
         axes.plot(accuracy, row, marker="o", markersize=9, color=BLUE)
-        axes.annotate(
-            style.percent(accuracy), (accuracy, row), (0, 9), textcoords="offset points", ha="center"
-        )
-    style.bare(axes, "accuracy on the test images, with 95 % interval", "", grid="x", shares="x")
-    axes.set_yticks(range(len(results)), [style.label(name) for name, *_ in results], fontsize=11)
+        axes.annotate(percent(accuracy), (accuracy, row), (0, 9), textcoords="offset points", ha="center")
+    style.label_axes(axes, "accuracy on the test images, with 95 % interval", "", grid="x", shares="x")
+    axes.set_yticks(range(len(results)), [style.short_name(name) for name, *_ in results], fontsize=11)
     axes.set_ylim(len(results) - 0.5, -0.7)
     best = max(results, key=lambda result: result[1])
     return style.finish(
-        figure, f"{style.label(best[0])} leads: right on {style.percent(best[1])} of the test images"
+        figure, f"{style.short_name(best[0])} leads: right on {percent(best[1])} of the test images"
     )
 
 
@@ -172,32 +182,36 @@ def confidence_histogram(counts: np.ndarray) -> Figure:
     axes = figure.subplots()
     edges = np.linspace(0, 1, len(counts) + 1)
     axes.stairs(counts, edges, fill=True, color=BLUE)
-    style.bare(axes, "confidence in the label given", "images", grid="y", shares="x")
+    style.label_axes(axes, "confidence in the label given", "images", grid="y", shares="x")
     axes.set_xlim(0, 1)
     if not counts.sum():
         return style.finish(figure, "No image was labelled")
     shares = np.cumsum(counts) / counts.sum()
     middle, unsure = edges[np.searchsorted(shares, 0.5)], shares[len(counts) // 2 - 1]
     axes.axvline(middle, color=VERMILION, linewidth=1.4, linestyle=(0, (4, 3)))
-    finding = "Half of the labels are at least {} sure; {} are under 50 %"
-    return style.finish(figure, finding.format(style.percent(middle), style.percent(unsure)))
+    finding = f"Half of the labels are at least {percent(middle)} sure; {percent(unsure)} are under 50 %"
+    return style.finish(figure, finding)
 
 
 def _curves(axes: Axes, history: Sequence[Row], quantity: str, best: Row) -> None:
+    """Draw "loss" or "accuracy" over the epochs, and a ring around the epoch `best`."""
     epochs = [row["epoch"] for row in history]
     for key, split, marker in ((quantity, "train", "s"), (f"val_{quantity}", "val", "o")):
         label, colour = SPLITS[split]
         axes.plot(epochs, [row[key] for row in history], color=colour, marker=marker, ms=3.5, label=label)
-    where, label = (best["epoch"], best[f"val_{quantity}"]), f"kept epoch ({best['epoch']:.0f})"
-    axes.scatter(*where, 90, "white", ec=VERMILION, lw=2, zorder=3, label=label)
+    label = f"kept epoch ({best['epoch']:.0f})"
+    axes.scatter(
+        best["epoch"], best[f"val_{quantity}"], 90, "white", ec=VERMILION, lw=2, zorder=3, label=label
+    )
     axes.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
     axes.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
 
 
-def _worst(matrix: np.ndarray, classes: Sequence[str]) -> str:
+def _worst_pair(matrix: np.ndarray, classes: Sequence[str]) -> str:
+    """The pair of classes that is most often confused, in words; nothing where no image is wrong."""
     mistakes = matrix - np.diag(np.diag(matrix))
     if not mistakes.any():
         return ""
     true, predicted = np.unravel_index(mistakes.argmax(), mistakes.shape)
-    names = f"{style.label(classes[true])} taken for {style.label(classes[predicted])}"
+    names = f"{style.short_name(classes[true])} taken for {style.short_name(classes[predicted])}"
     return f"; {names} {mistakes.max():,} times"

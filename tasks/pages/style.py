@@ -1,4 +1,4 @@
-"""How every figure looks: colours, fonts, bare axes, contact sheets, the finding as its heading, PNG."""
+"""How every figure looks: colours, fonts, axes, contact sheets, a heading that says the finding, PNG."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -12,6 +12,8 @@ from matplotlib.font_manager import fontManager
 from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
+from tasks.pages.words import percent
+
 # Okabe & Ito 2008, "Color Universal Design": told apart with any colour vision.
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#6E6259")
 BLUE, ORANGE, VERMILION = PALETTE[0], PALETTE[1], PALETTE[5]
@@ -22,7 +24,7 @@ FONTS = ("DejaVu Sans", "Noto Sans CJK SC", "PingFang SC", "Microsoft YaHei")
 GRID, BARS = 5, 24
 PHOTOS_DPI = 80  # photos are most of a report's bytes
 
-Way = Literal["x", "y", "both"]
+Direction = Literal["x", "y", "both"]
 
 
 def png(figure: Figure, dpi: int = 110) -> bytes:
@@ -32,10 +34,14 @@ def png(figure: Figure, dpi: int = 110) -> bytes:
     return buffer.getvalue()
 
 
-def bare(
-    axes: Axes, x: str, y: str, grid: Way | None = None, shares: Way | None = None, size: int = 9
+def label_axes(
+    axes: Axes, x: str, y: str, grid: Direction | None = None, shares: Direction | None = None, size: int = 9
 ) -> None:
-    """Label the axes and take away what carries no information. shares: the axis that is in percent."""
+    """Label the axes and take away their frame and ticks.
+
+    grid: the axes that have grid lines. shares: those whose numbers are shares, written in percent. size: of
+    the numbers, in points.
+    """
     axes.set_xlabel(x, color=FAINT, fontsize=10)
     axes.set_ylabel(y, color=FAINT, fontsize=10)
     axes.spines[:].set_visible(False)
@@ -43,19 +49,22 @@ def bare(
     axes.set_axisbelow(True)
     if grid:
         axes.grid(axis=grid, color=RULE, linewidth=0.8)
-    for way, axis in (("x", axes.xaxis), ("y", axes.yaxis)):
-        if shares in (way, "both"):
+    for direction, axis in (("x", axes.xaxis), ("y", axes.yaxis)):
+        if shares in (direction, "both"):
             axis.set_major_formatter(lambda share, _: f"{100 * share:.4g} %")
 
 
 def class_axes(counts: Mapping[str, int], inches_each: float) -> tuple[Figure, Axes, list[str]]:
-    """Prepare a horizontal bar a class, for the classes with the most images if there are many."""
-    names = largest(counts, BARS)
+    """Figure and axes for a horizontal bar a class, and the classes in order; the BARS largest of many.
+
+    inches_each: height of a bar with the gap under it.
+    """
+    names = largest_classes(counts, BARS)
     figure = Figure(figsize=(7.3, 1.3 + inches_each * len(names)), layout="constrained")
     axes = figure.subplots()
-    which = "class" if len(counts) <= BARS else f"{BARS} largest of {len(counts)} classes"
-    bare(axes, "images", which, grid="x")
-    axes.set_yticks(range(len(names)), [label(name) for name in names], fontsize=10)
+    heading = "class" if len(counts) <= BARS else f"{BARS} largest of {len(counts)} classes"
+    label_axes(axes, "images", heading, grid="x")
+    axes.set_yticks(range(len(names)), [short_name(name) for name in names], fontsize=10)
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
@@ -63,10 +72,10 @@ def class_axes(counts: Mapping[str, int], inches_each: float) -> tuple[Figure, A
     return figure, axes, names
 
 
-def largest(counts: Mapping[str, int], limit: int) -> list[str]:
-    """Name the classes with the most images, still in class order."""
-    kept = set(sorted(counts, key=counts.__getitem__, reverse=True)[:limit])
-    return [name for name in counts if name in kept]
+def largest_classes(counts: Mapping[str, int], limit: int) -> list[str]:
+    """The `limit` classes with the most images, still in class order."""
+    largest = set(sorted(counts, key=counts.__getitem__, reverse=True)[:limit])
+    return [name for name in counts if name in largest]
 
 
 def sample_grid(images: np.ndarray, titles: Sequence[str]) -> Figure:
@@ -75,32 +84,31 @@ def sample_grid(images: np.ndarray, titles: Sequence[str]) -> Figure:
     images: uint8 RGB [n, size, size, 3], n from 1 to 25. titles: one a picture, of one or two lines.
     """
     if not 1 <= len(images) == len(titles) <= GRID**2:
-        given = f"{len(images)} images, {len(titles)} titles"
-        raise ValueError(f"A grid holds 1 to {GRID**2} images with a title each. Received: {given}.")
-    side, gap, words = 1.22, 0.08, 0.1 + 0.15 * (1 + max(title.count("\n") for title in titles))
+        raise ValueError(
+            f"A grid holds 1 to {GRID**2} images with a title each. "
+            f"Received: {len(images)} images, {len(titles)} titles."
+        )
+    side, gap, title_height = 1.22, 0.08, 0.1 + 0.15 * (1 + max(title.count("\n") for title in titles))
     rows = -(-len(images) // GRID)
-    width, height = GRID * (side + gap) + gap, rows * (side + words) + gap
+    width, height = GRID * (side + gap) + gap, rows * (side + title_height) + gap
     figure = Figure(figsize=(width, height))
-    for place, (image, title) in enumerate(zip(images, titles, strict=True)):
-        row, column = divmod(place, GRID)
-        left, bottom = gap + column * (side + gap), height - (row + 1) * (side + words)
+    for number, (image, title) in enumerate(zip(images, titles, strict=True)):
+        row, column = divmod(number, GRID)
+        left, bottom = gap + column * (side + gap), height - (row + 1) * (side + title_height)
         axes = figure.add_axes((left / width, bottom / height, side / width, side / height))
         axes.imshow(image)
         axes.set_axis_off()
-        text = "\n".join(label(line, 20) for line in title.split("\n"))
+        text = "\n".join(short_name(line, 20) for line in title.split("\n"))
         axes.set_title(text, fontsize=8.5, pad=3, loc="left", linespacing=1.15)
     return finish(figure)
 
 
-def count(images: int, total: int) -> str:
+def images_and_share(images: int, total: int) -> str:
+    """Write a part of all images: "30 (75.0 %)"."""
     return f"{images:,} ({percent(images / max(total, 1))})"
 
 
-def percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
-
-
-def label(name: str, width: int = 24) -> str:
+def short_name(name: str, width: int = 24) -> str:
     """Shorten a name, and keep its dollar signs from being read as mathematics."""
     return (name if len(name) <= width else name[: width - 1] + "…").replace("$", r"\$")
 

@@ -36,15 +36,17 @@ def test_a_large_confusion_matrix_leaves_the_numbers_out():
 
 
 def test_overfitting_is_shaded_from_its_epoch_to_the_last():
-    figure = model_figures.learning_curves(history([1.0, 0.5, 0.7, 0.9]), kept=2, turned_at=3)
+    figure = model_figures.learning_curves(history([1.0, 0.5, 0.7, 0.9]), best_epoch=2, turned_at=3)
     shade = figure.axes[0].patches[0]
     assert (shade.get_x(), shade.get_x() + shade.get_width()) == (2.5, 4.5)
     assert finding(figure) == "The weights kept are those of epoch 2 of 4; overfits from 3 on (shaded)"
-    assert not model_figures.learning_curves(history([1.0, 0.5]), kept=2, turned_at=None).axes[0].patches
+    assert (
+        not model_figures.learning_curves(history([1.0, 0.5]), best_epoch=2, turned_at=None).axes[0].patches
+    )
 
 
 def test_a_single_epoch_is_no_fraction_of_one():
-    loss, _ = model_figures.learning_curves(history([1.0]), kept=1, turned_at=None).axes
+    loss, _ = model_figures.learning_curves(history([1.0]), best_epoch=1, turned_at=None).axes
     assert [tick % 1 for tick in loss.get_xticks()] == [0.0] * len(loss.get_xticks())
 
 
