@@ -11,7 +11,7 @@ from tasks.audit import locate_weights
 from tasks.dataset import check_splits, check_trainable, list_images
 from tasks.evaluation import evaluate_model
 from tasks.parameters import Gate, Leakage, MaxBadShare, Training, Word
-from tasks.publishing import check_tracking, publish_report, track
+from tasks.publishing import Retraining, check_tracking, publish_report, track
 from tasks.registry import promote, register
 from tasks.storage import Run
 from tasks.training import open_run, train_model
@@ -59,6 +59,8 @@ def retrain(
     for model, evaluation in zip(trained, evaluations, strict=True):
         register(model, evaluation, dataset, run)
     [verdict] = stages.results("promote", [promote.submit(evaluations, dataset, run, gate)])
-    publish_report(run, dataset, training, trained, evaluations, verdict, stages.started, stages.seconds)
+    publish_report(
+        Retraining(run, dataset, training, trained, evaluations, verdict, stages.started, stages.seconds)
+    )
     track(run, trained, evaluations)
     return run

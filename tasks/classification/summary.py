@@ -21,7 +21,7 @@ from tasks.classification.rows import USABLE, count_values, read_rows
 from tasks.dataset import MAX_BYTES, UNREADABLE, read_images
 from tasks.errors import JobError
 from tasks.evaluation import drift
-from tasks.pages import classify_markdown, classify_report, model_figures, style, way_to
+from tasks.pages import classify_markdown, classify_report, link_to_report, model_figures, style
 from tasks.storage import FileEntry
 
 MAX_ROWS = 50  # in each table of the report
@@ -92,7 +92,8 @@ def write_results(job: Job, summary: dict[str, Any], tally: Tally) -> None:
     report = classify_report(summary, tally.bad, tally.least_sure, pictures)
     storage.write_bytes(report_url, report.encode())
     storage.write_record(storage.summary_url(job.output), summary)
-    page = classify_markdown(summary, pictures, way_to(report_url, storage.address_of(report_url)))
+    report_link = link_to_report(report_url, storage.address_of(report_url))
+    page = classify_markdown(summary, pictures, report_link)
     create_markdown_artifact(page, key="classify-summary", description=f"What was found in {job.images_url}")
 
 

@@ -2,22 +2,29 @@
 
 from tasks.pages.card import model_card
 from tasks.pages.html import classify_report, explore_report, overview_report, retrain_report
-from tasks.pages.markdown import classify_markdown, explore_markdown, retrain_markdown, way_to
-from tasks.pages.photos import photo, with_evidence
+from tasks.pages.markdown import classify_markdown, explore_markdown, link_to_report, retrain_markdown
+from tasks.pages.metrics import METRICS, metric_texts
+from tasks.pages.photos import overlay_evidence, photo
+from tasks.pages.words import UNKNOWN, decimals, is_number
 
 __all__ = [
+    "METRICS",
+    "UNKNOWN",
     "classify_markdown",
     "classify_report",
     "data_figures",
+    "decimals",
     "explore_markdown",
     "explore_report",
+    "is_number",
+    "link_to_report",
+    "metric_texts",
     "model_card",
     "model_figures",
+    "overlay_evidence",
     "overview_report",
     "photo",
     "retrain_markdown",
     "retrain_report",
     "style",
-    "way_to",
-    "with_evidence",
 ]

@@ -1,5 +1,6 @@
 """A version's model card: what a stranger must know before using the model."""
 
+from collections.abc import Iterator
 from functools import cache
 from typing import get_args
 
@@ -7,8 +8,11 @@ from jinja2 import Environment
 
 from tasks.pages.html import templates
 from tasks.pages.markdown import plain
+from tasks.pages.metrics import metric_texts
 from tasks.pages.words import Record, count, moment, number, percent, setting
 from tasks.parameters import ModelKind
+
+FILTERS = (count, moment, number, percent, setting)
 
 
 def model_card(record: Record, metrics: Record) -> str:
@@ -16,32 +20,33 @@ def model_card(record: Record, metrics: Record) -> str:
 
     Source of the form: Mitchell et al. 2019, "Model Cards for Model Reporting".
     """
-    judged = [row for row in record.get("per_class") or [] if row["support"]]
+    tested_classes = [row for row in record["per_class"] if row["support"]]
     page = {
         "test": record["metrics"],
-        "weakest": min(judged, key=lambda row: row["recall"], default=None),
-        "worse": [part for part in metrics.get("slices") or [] if part.get("worse")],
-        "parameters": parameters_of(record),
+        "scores": metric_texts(record["metrics"]),
+        "weakest": min(tested_classes, key=lambda row: row["recall"]),
+        "worse_slices": [row for row in metrics["slices"] if row["worse"]],
+        "parameters": list(parameters_of(record)),
     }
     return _environment().get_template("card.md.j2").render(page, record=record, metrics=metrics)
 
 
-def parameters_of(record: Record) -> list[tuple[str, object]]:
-    """What of the training's parameters concerns this kind of model, nested ones with both names."""
-    training = dict(record.get("training") or {})
-    own = training.get(record["kind"]) or {}
-    pairs: list[tuple[str, object]] = []
-    for name, value in [*training.items(), *own.items()]:
-        if name in (*get_args(ModelKind), "models") or (name == "weights" and record["kind"] == "cnn"):
-            continue
-        nested = value.items() if isinstance(value, dict) else [("", value)]
-        pairs += [(f"{name} {part}".strip(), setting) for part, setting in nested]
-    return pairs
+def parameters_of(record: Record) -> Iterator[tuple[str, object]]:
+    """Name and value of the training's parameters that concern this kind of model.
+
+    Nested ones come with both names, such as "augmentation flip".
+    """
+    training, kind = record["training"], record["kind"]
+    of_other_kinds = {"models", *get_args(ModelKind)} | ({"weights"} if kind == "cnn" else set())
+    of_this_kind = training.get(kind, {})  # in a run that schema version 0 began all stand side by side
+    for name, value in [*training.items(), *of_this_kind.items()]:
+        if isinstance(value, dict) and name not in of_other_kinds:
+            yield from ((f"{name} {part}", nested_value) for part, nested_value in value.items())
+        elif name not in of_other_kinds:
+            yield name, value
 
 
 @cache
 def _environment() -> Environment:
     """Jinja2 where every expression is made plain Markdown, as autoescape makes it plain HTML."""
-    environment = templates(finalize=plain, keep_trailing_newline=True)
-    environment.filters |= {one.__name__: one for one in (count, moment, number, percent, setting)}
-    return environment
+    return templates(FILTERS, finalize=plain, keep_trailing_newline=True)

@@ -1,13 +1,14 @@
 """Turns the records and pictures of a run into one self-contained page."""
 
-from collections.abc import Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, wraps
 from pathlib import Path
 from typing import Any
 
-from jinja2 import ChainableUndefined, Environment, FileSystemLoader
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Undefined
 
-from tasks.audit import soundness
+from tasks.audit import CHECKS, soundness
+from tasks.pages.metrics import metric_rows
 from tasks.pages.words import (
     Pictures,
     Record,
@@ -15,11 +16,11 @@ from tasks.pages.words import (
     data_uri,
     day,
     duration,
-    figure,
     moment,
     number,
     percent,
     points,
+    quantity,
     sentence,
     setting,
     verdict_of,
@@ -28,6 +29,7 @@ from tasks.pages.words import (
 ROWS_SHOWN = 50
 SPARK = (640, 72)  # width and height of a sparkline, in pixels
 LEAST_SPAN = 0.02  # of accuracy; a smaller one does not fill the height
+FILTERS = (count, data_uri, day, duration, moment, number, percent, points, quantity, sentence, setting)
 
 
 def retrain_report(
@@ -37,41 +39,45 @@ def retrain_report(
     pictures: Pictures,
     overview: str | None = None,
 ) -> str:
-    """Tell one training run on one page: verdict, data, models, mistakes, and how it was made.
+    """One training run on one page: verdict, data, models, mistakes, and how it was made.
 
+    audit: as `audit.read_audit` gives it. metrics: the metrics.json of each model in the summary. pictures:
+    the plots by their file names; photographs as `photo:<path>` and, of a model's mistakes, what spoke for
+    the class it predicted and for the true one as `predicted:<kind>:<path>` and `true:<kind>:<path>`.
     overview: address of the page over all runs, where a browser can follow it from here.
     """
     page = {"summary": summary, "audit": audit, "metrics": metrics, "pictures": pictures}
+    scores = list(metric_rows([metrics[kind]["test"] for kind in summary["models"]]))
     template = _environment().get_template("retrain.html.j2")
-    return template.render(page, verdict=verdict_of(summary), overview=overview)
+    return template.render(page, verdict=verdict_of(summary), scores=scores, overview=overview)
 
 
 def overview_report(
     store: str, runs: Sequence[Record], champion: Record | None, line: Sequence[Record]
 ) -> str:
-    """Tell all runs of a store on one page, newest first, and how the champion's accuracy went.
+    """All runs of a store on one page, as listed, and how the champion's accuracy went.
 
-    champion: the present one's model.json. line: see overview.champion_line.
+    runs: their summaries. champion: the present one's model.json. line: see `overview.champion_line`.
     """
     page = {"store": store, "runs": runs, "champion": champion, "line": sparkline(line)}
     return _environment().get_template("overview.html.j2").render(page)
 
 
 def sparkline(line: Sequence[Record]) -> list[dict[str, Any]]:
-    """The points with their `x` and `y` in a frame of SPARK, oldest on the left, better higher."""
+    """The points with their `x` and `y` in a frame of SPARK pixels: oldest on the left, better higher."""
     width, height = SPARK
     accuracies = [point["accuracy"] for point in line] or [0.0]
     middle, span = (max(accuracies) + min(accuracies)) / 2, max(max(accuracies) - min(accuracies), LEAST_SPAN)
     step = width / max(len(line) - 1, 1)
     heights = [height * (0.5 - (accuracy - middle) / span) for accuracy in accuracies]
     return [
-        {**point, "x": f"{place * step:.1f}", "y": f"{y:.1f}"}
-        for place, (point, y) in enumerate(zip(line, heights, strict=False))
+        {**point, "x": f"{number * step:.1f}", "y": f"{y:.1f}"}
+        for number, (point, y) in enumerate(zip(line, heights, strict=False))
     ]
 
 
-def explore_report(audit: Record, pictures: Pictures, root: str = "") -> str:
-    """Tell what lies in an image folder on one page: whether it is sound, then why not."""
+def explore_report(audit: Record, pictures: Pictures, root: str) -> str:
+    """What lies in the image folder `root`, on one page: whether it is sound, then why not."""
     page = {"audit": audit, "pictures": pictures, "root": root}
     return _environment().get_template("explore.html.j2").render(page)
 
@@ -79,26 +85,47 @@ def explore_report(audit: Record, pictures: Pictures, root: str = "") -> str:
 def classify_report(
     summary: Record, bad: Sequence[Record], unsure: Sequence[Record], pictures: Pictures
 ) -> str:
-    """Tell one bulk classification on one page: labels, confidence, unreadable and unsure images."""
+    """One bulk classification on one page: labels, confidence, unreadable and unsure images."""
     page = {"summary": summary, "bad": bad, "unsure": unsure, "pictures": pictures}
     return _environment().get_template("classify.html.j2").render(page)
 
 
-def templates(**escaping: Any) -> Environment:
-    """The templates of this package, what they are told escaped as asked."""
-    return Environment(
+def templates(filters: Sequence[Callable[..., str]], **options: Any) -> Environment:
+    """Jinja2 for the templates of this package, in which a name or key that is not there is an error.
+
+    filters: what the templates write values with, by their own names. options: further ones of Jinja2, such
+    as how values are escaped.
+    """
+    environment = Environment(
         loader=FileSystemLoader(Path(__file__).with_name("templates")),
-        undefined=ChainableUndefined,
+        undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        **escaping,
+        **options,
     )
+    environment.filters |= {function.__name__: strict(function) for function in filters}
+    return environment
+
+
+def strict(function: Callable[..., str]) -> Callable[..., str]:
+    """A filter that fails on a value that is not there, which `number` and others would write as a dash."""
+
+    @wraps(function)
+    def checked(value: object, *arguments: Any) -> str:
+        if isinstance(value, Undefined):
+            str(value)  # raises UndefinedError with the name that is not there
+        return function(value, *arguments)
+
+    return checked
 
 
 @cache
 def _environment() -> Environment:
-    environment = templates(autoescape=True)
-    filters = (number, percent, points, figure, sentence, duration, moment, day, count, setting, data_uri)
-    environment.filters |= {function.__name__: function for function in filters}
-    environment.globals |= {"ROWS_SHOWN": ROWS_SHOWN, "SPARK": SPARK, "soundness": soundness}
+    environment = templates(FILTERS, autoescape=True)
+    environment.globals |= {
+        "CHECKS": CHECKS,
+        "ROWS_SHOWN": ROWS_SHOWN,
+        "SPARK": SPARK,
+        "soundness": soundness,
+    }
     return environment

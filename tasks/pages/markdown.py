@@ -1,9 +1,10 @@
-"""What the Prefect UI shows of a run: the short of it in Markdown, with plots and the way to the report."""
+"""What the Prefect UI shows of a run, in Markdown: its result in short, a link to the report, the plots."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from tasks.audit import soundness
+from tasks.pages.metrics import BRIEF, metric_texts
 from tasks.pages.words import Pictures, Record, data_uri, duration, number, percent, verdict_of
 
 SPECIAL = re.compile(r"[!\"#$&*<>?@\[\\\]^`{|}~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|(?<=:)/")
@@ -19,62 +20,65 @@ DATA_PLOTS = {
     "samples.png": "Sample images",
     "sizes.png": "Sizes",
 }
-SUSPECTS = 10
 LABEL_PLOTS = {"labels.png": "Images of each label", "confidence.png": "How sure the model was"}
+SUSPECTS_SHOWN = 10
 
 
 def retrain_markdown(
-    summary: Record, metrics: Mapping[str, Record], pictures: Pictures, way: str = ""
+    summary: Record, metrics: Mapping[str, Record], pictures: Pictures, report_link: str
 ) -> str:
-    """Tell a training run: the verdict, the `way` to the report, a table of the models, the plots."""
-    models = summary.get("models") or {}
+    """A training run: the verdict, the link to the report, a table of the models, the plots.
+
+    metrics: the metrics.json of each model in the summary. report_link: as `link_to_report` gives it.
+    """
     titles = {"comparison.png": "Models compared"}
-    for name in models:
-        titles |= {f"{name}/{key}.png": f"{title} of {name}" for key, title in MODEL_PLOTS.items()}
+    for kind in summary["models"]:
+        titles |= {f"{kind}/{key}.png": f"{title} of {kind}" for key, title in MODEL_PLOTS.items()}
     return _page(
         *_verdict(verdict_of(summary)),
-        way,
-        _models(models, metrics),
+        report_link,
+        _models(summary["models"], metrics),
         *_confused(metrics),
         *_plots(titles | DATA_PLOTS, pictures),
     )
 
 
-def explore_markdown(audit: Record, pictures: Pictures, way: str = "") -> str:
-    """Tell what an image folder holds: whether it is sound, the `way` to the report, counts, the plots."""
+def explore_markdown(audit: Record, pictures: Pictures, report_link: str) -> str:
+    """An image folder: whether it is sound, the link to the report, images a class, the plots."""
     verdict, splits, counts = soundness(audit), audit["splits"], audit["counts"]
-    classes = sorted({name for counted in splits.values() for name in counted})
-    rows = [(name, *(number(counted.get(name, 0)) for counted in splits.values())) for name in classes]
+    classes = list(next(iter(splits.values()), {}))
+    rows = [(name, *(number(images[name]) for images in splits.values())) for name in classes]
     return _page(
         f"## {verdict.title}",
         f"{number(counts['ok'])} usable images in {number(counts['files'])} files.",
         "\n".join(f"- {plain(point)}" for point in verdict.points),
-        way,
+        report_link,
         _table(("class", *splits), rows),
-        *_suspects(audit.get("labels", {}).get("suspects", [])),
+        *_suspects(audit["labels"]["suspects"]),
         *_plots(DATA_PLOTS, pictures),
     )
 
 
-def classify_markdown(summary: Record, pictures: Pictures, way: str = "") -> str:
-    """Tell a bulk classification: how many files, the `way` to the report, labels, drift, the plots."""
+def classify_markdown(summary: Record, pictures: Pictures, report_link: str) -> str:
+    """A bulk classification: how many files, the link to the report, labels, drift, the plots."""
     rate = number(summary["images_per_second"])
-    drifted = [found["feature"] for found in summary["drift"] if found["drifted"]]
+    drifted_features = [feature["feature"] for feature in summary["drift"] if feature["drifted"]]
+    drift = f"**Drift since the model was trained:** {plain(', '.join(drifted_features))}."
     labels = sorted(summary["labels"].items(), key=lambda pair: -pair[1])
     return _page(
         f"## {number(summary['images'])} files classified, {number(summary['bad'])} of them bad",
         f"{number(summary['classified'])} in this run, {rate} a second, by {plain(summary['model'])}. "
         f"Unsure: {number(summary['unsure'])}.",
-        f"**Drift since the model was trained:** {plain(', '.join(drifted))}." if drifted else "",
-        way,
+        drift if drifted_features else "",
+        report_link,
         _table(("label", "images"), [(name, number(images)) for name, images in labels]),
         *_plots(LABEL_PLOTS, pictures),
     )
 
 
-def way_to(report: str, address: str | None) -> str:
-    """A link to a report where a browser can have it, else the place it lies at."""
-    return f"[Open the report]({address})" if address else f"Report: `{report}`"
+def link_to_report(url: str, address: str | None) -> str:
+    """A link to a report by its web address, or its URL where a browser cannot have it."""
+    return f"[Open the report]({address})" if address else f"Report: `{url}`"
 
 
 def _page(*parts: str) -> str:
@@ -82,40 +86,31 @@ def _page(*parts: str) -> str:
 
 
 def _verdict(verdict: Record) -> Iterator[str]:
+    test = verdict["test"]
+    interval = f"{percent(test['low'])} to {percent(test['high'])}"
     yield f"## {plain(verdict['title'])}"
-    if test := verdict["test"]:
-        interval = f"{percent(test.get('low'))} to {percent(test.get('high'))}"
-        yield f"Right on **{percent(test.get('accuracy'))}** of the test images (95 % interval {interval})."
-    yield plain(verdict.get("reason") or "")
-    if previous := verdict.get("previous"):
+    yield f"Right on **{percent(test['accuracy'])}** of the test images (95 % interval {interval})."
+    yield plain(verdict["reason"])
+    if previous := verdict["previous"]:
         yield f"{'Before it' if verdict['promoted'] else 'The champion stays'}: {plain(previous)}."
 
 
 def _models(models: Mapping[str, Record], metrics: Mapping[str, Record]) -> str:
-    rows = []
-    for name, model in models.items():
-        test = model.get("test") or {}
-        judged = metrics.get(name, {}).get("test") or {}
-        rows.append(
-            (
-                name,
-                percent(test.get("accuracy")),
-                f"{percent(test.get('low'))} to {percent(test.get('high'))}",
-                number(judged.get("macro_f1"), 3),
-                percent(test.get("ece")),
-                number(model.get("parameters")),
-                duration(model.get("seconds")),
-            )
-        )
-    head = ("model", "test accuracy", "95 % interval", "macro F1", "calibration error", "parameters")
-    return _table((*head, "trained in"), rows)
+    """A row a model: its brief metrics, its parameters and how long it was trained."""
+    scores = {kind: metric_texts(metrics[kind]["test"], BRIEF) for kind in models}
+    words = next(iter(scores.values()))
+    rows = [
+        (kind, *scores[kind].values(), number(model["parameters"]), duration(model["seconds"]))
+        for kind, model in models.items()
+    ]
+    return _table(("on the test images", *words, "parameters", "trained in"), rows)
 
 
 def _confused(metrics: Mapping[str, Record]) -> Iterator[str]:
-    for name, found in metrics.items():
-        if pairs := found.get("confused"):
+    for kind, of_model in metrics.items():
+        if pairs := of_model["confused"]:
             words = "; ".join(plain(pair["words"]) for pair in pairs)
-            yield f"**{plain(name)}** errs most where {words}."
+            yield f"**{plain(kind)}** errs most where {words}."
 
 
 def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -128,11 +123,11 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 
 def _suspects(suspects: Sequence[Record]) -> Iterator[str]:
-    rows = [
-        (one["path"], one["given"], one["suggested"], percent(one["suggested_probability"]))
-        for one in suspects[:SUSPECTS]
-    ]
-    if rows:
+    if suspects:
+        rows = [
+            (row["path"], row["given"], row["suggested"], percent(row["suggested_probability"]))
+            for row in suspects[:SUSPECTS_SHOWN]
+        ]
         yield "### Labels that look wrong"
         yield _table(("file", "given", "suggested", "probability"), rows)
 

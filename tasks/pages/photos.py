@@ -12,15 +12,15 @@ OPACITY = 0.75  # where the evidence is strongest
 
 
 def photo(image: np.ndarray) -> bytes:
-    """A picture, uint8 RGB [size, size, 3], as a JPEG of PHOTO_PX."""
+    """A JPEG of PHOTO_PX pixels a side of a picture, uint8 RGB [size, size, 3]."""
     pixels = cv2.cvtColor(resize(image, PHOTO_PX), cv2.COLOR_RGB2BGR)
     return cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()
 
 
-def with_evidence(image: np.ndarray, evidence: np.ndarray) -> np.ndarray:
-    """A picture in grey, warm where the evidence is, uint8 RGB [size, size, 3] as `image`.
+def overlay_evidence(image: np.ndarray, evidence: np.ndarray) -> np.ndarray:
+    """A picture turned grey, with warm colours where the evidence is strong. Both uint8 RGB [size, size, 3].
 
-    evidence: float [height, width] from 0 to 1, as gradcam.evidence gives it.
+    evidence: float [height, width] from 0 to 1, of any size, as `gradcam.evidence` gives it.
     """
     size = image.shape[1::-1]
     strength = cv2.resize(evidence.astype(np.float32), size, interpolation=cv2.INTER_CUBIC).clip(0, 1)

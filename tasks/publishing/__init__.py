@@ -3,6 +3,13 @@
 from tasks.publishing.exploration import publish_exploration
 from tasks.publishing.mlflow import check_tracking, track
 from tasks.publishing.overview import write_overview
-from tasks.publishing.retraining import publish_report
+from tasks.publishing.retraining import Retraining, publish_report
 
-__all__ = ["check_tracking", "publish_exploration", "publish_report", "track", "write_overview"]
+__all__ = [
+    "Retraining",
+    "check_tracking",
+    "publish_exploration",
+    "publish_report",
+    "track",
+    "write_overview",
+]

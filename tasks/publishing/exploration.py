@@ -1,4 +1,4 @@
-"""Tells what lies in a dataset: its figures, photographs of what was found, the report of an exploration."""
+"""The report of an exploration, with its plots, and its short form in the Prefect UI."""
 
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
@@ -7,20 +7,21 @@ from prefect.cache_policies import NO_CACHE
 from tasks import storage
 from tasks.audit import read_audit
 from tasks.dataset import Dataset
-from tasks.pages import explore_markdown, explore_report, way_to
-from tasks.publishing.figures import dataset_figures, dataset_photos, small, write_pictures
+from tasks.pages import explore_markdown, explore_report, link_to_report
+from tasks.publishing.figures import dataset_figures, dataset_photos, small_pictures, write_pictures
 from tasks.storage import Run
 
 
 @task(cache_policy=NO_CACHE, task_run_name="publish report")
 def publish_exploration(dataset: Dataset, run: Run) -> str:
-    """Write the report of a dataset and its plots. Returns the report's URL."""
+    """Write the report of a dataset and its plots, and its artifact. Returns the report's URL."""
     audit = read_audit(dataset, run)
     figures = dataset_figures(dataset, audit)
     pictures = write_pictures(run, figures) | dataset_photos(dataset, audit)
     report_url = storage.report_url(run.folder_url)
-    storage.write_bytes(report_url, explore_report(audit, pictures, dataset.images_url).encode())
-    way = way_to(report_url, storage.address_of(report_url))
-    page = explore_markdown(audit, small(figures), way)
+    report = explore_report(audit, pictures, dataset.images_url)
+    storage.write_bytes(report_url, report.encode())
+    report_link = link_to_report(report_url, storage.address_of(report_url))
+    page = explore_markdown(audit, small_pictures(figures), report_link)
     create_markdown_artifact(page, key="explore-summary", description=f"What lies in {dataset.images_url}")
     return report_url

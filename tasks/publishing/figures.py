@@ -1,4 +1,4 @@
-"""The figures of a run as files beside its report, and small enough for the Prefect UI."""
+"""The pictures of a run: its figures, beside the report and small for the Prefect UI, and photographs."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,25 +11,25 @@ from matplotlib.figure import Figure
 from tasks import storage
 from tasks.dataset import Dataset, Split
 from tasks.evaluation import Evaluation, read_arrays
-from tasks.pages import data_figures, model_figures, photo, style, with_evidence
+from tasks.pages import data_figures, model_figures, overlay_evidence, photo, style
 from tasks.storage import Run
 from tasks.training import read_history
 
 SAMPLES = 25
-EVERY = ("train", "val", "test", "leaked")
-AVERAGED, AT_ONCE = 1_000, 250  # images of a class for its mean, and how many are held at a time
-SUSPECTS, SETS, COPIES = 20, 12, 4  # that are shown: likely wrong labels, sets of copies, files of a set
-
-
+ALL_SPLITS = ("train", "val", "test", "leaked")
+MEAN_IMAGES, IMAGES_AT_ONCE = 1_000, 250  # of a class for its mean, and how many of them are in memory
+SUSPECTS, SETS, COPIES = 20, 12, 4  # with photographs: likely wrong labels, sets of copies, files of a set
 ARTIFACT_DPI = 80
-PHOTOS = ("samples.png", "means.png")  # too many bytes for an artifact
+PHOTO_SHEETS = ("samples.png", "means.png")  # too many bytes for an artifact
 
 Figures = dict[str, Figure]
+Metrics = Mapping[str, Mapping[str, Any]]  # the metrics.json of each kind of model
 
 
 def write_pictures(run: Run, figures: Figures) -> dict[str, bytes]:
+    """Write the figures as PNG into the folder of the run. Returns them by their file names."""
     pictures = {
-        name: style.png(figure, style.PHOTOS_DPI) if name.endswith(PHOTOS) else style.png(figure)
+        name: style.png(figure, style.PHOTOS_DPI) if name in PHOTO_SHEETS else style.png(figure)
         for name, figure in figures.items()
     }
     for name, data in pictures.items():
@@ -37,15 +37,15 @@ def write_pictures(run: Run, figures: Figures) -> dict[str, bytes]:
     return pictures
 
 
-def small(figures: Figures) -> dict[str, bytes]:
-    """Figures as an artifact can hold them."""
+def small_pictures(figures: Figures) -> dict[str, bytes]:
+    """The figures as smaller PNGs, for an artifact; without those that are still too large for one."""
     return {
-        name: style.png(figure, ARTIFACT_DPI) for name, figure in figures.items() if not name.endswith(PHOTOS)
+        name: style.png(figure, ARTIFACT_DPI) for name, figure in figures.items() if name not in PHOTO_SHEETS
     }
 
 
 def dataset_figures(dataset: Dataset, audit: Mapping[str, Any]) -> Figures:
-    """Pie of classes, bars of splits, sizes; samples and mean images of what may be trained on."""
+    """Pie of classes, bars of splits, sizes; samples and mean images of the training images."""
     totals: Counter[str] = Counter()
     for counts in audit["splits"].values():
         totals.update(counts)
@@ -55,9 +55,9 @@ def dataset_figures(dataset: Dataset, audit: Mapping[str, Any]) -> Figures:
     }
     train = dataset.split("train")
     if len(train):
-        chosen = sample_rows(train.labels, len(dataset.classes))
-        names = [dataset.classes[label] for label in train.labels[chosen]]
-        figures["samples.png"] = style.sample_grid(train.take(chosen), names)
+        rows = sample_rows(train.labels, len(dataset.classes))
+        names = [dataset.classes[label] for label in train.labels[rows]]
+        figures["samples.png"] = style.sample_grid(train.take(rows), names)
         figures["means.png"] = data_figures.mean_grid(mean_images(train, dataset.classes))
     index = storage.read_table(storage.index_url(dataset.url), ["width", "height"]).drop_null()
     if len(index):
@@ -67,39 +67,41 @@ def dataset_figures(dataset: Dataset, audit: Mapping[str, Any]) -> Figures:
 
 
 def mean_images(split: Split, classes: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """The mean of at most AVERAGED images of each class, uint8 [size, size, 3]; few are held at a time."""
+    """The mean of at most MEAN_IMAGES images of each class that has any, uint8 [size, size, 3]."""
     means = {}
     for label, name in enumerate(classes):
         images = np.flatnonzero(split.labels == label)
         if not len(images):
             continue
-        images = images[np.linspace(0, len(images) - 1, min(len(images), AVERAGED)).astype(int)]
-        chunks = np.array_split(images, -(-len(images) // AT_ONCE))
+        images = images[np.linspace(0, len(images) - 1, min(len(images), MEAN_IMAGES)).astype(int)]
+        chunks = np.array_split(images, -(-len(images) // IMAGES_AT_ONCE))
         total = sum(split.take(chunk).sum(axis=0, dtype=np.uint32) for chunk in chunks)
         means[name] = np.rint(total / len(images)).astype(np.uint8)
     return means
 
 
 def dataset_photos(dataset: Dataset, audit: Mapping[str, Any]) -> dict[str, bytes]:
-    """Small JPEGs of what the audit found, named `photo:` and their path."""
-    split = dataset.split(*EVERY)
-    place = {path: image for image, path in enumerate(split.paths)}
-    paths = [path for path in dict.fromkeys(_shown(audit)) if path in place]
-    return {f"photo:{path}": photo(split.take(np.array([place[path]]))[0]) for path in paths}
+    """Small JPEGs of what the audit found, as `photo:<path>`."""
+    split = dataset.split(*ALL_SPLITS)
+    row_of_path = {path: row for row, path in enumerate(split.paths)}
+    paths = [path for path in dict.fromkeys(paths_with_photo(audit)) if path in row_of_path]
+    return {f"photo:{path}": photo(split.take(np.array([row_of_path[path]]))[0]) for path in paths}
 
 
-def _shown(audit: Mapping[str, Any]) -> Iterator[str]:
+def paths_with_photo(audit: Mapping[str, Any]) -> Iterator[str]:
+    """Likely wrong labels, copies and outliers of an audit, as far as the report has room for them."""
     for suspect in audit["labels"]["suspects"][:SUSPECTS]:
         yield suspect["path"]
-    for group in islice((one for one in audit["duplicates"] if not one["in_near_set"]), SETS):
-        yield from islice(group["paths"], COPIES)
+    sets = (copies for copies in audit["duplicates"] if not copies["in_near_set"])
+    for copies in islice(sets, SETS):
+        yield from copies["paths"][:COPIES]
     for outlier in audit["outliers"]:
         for example in outlier["examples"]:
             yield example["path"]
 
 
 def sample_rows(labels: np.ndarray, classes: int, most: int = SAMPLES) -> np.ndarray:
-    """Rows to show, every class in turn, the same ones for the same data."""
+    """The rows of at most `most` images, from every class in turn; the same ones for the same data."""
     random = np.random.default_rng(0)
     queues = [random.permutation(np.flatnonzero(labels == label)) for label in range(classes)]
     longest = max(map(len, queues))
@@ -107,48 +109,54 @@ def sample_rows(labels: np.ndarray, classes: int, most: int = SAMPLES) -> np.nda
     return np.sort(np.array(turns[:most], np.int64))
 
 
-def judged_figures(
-    run: Run, judged: Sequence[Evaluation], metrics: Mapping[str, Mapping[str, Any]]
-) -> Figures:
+def evaluation_figures(run: Run, evaluations: Sequence[Evaluation], metrics: Metrics) -> Figures:
+    """The figures of each model as `<kind>/<name>.png`, and one that compares them if they are several."""
     figures: Figures = {}
-    for one in judged:
-        drawn = outcome_figures(run, one, metrics[one.kind])
-        figures |= {f"{one.kind}/{name}.png": figure for name, figure in drawn.items()}
-    if len(judged) > 1:
-        rows = [(one.kind, one.accuracy, one.low, one.high) for one in judged]
+    for evaluation in evaluations:
+        kind = evaluation.kind
+        of_model = model_plots(run, evaluation, metrics[kind])
+        figures |= {f"{kind}/{name}.png": figure for name, figure in of_model.items()}
+    if len(evaluations) > 1:
+        rows = [(model.kind, model.accuracy, model.low, model.high) for model in evaluations]
         figures["comparison.png"] = model_figures.model_comparison(rows)
     return figures
 
 
-def outcome_figures(run: Run, judged: Evaluation, found: Mapping[str, Any]) -> Figures:
-    history = read_history(storage.history_url(run.kind_url(judged.kind)))
-    kept, turned_at = found["learning"]["best_epoch"], found["learning"]["turned_at"]
-    before, after = found["reliability"]["before"], found["reliability"]["after"]
+def model_plots(run: Run, evaluation: Evaluation, metrics: Mapping[str, Any]) -> Figures:
+    """The figures of one model by name. metrics: its metrics.json."""
+    history = read_history(storage.history_url(run.kind_url(evaluation.kind)))
+    learning, calibration = metrics["learning"], metrics["reliability"]
     figures = {
-        "learning_curves": model_figures.learning_curves(history, kept, turned_at),
-        "confusion": model_figures.confusion_matrix(np.array(found["confusion"]), found["classes"]),
-        "reliability": model_figures.reliability_diagram(before, after),
+        "learning_curves": model_figures.learning_curves(
+            history, learning["best_epoch"], learning["turned_at"]
+        ),
+        "confusion": model_figures.confusion_matrix(np.array(metrics["confusion"]), metrics["classes"]),
+        "reliability": model_figures.reliability_diagram(calibration["before"], calibration["after"]),
     }
-    if found["curves"]:
-        figures["curves"] = model_figures.class_curves(found["curves"])
-    if found["slices"]:
-        figures["slices"] = model_figures.slice_dots(found["slices"], judged.accuracy)
+    if metrics["curves"]:
+        figures["curves"] = model_figures.class_curves(metrics["curves"])
+    if metrics["slices"]:
+        figures["slices"] = model_figures.slice_dots(metrics["slices"], evaluation.accuracy)
     return figures
 
 
 def mistake_photos(
-    run: Run, dataset: Dataset, judged: Sequence[Evaluation], metrics: Mapping[str, Mapping[str, Any]]
+    run: Run, dataset: Dataset, evaluations: Sequence[Evaluation], metrics: Metrics
 ) -> dict[str, bytes]:
-    """Small JPEGs of the most confident mistakes, and of the first ones with the evidence over them."""
+    """Small JPEGs of the most confident mistakes, and of the first ones with the evidence over them.
+
+    They are `photo:<path>`; `predicted:<kind>:<path>` and `true:<kind>:<path>` show what spoke for the class
+    that the model predicted and for the true one.
+    """
     test = dataset.split("test")
-    place = {path: row for row, path in enumerate(test.paths)}
+    row_of_path = {path: row for row, path in enumerate(test.paths)}
     photos: dict[str, bytes] = {}
-    for one in judged:
-        wrong = metrics[one.kind]["mistakes"]
-        images = test.take(np.array([place[row["path"]] for row in wrong], np.int64))
-        photos |= {f"photo:{row['path']}": photo(image) for row, image in zip(wrong, images, strict=True)}
-        found = read_arrays(storage.evidence_url(run.kind_url(one.kind)))["evidence"] if wrong else ()
-        for row, image, (said, true) in zip(wrong, images, found, strict=False):
-            photos[f"said:{one.kind}:{row['path']}"] = photo(with_evidence(image, said))
-            photos[f"true:{one.kind}:{row['path']}"] = photo(with_evidence(image, true))
+    for kind in (evaluation.kind for evaluation in evaluations):
+        mistakes = [row["path"] for row in metrics[kind]["mistakes"]]
+        images = test.take(np.array([row_of_path[path] for path in mistakes], np.int64))
+        photos |= {f"photo:{path}": photo(image) for path, image in zip(mistakes, images, strict=True)}
+        maps = read_arrays(storage.evidence_url(run.kind_url(kind)))["evidence"] if mistakes else ()
+        for path, image, (for_predicted, for_true) in zip(mistakes, images, maps, strict=False):
+            photos[f"predicted:{kind}:{path}"] = photo(overlay_evidence(image, for_predicted))
+            photos[f"true:{kind}:{path}"] = photo(overlay_evidence(image, for_true))
     return photos

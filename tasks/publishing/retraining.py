@@ -1,7 +1,7 @@
-"""Puts reports, plots and summaries into the store, and the short of it into the Prefect UI."""
+"""The report of a retraining, with its plots and summary.json, and its short form in the Prefect UI."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,15 +13,16 @@ from tasks import storage
 from tasks.audit import read_audit
 from tasks.dataset import Dataset
 from tasks.evaluation import Evaluation, compare, read_right
-from tasks.pages import retrain_markdown, retrain_report, way_to
+from tasks.pages import link_to_report, retrain_markdown, retrain_report
 from tasks.parameters import Training
 from tasks.publishing.figures import (
     Figures,
+    Metrics,
     dataset_figures,
     dataset_photos,
-    judged_figures,
+    evaluation_figures,
     mistake_photos,
-    small,
+    small_pictures,
     write_pictures,
 )
 from tasks.publishing.overview import write_overview
@@ -29,49 +30,64 @@ from tasks.registry import Verdict, data_changes, package_versions, read_record
 from tasks.storage import Run, way_to_overview
 from tasks.training import TrainedModel
 
-AUDITED = ("duplicates", "conflicts", "leaked", "leaking", "wrong_labels")
+AUDIT_COUNTS = ("duplicates", "conflicts", "leaked", "leaking", "wrong_labels")  # that summary.json repeats
+
+
+@dataclass(frozen=True)
+class Retraining:
+    """What a finished retraining worked on and came to.
+
+    models and evaluations: in the same order. started: ISO time. stage_seconds: how long each stage took.
+    """
+
+    run: Run
+    dataset: Dataset
+    training: Training
+    models: Sequence[TrainedModel]
+    evaluations: Sequence[Evaluation]
+    verdict: Verdict
+    started: str
+    stage_seconds: Mapping[str, float]
 
 
 @task(cache_policy=NO_CACHE, task_run_name="publish report")
-def publish_report(
-    run: Run,
-    dataset: Dataset,
-    training: Training,
-    trained: Sequence[TrainedModel],
-    judged: Sequence[Evaluation],
-    verdict: Verdict,
-    started: str,
-    stages: Mapping[str, float],
-) -> str:
+def publish_report(retraining: Retraining) -> str:
     """Write summary.json, plots and report of a retraining, and its artifacts. Returns the report's URL."""
+    run, dataset, evaluations = retraining.run, retraining.dataset, retraining.evaluations
     audit = read_audit(dataset, run)
-    metrics = {one.kind: storage.read_json(storage.metrics_url(run.kind_url(one.kind))) for one in judged}
-    summary = retrain_summary(run, dataset, training, trained, judged, verdict, stages) | {"started": started}
-    summary["dataset"] |= {name: audit["counts"][name] for name in AUDITED}
-    figures = dataset_figures(dataset, audit) | judged_figures(run, judged, metrics)
-    photos = dataset_photos(dataset, audit) | mistake_photos(run, dataset, judged, metrics)
+    metrics = {
+        kind: storage.read_json(storage.metrics_url(run.kind_url(kind)))
+        for kind in (evaluation.kind for evaluation in evaluations)
+    }
+    changes = changes_since(retraining.verdict.previous, dataset, run.store)
+    summary = retrain_summary(retraining, audit, compare_models(run, evaluations), changes)
+    figures = dataset_figures(dataset, audit) | evaluation_figures(run, evaluations, metrics)
+    photos = dataset_photos(dataset, audit) | mistake_photos(run, dataset, evaluations, metrics)
     pictures = write_pictures(run, figures) | photos
     report = retrain_report(summary, audit, metrics, pictures, way_to_overview(run.store))
-    storage.write_bytes(storage.report_url(run.folder_url), report.encode())
+    report_url = storage.report_url(run.folder_url)
+    storage.write_bytes(report_url, report.encode())
     storage.write_record(storage.summary_url(run.folder_url), summary)
     write_overview(run.store)
     publish_artifacts(run, summary, metrics, figures)
-    return storage.report_url(run.folder_url)
+    return report_url
 
 
 def retrain_summary(
-    run: Run,
-    dataset: Dataset,
-    training: Training,
-    trained: Sequence[TrainedModel],
-    judged: Sequence[Evaluation],
-    verdict: Verdict,
-    stages: Mapping[str, float],
+    retraining: Retraining,
+    audit: Mapping[str, Any],
+    comparison: Mapping[str, Any] | None,
+    changes: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
+    """The content of summary.json.
+
+    comparison: as `compare_models` gives it. changes: as `changes_since` gives it.
+    """
+    dataset, models = retraining.dataset, zip(retraining.models, retraining.evaluations, strict=True)
     return {
-        "run": run.name,
+        "run": retraining.run.name,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "seconds": sum(stages.values()),
+        "seconds": sum(retraining.stage_seconds.values()),
         "dataset": {
             "root": dataset.images_url,
             "fingerprint": dataset.fingerprint,
@@ -80,23 +96,21 @@ def retrain_summary(
             "bad": dataset.bad,
             "decoded": dataset.decoded,
             "taken_over": dataset.reused,
+            **{name: audit["counts"][name] for name in AUDIT_COUNTS},
         },
-        "models": {model.kind: model_summary(model, one) for model, one in zip(trained, judged, strict=True)},
-        "comparison": model_comparison(run, judged),
-        "champion": asdict(verdict),
-        "changes": changes_since(verdict.previous, dataset, run.store),
-        "stages": dict(stages),
-        "training": training.model_dump(mode="json"),
+        "models": {model.kind: model_summary(model, evaluation) for model, evaluation in models},
+        "comparison": comparison,
+        "champion": asdict(retraining.verdict),
+        "changes": changes,
+        "stages": dict(retraining.stage_seconds),
+        "training": retraining.training.model_dump(mode="json"),
         "versions": package_versions(),
+        "started": retraining.started,
     }
 
 
-def changes_since(champion: str | None, dataset: Dataset, store: str) -> dict[str, Any] | None:
-    """What changed in the data since the champion before this run was trained, if there was one."""
-    return data_changes(dataset, read_record(store, champion)["dataset"]) if champion else None
-
-
-def model_summary(model: TrainedModel, judged: Evaluation) -> dict[str, Any]:
+def model_summary(model: TrainedModel, evaluation: Evaluation) -> dict[str, Any]:
+    """What summary.json says of a model."""
     return {
         "version": model.version,
         "parameters": model.parameters,
@@ -105,40 +119,40 @@ def model_summary(model: TrainedModel, judged: Evaluation) -> dict[str, Any]:
         "seconds": model.seconds,
         "images_per_second": model.images_per_second,
         "precision": model.precision,
-        "val": {"accuracy": judged.val_accuracy},
+        "val": {"accuracy": evaluation.val_accuracy},
         "test": {
-            "accuracy": judged.accuracy,
-            "low": judged.low,
-            "high": judged.high,
-            "ece": judged.ece,
+            "accuracy": evaluation.accuracy,
+            "low": evaluation.low,
+            "high": evaluation.high,
+            "ece": evaluation.ece,
         },
     }
 
 
-def model_comparison(run: Run, judged: Sequence[Evaluation]) -> dict[str, Any] | None:
-    """The run's first two models on the same test images."""
-    if len(judged) < 2:
+def compare_models(run: Run, evaluations: Sequence[Evaluation]) -> dict[str, Any] | None:
+    """The run's first two models on the same test images; None where there is but one."""
+    if len(evaluations) < 2:
         return None
-    first, second = judged[:2]
-    first_right, second_right = (read_right(run.kind_url(model.kind)) for model in (first, second))
-    return {"models": [first.kind, second.kind]} | compare(first_right, second_right)
+    kinds = [evaluation.kind for evaluation in evaluations[:2]]
+    first_right, second_right = (read_right(run.kind_url(kind)) for kind in kinds)
+    return {"models": kinds} | compare(first_right, second_right)
 
 
-def publish_artifacts(
-    run: Run, summary: Mapping[str, Any], metrics: Mapping[str, Mapping[str, Any]], figures: Figures
-) -> None:
-    """A Markdown page with the verdict and plots, and one table of classes a model."""
-    page = retrain_markdown(
-        summary,
-        metrics,
-        small(figures),
-        way_to(storage.report_url(run.folder_url), storage.address_of(storage.report_url(run.folder_url))),
-    )
+def changes_since(champion: str | None, dataset: Dataset, store: str) -> dict[str, Any] | None:
+    """What changed in the data since the champion before this run was trained, if there was one."""
+    return data_changes(dataset, read_record(store, champion)["dataset"]) if champion else None
+
+
+def publish_artifacts(run: Run, summary: Mapping[str, Any], metrics: Metrics, figures: Figures) -> None:
+    """Make a Markdown artifact with the verdict and plots, and one table of classes a model."""
+    report_url = storage.report_url(run.folder_url)
+    report_link = link_to_report(report_url, storage.address_of(report_url))
+    page = retrain_markdown(summary, metrics, small_pictures(figures), report_link)
     create_markdown_artifact(page, key="retrain-summary", description=f"Verdict of {run.name}")
-    for kind, found in metrics.items():
+    for kind, of_model in metrics.items():
         rows = [
             {name: round(value, 3) if isinstance(value, float) else value for name, value in row.items()}
-            for row in found["per_class"]
+            for row in of_model["per_class"]
         ]
         key = f"{kind.replace('_', '-')}-classes"
         create_table_artifact(rows, key=key, description=f"{kind} on the test images, class by class")

@@ -2,20 +2,22 @@
 
 import re
 from base64 import b64encode
+from pathlib import Path
+from typing import Any
 
 import pytest
+from jinja2 import UndefinedError
 
+from tasks.audit import CHECKS, Check
 from tasks.pages import html
+from tests.tasks.pages import records
 from tests.tasks.pages.browser import EVIL, Page
+from tests.tasks.pages.records import AWKWARD, DARK
 
-AWKWARD = """&<>"'"""
 PNG = b"\x89PNG picture of "
-SUSPECT = {"path": EVIL, "given": EVIL, "suggested": "sea", "suggested_probability": 0.97}
-DARK = {"path": f"dark/{EVIL}", "brightness": 0.02}
-DATA_PICTURES = ["classes.png", "splits.png", "samples.png", "means.png", "sizes.png"]
 JPEG = b"\xff\xd8 photograph of "
-PHOTOS = {f"photo:{path}": JPEG + path.encode() for path in (EVIL, "b.jpg", DARK["path"])}
-EVIDENCE = {f"{name}:cnn:{EVIL}": JPEG + name.encode() for name in ("said", "true")}
+DATA_PICTURES = ["classes.png", "splits.png", "samples.png", "means.png", "sizes.png"]
+PHOTOS = {f"photo:{path}": JPEG + path.encode() for path in (EVIL, "b.jpg", DARK)}
 RETRAIN_PICTURES = [
     *DATA_PICTURES,
     "comparison.png",
@@ -23,133 +25,45 @@ RETRAIN_PICTURES = [
 ]
 
 
-def rule(name: str, asks: str, limit: float | None, value: float | None, passed: bool) -> dict:
-    return {"name": name, "asks": asks, "limit": limit, "value": value, "passed": passed, "text": EVIL}
-
-
 def pictures(names: list[str]) -> dict[str, bytes]:
     return {name: PNG + name.encode() for name in names}
+
+
+def evidence(metrics: dict[str, dict[str, Any]]) -> dict[str, bytes]:
+    path = metrics["cnn"]["mistakes"][0]["path"]
+    return {f"{name}:cnn:{path}": JPEG + name.encode() for name in ("predicted", "true")}
 
 
 def uri(picture: bytes) -> str:
     return "data:image/png;base64," + b64encode(picture).decode()
 
 
-@pytest.fixture
-def summary() -> dict:
-    return {
-        "run": "2026-11-22T10-30-05",
-        "started": "2026-11-22T10:30:05+00:00",
-        "seconds": 812.3,
-        "dataset": {
-            "root": "/data",
-            "fingerprint": "9f3c",
-            "classes": [EVIL, "sea"],
-            "counts": {"train": 80, "val": 10, "test": 1623},
-        },
-        "models": {
-            "cnn": {
-                "parameters": 10637126,
-                "seconds": 500.1,
-                "test": {"accuracy": 0.845, "low": 0.826, "high": 0.862, "ece": 0.05},
-            }
-        },
-        "comparison": None,
-        "champion": {
-            "version": "v2-cnn",
-            "model": "cnn",
-            "promoted": True,
-            "reason": f"Better on {EVIL}.",
-            "previous": EVIL,
-            "comparison": {
-                "images": 1623,
-                "both_right": 1400,
-                "only_first": 20,
-                "only_second": 60,
-                "neither": 143,
-                "p_value": 0.00001,
-                "left_out": 12,
-                "per_class": [
-                    {"class": EVIL, "images": 9, "champion_recall": 0.8, "challenger_recall": 0.75},
-                    {"class": AWKWARD, "images": 9, "champion_recall": 0.8, "challenger_recall": 0.9},
-                ],
-            },
-            "rules": [
-                rule("test accuracy", "at least", 0.5, 0.845, True),
-                rule(f"recall of {EVIL}", "at least", 0.8, 0.75, False),
-                rule("classes of the champion", "the same", None, None, True),
-            ],
-        },
-        "changes": {
-            "dataset": EVIL,
-            "same": False,
-            "kept": True,
-            "counts": {"train": {EVIL: [40, 52], AWKWARD: [40, 40]}},
-            "new": 14,
-            "gone": 2,
-            "relabelled": 1,
-            "moved": 0,
-        },
-        "stages": {"decode": 3.4},
-        "training": {"weights": EVIL, "fine_tune": True},
-        "versions": {"darkroom": "0.1.0"},
-    }
+def scores(page: str) -> dict[str, list[str]]:
+    """The figures of each metric in a report's table of scores, the best ones between stars."""
+    [table] = re.findall(r'<table class="scores">.*?</table>', page, re.DOTALL)
+    table = re.sub(r'<td class="num best">(.*?)</td>', r'<td class="num">*\1*</td>', table)
+    rows = re.findall(r'<tr><th scope="row">(.*?)</th>(.*?)</tr>', table)
+    return {words: re.findall(r'<td class="num">(.*?)</td>', cells) for words, cells in rows}
 
 
 @pytest.fixture
-def metrics() -> dict:
-    return {
-        "cnn": {
-            "test": {"macro_f1": 0.841, "roc_auc": None, "ece": 0.05, "ece_calibrated": 0.01},
-            "per_class": [{"class": EVIL, "precision": 0.5, "recall": float("nan"), "f1": 0.4, "support": 9}],
-            "confused": [{"words": f"{EVIL} is taken for sea in 25.0 % of its images (5)"}],
-            "slices": [
-                {
-                    "look": EVIL,
-                    "worse": True,
-                    "words": EVIL,
-                    "class": EVIL,
-                    "class_share": 0.5,
-                    "p_value": 0.01,
-                }
-            ],
-            "learning": {"verdict": "Validation turned at epoch 14."},
-            "mistakes": [{"path": EVIL, "label": "sea", "predicted": EVIL, "confidence": 0.99}],
-        }
-    }
-
-
-@pytest.fixture
-def audit() -> dict:
-    return {
-        "counts": {"files": 70, "ok": 10, "bad": 60, "unlabelled": 1, "duplicates": 2, "leaked": 1},
-        "splits": {"train": {EVIL: 0, "sea": 3}},
-        "labels": {"checked": 10, "suspected": 1, "suspects": [SUSPECT]},
-        "outliers": [{"kind": "dark", "measure": "brightness", "images": 1, "examples": [DARK]}],
-        "bad": [{"path": f"{i}/{EVIL}", "status": "corrupt", "reason": EVIL} for i in range(60)],
-        "duplicates": [
-            {"paths": [EVIL, "b.jpg"], "kind": "exact", "across_splits": True, "labels_conflict": True}
-        ],
-    }
-
-
-@pytest.fixture
-def pages(summary, audit, metrics) -> list[str]:
-    bad = [{"path": EVIL, "status": "corrupt", "error": EVIL}]
-    unsure = [{"path": EVIL, "label": EVIL, "confidence": 0.3}]
-    counted = {
-        "images": 3,
-        "ok": 2,
-        "bad": 1,
-        "labels": {EVIL: 2},
-        "root": EVIL,
-        "output": EVIL,
-        "model": EVIL,
-    }
+def pages(summary, audit, metrics, tmp_path: Path) -> list[str]:
+    rows = [
+        records.prediction(EVIL, EVIL, 0.3),
+        records.prediction("sea.jpg", "sea", 0.9),
+        {"path": EVIL, "status": "corrupt", "error": EVIL},
+    ]
+    classified, tally = records.classification(tmp_path, rows, test_images=500)
+    photos = pictures(RETRAIN_PICTURES) | PHOTOS | evidence(metrics)
     return [
-        html.retrain_report(summary, audit, metrics, pictures(RETRAIN_PICTURES) | PHOTOS | EVIDENCE),
+        html.retrain_report(summary, audit, metrics, photos),
         html.explore_report(audit, pictures(DATA_PICTURES) | PHOTOS, EVIL),
-        html.classify_report(counted, bad, unsure, pictures(["labels.png", "confidence.png", "unsure.png"])),
+        html.classify_report(
+            classified,
+            tally.bad,
+            tally.least_sure,
+            pictures(["labels.png", "confidence.png", "unsure.png"]),
+        ),
     ]
 
 
@@ -176,48 +90,70 @@ def test_a_page_loads_nothing_from_anywhere(pages):
 
 
 def test_every_picture_is_in_the_page_once(summary, audit, metrics):
-    given = pictures(RETRAIN_PICTURES)
-    page = html.retrain_report(summary, audit, metrics, given)
-    assert sorted(Page(page).sources) == sorted(uri(picture) for picture in given.values())
+    plots = pictures(RETRAIN_PICTURES)
+    page = html.retrain_report(summary, audit, metrics, plots)
+    assert sorted(Page(page).sources) == sorted(uri(picture) for picture in plots.values())
 
 
 def test_an_exploration_says_first_whether_the_data_is_sound_then_shows_why(audit):
-    page = html.explore_report(audit, PHOTOS)
+    page = html.explore_report(audit, PHOTOS, "/data")
     body = page[page.index("<h1>") :]
-    told = [
+    statements = [
         "Not sound yet",
         "1 training or validation image is a copy",
         "60 files cannot be used",
         "<nav>",
         "97 %",
     ]
-    places = [body.index(words) for words in told]
+    places = [body.index(words) for words in statements]
     assert places == sorted(places)
     assert {b64encode(photo).decode() for photo in PHOTOS.values()} == {
         source.partition(",")[2] for source in Page(page).sources
     }
 
 
+def test_an_exploration_has_a_section_for_every_check_and_a_link_to_it(audit):
+    page = html.explore_report(audit, {}, "/data")
+    for check in CHECKS:
+        assert f'<section id="{check.name}">\n<h2>{check.title}</h2>' in page
+    assert Page(page).links[1:] == [*(f"#{check.name}" for check in CHECKS), "#look"]
+
+
+def test_a_check_without_a_macro_is_an_error(audit, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(html._environment().globals, "CHECKS", (*CHECKS, Check("colours", "Colours")))
+    html._environment().cache.clear()
+    with pytest.raises(UndefinedError, match="colours"):
+        html.explore_report(audit, {}, "/data")
+    html._environment().cache.clear()
+
+
+def test_a_folder_without_a_usable_image_is_explored(store: str):
+    audit = records.audit(store, [row for row in records.index_rows() if row["status"] != "ok"])
+    text = Page(html.explore_report(audit, {}, "/data")).text
+    assert "usable images 0 classes 0" in re.sub(r"(?<=[a-z])(?=\d)|(?<=\d)(?=[a-z])", " ", text)
+
+
 def test_the_verdict_comes_first_and_says_why(summary, audit, metrics):
     page = html.retrain_report(summary, audit, metrics, {})
+    test = metrics["cnn"]["test"]
+    accuracy = html.percent(test["accuracy"])
     for earlier, later in (
-        ("cnn is the new champion", "84.5 %"),
-        ("84.5 %", "Better on"),
+        ("cnn is the new champion", accuracy),
+        (accuracy, "Better on"),
         ("Better on", "<nav>"),
     ):
         assert page.index(earlier, page.index("<h1>")) < page.index(later, page.index("<h1>"))
-    assert "95 % interval 82.6 % to 86.2 %<br>a little flattered" in page
+    interval = f"{html.percent(test['low'])} to {html.percent(test['high'])}"
+    assert f"95 % interval {interval}<br>a little flattered" in page
 
 
 def test_the_rules_and_what_changed_since_the_champion_are_told(summary, audit, metrics):
     page = Page(html.retrain_report(summary, audit, metrics, {}, "../../index.html"))
-    assert page.texts_of("li", "met") == [
-        "test accuracy 0.845 at least 0.500",
-        "classes of the champion the same",
-    ]
+    met = page.texts_of("li", "met")
+    assert met[0] == f"test accuracy {metrics['cnn']['test']['accuracy']:.3f} at least 0.500"
+    assert "classes of the champion the same" in met
     assert page.texts_of("li", "broken") == [f"recall of {EVIL} 0.750 at least 0.800"]
-    assert page.texts_of("td", "num change down") == ["\N{MINUS SIGN}5.0"]
-    assert page.texts_of("td", "num change up") == ["+10.0"]
+    assert page.texts_of("td", "num change up") == ["+10.3", "+15.5"]
     assert "That is more than chance (exact McNemar test, p < 0.0001)." in page.text
     assert "12 more test images are left out of this: the champion was trained on them" in page.text
     assert "14 images are new and 2 gone; 1 image has another label, 0 another split or are" in page.text
@@ -226,35 +162,86 @@ def test_the_rules_and_what_changed_since_the_champion_are_told(summary, audit, 
     assert "d8f4, which has been removed" in Page(html.retrain_report(summary, audit, metrics, {})).text
 
 
-def test_a_refused_model_is_called_refused(summary):
+def test_a_class_that_got_worse_is_marked(summary, audit, metrics):
+    [worse, _] = summary["champion"]["comparison"]["per_class"]
+    worse |= {"champion_recall": 0.8, "challenger_recall": 0.75}
+    page = Page(html.retrain_report(summary, audit, metrics, {}))
+    assert page.texts_of("td", "num change down") == ["\N{MINUS SIGN}5.0"]
+
+
+def test_a_refused_model_is_called_refused(summary, audit, metrics):
     summary["champion"] |= {"promoted": False, "previous": "v1-cnn"}
-    page = html.retrain_report(summary, {}, {}, {})
+    page = html.retrain_report(summary, audit, metrics, {})
     assert "Refused" in page
     assert "cnn was not promoted" in page
     assert "The champion stays: v1-cnn" in page
     assert "flattered" not in page
 
 
+def test_the_first_champion_of_a_store_is_compared_with_none(summary, audit, metrics):
+    summary["champion"] |= {"previous": None, "comparison": None}
+    page = html.retrain_report(summary | {"changes": None}, audit, metrics, {})
+    assert "Against the champion" not in page
+    assert "flattered" not in page
+
+
+def test_the_best_model_is_marked_in_each_metric(store: str, audit):
+    metrics = {"cnn": records.metrics("cnn"), "mobilenet_v2": records.metrics("mobilenet_v2")}
+    for kind, accuracy, log_loss in (("cnn", 0.8, 0.3), ("mobilenet_v2", 0.9, 0.5)):
+        metrics[kind]["test"] |= {"accuracy": accuracy, "log_loss": log_loss, "roc_auc": None}
+    page = html.retrain_report(records.summary(store, metrics), audit, metrics, {})
+    of_metric = scores(page)
+    assert of_metric["accuracy"] == ["80.0 %", "*90.0 %*"]
+    assert of_metric["log loss"] == ["*0.300*", "0.500"]
+    assert of_metric["area under the ROC curves"] == ["\N{EN DASH}"] * 2
+    assert "both models are right on" in page
+
+
 def test_long_lists_are_cut_and_say_so(audit):
-    page = html.explore_report(audit, {})
-    assert page.count("corrupt") == html.ROWS_SHOWN
+    page = html.explore_report(audit, {}, "/data")
+    assert page.count("<td>corrupt</td>") == html.ROWS_SHOWN
     assert "10 more; <code>audit.json</code> has all 60." in page
 
 
-def test_numbers_that_are_missing_are_dashes(summary, audit, metrics):
+def test_numbers_that_are_missing_are_dashes(store: str, audit):
+    metrics = {"cnn": records.metrics("cnn", every_class_tested=False)}
+    summary = records.summary(store, metrics)
+    assert metrics["cnn"]["test"]["roc_auc"] is None
+    metrics["cnn"]["per_class"][0]["recall"] = float("nan")
     page = html.retrain_report(summary, audit, metrics, {})
+    assert scores(page)["area under the ROC curves"] == ["\N{EN DASH}"]
     assert "nan" not in page
     assert html.percent(None) == html.percent(float("nan")) == html.number("") == "\N{EN DASH}"
 
 
-def test_every_page_stands_without_its_pieces():
-    for page in (
-        html.retrain_report({}, {}, {}, {}),
-        html.explore_report({}, {}),
-        html.classify_report({}, [], [], {}),
-    ):
-        assert page.rstrip().endswith("</html>")
-        assert "Undefined" not in page
+@pytest.mark.parametrize(
+    "path",
+    [
+        ("stages",),
+        ("seconds",),
+        ("training",),
+        ("dataset", "counts", "train"),
+        ("models", "cnn", "val", "accuracy"),
+        ("champion", "rules", 0, "limit"),
+        ("champion", "comparison", "left_out"),
+        ("changes", "moved"),
+    ],
+)
+def test_a_key_that_is_not_there_is_an_error(summary, audit, metrics, path: tuple):
+    *parents, key = path
+    record = summary
+    for parent in parents:
+        record = record[parent]
+    del record[key]
+    with pytest.raises(UndefinedError, match=key):
+        html.retrain_report(summary, audit, metrics, {})
+
+
+def test_a_classification_without_a_bad_file_is_complete(tmp_path: Path):
+    classified, tally = records.classification(tmp_path, [records.prediction("sea.jpg", "sea", 0.9)])
+    page = html.classify_report(classified, tally.bad, tally.least_sure, {})
+    assert "Every file could be classified." in page
+    assert "Drift" not in page
 
 
 @pytest.mark.parametrize(

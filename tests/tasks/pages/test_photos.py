@@ -3,14 +3,14 @@
 import cv2
 import numpy as np
 
-from tasks.pages.photos import PHOTO_PX, photo, with_evidence
+from tasks.pages.photos import PHOTO_PX, overlay_evidence, photo
 
 
 def test_evidence_warms_the_place_it_lies_at_and_nothing_else():
     image, evidence = np.full((40, 40, 3), 90, np.uint8), np.zeros((4, 4), np.float16)
-    assert np.ptp(with_evidence(image, evidence)) == 0
+    assert np.ptp(overlay_evidence(image, evidence)) == 0
     evidence[0, 0] = 1
-    seen = with_evidence(image, evidence).astype(int)
+    seen = overlay_evidence(image, evidence).astype(int)
     warmth = seen[..., 0] - seen[..., 2]
     assert max(np.unravel_index(warmth.argmax(), warmth.shape)) < 10
     assert warmth[20:, 20:].max() == 0
