@@ -11,6 +11,7 @@ from rich.filesize import decimal
 from flows.cli.terminal import GAP, Store, columns, draw, facts, silenced, table, tell
 from tasks import storage
 from tasks.errors import InputError
+from tasks.pages import METRICS, UNKNOWN, decimals, metric_texts
 from tasks.parameters import ExportFormat
 from tasks.publishing import write_overview
 from tasks.registry import (
@@ -23,7 +24,6 @@ from tasks.registry import (
     roll_back,
 )
 
-DASH = "\N{EN DASH}"
 DONE = {"promote": "promoted", "rollback": "back to"}
 
 Record = Mapping[str, Any]
@@ -77,6 +77,8 @@ def show(version: str, *, store: Store = "store") -> None:
     """
     record = read_record(store, version)
     draw(facts(describe(store, record).items()))
+    draw("")
+    draw(facts(describe_metrics(record["metrics"]).items()))
     if record.get("per_class"):
         names = ("precision", "recall", "f1")
         rows = [
@@ -87,22 +89,24 @@ def show(version: str, *, store: Store = "store") -> None:
         draw(table(("class", "precision", "recall", "F1", "test images"), rows))
 
 
+def describe_metrics(test: Record) -> dict[str, str]:
+    """The table of metrics in words; a dash for one that the version, being older, was not measured by."""
+    unmeasured = dict.fromkeys(metric.key for metric in METRICS)
+    return {"on the test images": f"{test['images']:,} images"} | metric_texts(unmeasured | dict(test))
+
+
 def describe(store: str, record: Record) -> dict[str, str]:
-    name, test = record["version"], record["metrics"]
-    counts, folder = record.get("counts"), storage.version_url(store, name)
+    name, counts = record["version"], record.get("counts")
+    folder = storage.version_url(store, name)
     files = [file for file in storage.VERSION_FILES if storage.exists(storage.join(folder, file))]
     return {
         "version": f"{name}{', the champion' if name == champion(store) else ''}",
         "kind": f"{record['kind']}, {record['parameters']:,} parameters, images of {record['size_px']} px",
         "created": f"{minute(record['created'])} UTC",
-        "test accuracy": f"{test['accuracy']:.3f}, 95 % interval {test['low']:.3f} to {test['high']:.3f}, "
-        f"of {test['images']:,} images",
-        "macro F1": decimals(test.get("macro_f1")),
-        "calibration": f"error {decimals(test.get('ece'))}; {decimals(test.get('ece_calibrated'))} after "
-        f"temperature {decimals(record['temperature'])}",
+        "temperature": decimals(record["temperature"]),
         "classes": ", ".join(record["classes"]),
         "dataset": record["dataset"] + (f" of {record['root']}" if record.get("root") else ""),
-        "images": ", ".join(f"{count:,} {split}" for split, count in counts.items()) if counts else DASH,
+        "images": ", ".join(f"{count:,} {split}" for split, count in counts.items()) if counts else UNKNOWN,
         "made with": ", ".join(f"{package} {version}" for package, version in record["versions"].items()),
         "files": ", ".join(f"{file} {decimal(storage.size(storage.join(folder, file)))}" for file in files),
         "folder": folder,
@@ -184,10 +188,6 @@ def export(version: str, *, format: ExportFormat, output: Path | None = None, st
 def weakest_class(record: Record) -> Record | None:
     rows = [row for row in record.get("per_class") or [] if row["support"]]
     return min(rows, key=lambda row: row["recall"], default=None)
-
-
-def decimals(value: object) -> str:
-    return f"{value:.3f}" if isinstance(value, float) else DASH
 
 
 def minute(written: str) -> str:

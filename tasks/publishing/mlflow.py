@@ -1,10 +1,10 @@
-"""Copies what a retraining came to into MLflow, where MLFLOW_TRACKING_URI names a server."""
+"""Copies the results of a retraining into MLflow, where MLFLOW_TRACKING_URI names a server."""
 
 import logging
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from prefect.cache_policies import NO_CACHE
 from tasks import storage
 from tasks.errors import InputError
 from tasks.evaluation import Evaluation
+from tasks.pages import METRICS, is_number
 from tasks.storage import Run
 from tasks.training import TrainedModel, read_history
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 SERVER = "MLFLOW_TRACKING_URI"
 EXPERIMENT = "darkroom"  # unless MLFLOW_EXPERIMENT_NAME names another
 VERSION = "darkroom.version"
-MOST_METRICS = 1_000  # that MLflow takes in one request
+MAX_METRICS = 1_000  # that MLflow takes in one request
 
 log = logging.getLogger("darkroom")
 
@@ -39,10 +40,10 @@ def check_tracking() -> None:
 
 
 @task(cache_policy=NO_CACHE, task_run_name="track in MLflow")
-def track(run: Run, trained: Sequence[TrainedModel], judged: Sequence[Evaluation]) -> None:
+def track(run: Run, models: Sequence[TrainedModel], evaluations: Sequence[Evaluation]) -> None:
     """Log each model's parameters, metrics of every epoch and of the test, plots and files; once a version.
 
-    The run is done by now: a tracking server that does not answer is a warning.
+    The retraining is done by now: a tracking server that does not answer is a warning.
     """
     if not os.environ.get(SERVER):
         return
@@ -51,72 +52,91 @@ def track(run: Run, trained: Sequence[TrainedModel], judged: Sequence[Evaluation
 
     client, name = MlflowClient(), os.environ.get("MLFLOW_EXPERIMENT_NAME", EXPERIMENT)
     try:
-        found = client.get_experiment_by_name(name)
-        experiment = found.experiment_id if found else client.create_experiment(name)
-        for model, evaluation in zip(trained, judged, strict=True):
-            if not tracked(client, experiment, model.version):
-                track_model(client, experiment, run, model, evaluation)
+        experiment = client.get_experiment_by_name(name)
+        experiment_id = experiment.experiment_id if experiment else client.create_experiment(name)
+        for model, evaluation in zip(models, evaluations, strict=True):
+            if not is_tracked(client, experiment_id, model.version):
+                track_model(client, experiment_id, run, model, evaluation)
     except MlflowException as error:
         log.warning("Not tracked in MLflow at %s: %s", client.tracking_uri, error)
     else:
         log.info("Tracked in MLflow at %s, experiment %s", client.tracking_uri, name)
 
 
-def tracked(client: "MlflowClient", experiment: str, version: str) -> bool:
-    """Whether a version has been logged to its end; what was begun only is removed."""
-    for found in client.search_runs([experiment], f"tags.`{VERSION}` = '{version}'"):
-        if found.info.status == "FINISHED":
+def is_tracked(client: "MlflowClient", experiment_id: str, version: str) -> bool:
+    """Whether a version has been logged to its end. MLflow runs that did not get there are removed."""
+    for mlflow_run in client.search_runs([experiment_id], f"tags.`{VERSION}` = '{version}'"):
+        if mlflow_run.info.status == "FINISHED":
             return True
-        client.delete_run(found.info.run_id)
+        client.delete_run(mlflow_run.info.run_id)
     return False
 
 
 def track_model(
-    client: "MlflowClient", experiment: str, run: Run, model: TrainedModel, evaluation: Evaluation
+    client: "MlflowClient", experiment_id: str, run: Run, model: TrainedModel, evaluation: Evaluation
 ) -> None:
+    """Log one model as an MLflow run named after its version."""
     from mlflow.entities import Param
 
-    begun = storage.read_record(run.record_url)
-    tags = {VERSION: model.version, "darkroom.run": run.name, "darkroom.dataset": begun["dataset"]}
-    made = client.create_run(experiment, run_name=model.version, tags=tags).info.run_id
+    record = storage.read_record(run.record_url)
+    tags = {VERSION: model.version, "darkroom.run": run.name, "darkroom.dataset": record["dataset"]}
+    run_id = client.create_run(experiment_id, run_name=model.version, tags=tags).info.run_id
     parameters = {"model": model.kind, "parameters": model.parameters, "trained_in": model.precision}
-    told = parameters | dict(flat(begun["training"]))
-    client.log_batch(made, params=[Param(name, str(value)) for name, value in told.items()])
-    log_metrics(client, made, run, model, evaluation)
-    with tempfile.TemporaryDirectory(prefix="darkroom-") as folder:
-        for name in storage.names(run.kind_url(model.kind)):
-            if name.endswith((".png", ".json", ".csv")):
-                fetch(storage.join(run.kind_url(model.kind), name), Path(folder, name))
-        for name in storage.VERSION_FILES:
-            url = storage.join(run.version_url(model.kind), name)
-            if storage.exists(url):
-                fetch(url, Path(folder, "model", name))
-        fetch(storage.report_url(run.folder_url), Path(folder, "report.html"))
-        client.log_artifacts(made, folder)
-    client.set_terminated(made)
+    parameters |= dict(flat(record["training"]))
+    client.log_batch(run_id, params=[Param(name, str(value)) for name, value in parameters.items()])
+    log_metrics(client, run_id, run, model, evaluation)
+    log_files(client, run_id, run, model.kind)
+    client.set_terminated(run_id)
 
 
 def log_metrics(
-    client: "MlflowClient", made: str, run: Run, model: TrainedModel, evaluation: Evaluation
+    client: "MlflowClient", run_id: str, run: Run, model: TrainedModel, evaluation: Evaluation
 ) -> None:
-    """Every figure of an epoch with the epoch as its step, then those of validation and test."""
+    """Log the metrics of validation and test, and those of every epoch with the epoch as their step."""
     from mlflow.entities import Metric
 
-    last = {
+    folder_url = run.kind_url(model.kind)
+    final = {
         "final_val_accuracy": evaluation.val_accuracy,
-        "test_accuracy": evaluation.accuracy,
-        "test_accuracy_low": evaluation.low,
-        "test_accuracy_high": evaluation.high,
-        "test_ece": evaluation.ece,
+        **named_metrics(storage.read_json(storage.metrics_url(folder_url))["test"]),
         "seconds_in_all": model.seconds,
     }
     now = int(time.time() * 1000)
-    metrics = [Metric(name, value, now, 0) for name, value in last.items()]
-    for row in read_history(storage.history_url(run.kind_url(model.kind))):
+    metrics = [Metric(name, value, now, 0) for name, value in final.items()]
+    for row in read_history(storage.history_url(folder_url)):
         step = int(row.pop("epoch"))
         metrics += [Metric(name, value, now, step) for name, value in row.items()]
-    for start in range(0, len(metrics), MOST_METRICS):
-        client.log_batch(made, metrics=metrics[start : start + MOST_METRICS])
+    for start in range(0, len(metrics), MAX_METRICS):
+        client.log_batch(run_id, metrics=metrics[start : start + MAX_METRICS])
+
+
+def named_metrics(test: Mapping[str, Any]) -> dict[str, float]:
+    """All of METRICS as `test_<key>`, the ends of an interval as `test_<key>_low` and `test_<key>_high`.
+
+    test: the part of that name in metrics.json. Metrics that are undefined for its images are left out.
+    """
+    values: dict[str, Any] = {}
+    for metric in METRICS:
+        values[f"test_{metric.key}"] = test[metric.key]
+        for end, key in zip(("low", "high"), metric.interval or (), strict=False):
+            values[f"test_{metric.key}_{end}"] = test[key]
+    return {name: value for name, value in values.items() if is_number(value)}
+
+
+def log_files(client: "MlflowClient", run_id: str, run: Run, kind: str) -> None:
+    """Log the plots and records of a model, the files of its version, and the report."""
+    folder_url, version_url = run.kind_url(kind), run.version_url(kind)
+    plots_and_records = [
+        name for name in storage.names(folder_url) if name.endswith((".png", ".json", ".csv"))
+    ]
+    with tempfile.TemporaryDirectory(prefix="darkroom-") as folder:
+        for name in plots_and_records:
+            fetch(storage.join(folder_url, name), Path(folder, name))
+        for name in storage.VERSION_FILES:
+            if storage.exists(url := storage.join(version_url, name)):
+                fetch(url, Path(folder, "model", name))
+        fetch(storage.report_url(run.folder_url), Path(folder, "report.html"))
+        client.log_artifacts(run_id, folder)
 
 
 def flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

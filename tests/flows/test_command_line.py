@@ -110,8 +110,24 @@ def test_a_version_is_promoted_and_rolled_back_for_reasons_that_history_tells(mo
     assert told.index("first champion") < told.index("by hand") < told.index("rolled back")
     assert f"Champion: {present}" in told
     shown = " ".join(models("show", "champion").split())
-    for fact in (f"{present}, the champion", "of 13 images", "rolled back from", "card.md", "precision"):
+    for fact in (
+        f"{present}, the champion",
+        "on the test images 13 images",
+        "calibration error",
+        "rolled back from",
+        "card.md",
+        "precision",
+    ):
         assert fact in shown
+
+
+def test_a_version_that_was_measured_by_less_is_shown_with_a_dash(models, retrained: Run, tmp_path: Path):
+    url = storage.version_record_url(f"{tmp_path}/store/models/{champion(retrained.store)}")
+    record = storage.read_record(url)
+    del record["metrics"]["brier"]
+    storage.write_record(url, record)
+    shown = " ".join(models("show", "champion").split())
+    assert "Brier score \N{EN DASH} calibration error" in shown
 
 
 def test_a_version_is_exported_if_it_answers_its_test_images_alike(models, tmp_path: Path):
