@@ -1,5 +1,6 @@
-"""Every finished retraining of a store at a glance: <store>/index.html."""
+"""The page over all finished retrainings of a store: <store>/index.html."""
 
+import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -9,60 +10,68 @@ from tasks.pages import overview_report
 from tasks.registry import champion_stack, read_promotions, read_record
 
 READERS = 16
-SUMMARIES_ONLY = ("run", "finished", "started", "dataset", "models", "champion")
+NEEDED = ("dataset", "models", "champion")
+OPTIONAL = ("started", "finished")
 
 Summary = dict[str, Any]
 
+log = logging.getLogger("darkroom")
+
 
 def write_overview(store: str) -> str:
-    """Write the page anew from the summaries of the runs, which are the truth. Returns its URL.
+    """Write the page anew from the summaries of the runs and the promotions. Returns its URL.
 
-    It is written until nothing came in meanwhile: of two runs that finish at once, the one that writes last
-    has seen both.
+    This goes on until they are the same after writing as before: of two runs that finish at once, each of
+    which may miss the other at first, the one that writes last has seen both.
     """
-    url, written = storage.overview_url(store), None
-    while (found := (summaries(store), champion_stack(read_promotions(store)))) != written:
-        runs, stack = found
+    url, written_records = storage.overview_url(store), None
+    while (records := (read_summaries(store), champion_stack(read_promotions(store)))) != written_records:
+        runs, stack = records
         champion = read_record(store, stack[-1]) if stack else None  # its run may have been removed
         page = overview_report(store, runs[::-1], champion, champion_line(runs))
         storage.write_bytes(url, page.encode())
-        written = found
+        written_records = records
     return url
 
 
-def summaries(store: str) -> list[Summary]:
-    """What the page tells of each finished retraining, oldest first."""
+def read_summaries(store: str) -> list[Summary]:
+    """What the page shows of each finished retraining, oldest first."""
     runs = storage.runs_url(storage.absolute(store))
     with ThreadPoolExecutor(READERS) as pool:
-        found = pool.map(read_summary, [storage.join(runs, name) for name in storage.names(runs)])
-    return [summary for summary in found if summary]
+        summaries = pool.map(read_summary, [storage.join(runs, name) for name in storage.names(runs)])
+    return [summary for summary in summaries if summary]
 
 
-def read_summary(run: str) -> Summary | None:
-    """None of a run that is at work, died or trains nothing."""
+def read_summary(run_url: str) -> Summary | None:
+    """What the page shows of a run; None where it is at work, died, trains nothing or says too little."""
     try:
-        summary = storage.read_record(storage.summary_url(run))
+        summary = storage.read_record(storage.summary_url(run_url))
     except FileNotFoundError:
         return None
-    told = {name: summary[name] for name in SUMMARIES_ONLY if name in summary}
-    return told | {"run": storage.name_of(run)} if told else None
+    if missing := [name for name in NEEDED if name not in summary]:
+        log.warning("Not in the overview: summary.json of %s lacks %s", run_url, ", ".join(missing))
+        return None
+    shown_parts = {name: summary[name] for name in (*OPTIONAL, *NEEDED) if name in summary}
+    return shown_parts | {"run": storage.name_of(run_url)}
 
 
-def champion_line(runs: Sequence[Summary]) -> list[dict[str, Any]]:
-    """The champion's accuracy after each run that could measure it, each on its own night's test images."""
+def champion_line(summaries: Sequence[Summary]) -> list[dict[str, Any]]:
+    """A point for each run that measured the champion after it: `run`, `version`, `accuracy`, `promoted`.
+
+    The accuracy is that on the run's own test images, of its model if that was promoted, else of the champion
+    it was compared with.
+    """
     line = []
-    for summary in runs:
-        verdict = summary.get("champion") or {}
+    for summary in summaries:
+        verdict = summary["champion"]
         comparison = verdict.get("comparison")
-        if verdict.get("promoted"):
-            test = (summary.get("models") or {}).get(verdict["model"], {}).get("test") or {}
-            version, accuracy = verdict["version"], test.get("accuracy")
+        if verdict["promoted"]:
+            version, accuracy = verdict["version"], summary["models"][verdict["model"]]["test"]["accuracy"]
         elif comparison:
             version = verdict["previous"]
             accuracy = (comparison["both_right"] + comparison["only_first"]) / comparison["images"]
         else:
             continue
-        if accuracy is not None:
-            point = {"run": summary["run"], "version": version, "accuracy": accuracy}
-            line.append(point | {"promoted": bool(verdict.get("promoted"))})
+        point = {"run": summary["run"], "version": version, "accuracy": accuracy}
+        line.append(point | {"promoted": verdict["promoted"]})
     return line

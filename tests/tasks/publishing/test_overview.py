@@ -1,7 +1,10 @@
 """The page over all runs tells each of them once, whoever writes it and whatever was removed."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from copy import deepcopy
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,39 +13,55 @@ from tasks import storage
 from tasks.publishing import overview
 from tasks.publishing.overview import champion_line, write_overview
 from tasks.registry.promotions import append_promotion, read_promotions, roll_back
+from tests.older import make_older
+from tests.tasks.pages import records
 from tests.tasks.pages.browser import EVIL, Page
-from tests.tasks.registry.test_promotions import add_version
 
 
-def night(
-    store: str, number: int, accuracy: float, promoted: bool, previous: str | None = None, right: int = 0
-) -> str:
-    """What a run leaves that the page reads; `right`: how many of 100 images the champion got right."""
-    run = f"2026-11-{number:02}T03-00-00-{number:04x}"
-    test = {"accuracy": accuracy, "low": accuracy - 0.02, "high": accuracy + 0.02}
-    verdict: dict[str, Any] = {"version": f"{run}-cnn", "model": "cnn", "promoted": promoted, "reason": EVIL}
-    if previous:
-        comparison = {"images": 100, "both_right": right - 5, "only_first": 5, "only_second": 1}
-        verdict |= {"previous": previous, "comparison": comparison}
-    summary = {
-        "run": run,
-        "started": f"2026-11-{number:02}T03:00:00+00:00",
-        "dataset": {"root": EVIL, "fingerprint": "d8f4", "classes": [EVIL], "counts": {"test": 100}},
-        "models": {"cnn": {"version": f"{run}-cnn", "test": test}},
-        "champion": verdict,
-    }
-    storage.write_json(storage.join(store, "runs", run, "summary.json"), summary)
-    add_version(store, f"{run}-cnn", metrics=test)
-    if promoted:
-        assert append_promotion(store, len(read_promotions(store)), "promote", f"{run}-cnn", "better")
-    return run
+@pytest.fixture(scope="module")
+def one_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], dict[str, Any]]:
+    """summary.json and model.json of a retraining, in a store of their own."""
+    store, metrics = str(tmp_path_factory.mktemp("store")), records.metrics()
+    return records.summary(store, {"cnn": metrics}), records.model_record(store, metrics)
 
 
 @pytest.fixture
-def nights(store: str) -> list[str]:
-    first = night(store, 1, 0.90, promoted=True)
-    second = night(store, 2, 0.85, promoted=False, previous=f"{first}-cnn", right=88)
-    third = night(store, 3, 0.93, promoted=True, previous=f"{first}-cnn", right=88)
+def night(store: str, one_run: tuple[dict[str, Any], dict[str, Any]]) -> Callable[..., str]:
+    """Make a retraining of another night and accuracy in the store. Returns its name.
+
+    right: how many of the 100 test images that the champion did not know it got right.
+    """
+
+    def make(
+        number: int, accuracy: float, promoted: bool, previous: str | None = None, right: int = 0
+    ) -> str:
+        summary, version = deepcopy(one_run)
+        run = f"2026-11-{number:02}T03-00-00-{number:04x}"
+        accuracies = {"accuracy": accuracy, "low": accuracy - 0.02, "high": accuracy + 0.02}
+        verdict = summary["champion"]
+        verdict |= {"version": f"{run}-cnn", "promoted": promoted, "reason": EVIL, "previous": previous}
+        right_of_both = {"images": 100, "both_right": right - 5, "only_first": 5, "only_second": 1}
+        verdict["comparison"] = verdict["comparison"] | right_of_both if previous else None
+        summary |= {"run": run, "started": f"2026-11-{number:02}T03:00:00+00:00"}
+        summary["models"]["cnn"]["version"] = f"{run}-cnn"
+        for test in (summary["models"]["cnn"]["test"], version["metrics"]):
+            test |= accuracies
+        storage.write_record(storage.summary_url(storage.join(store, "runs", run)), summary)
+        version["version"] = f"{run}-cnn"
+        storage.write_record(storage.version_record_url(storage.version_url(store, f"{run}-cnn")), version)
+        if promoted:
+            promotions = len(read_promotions(store))
+            assert append_promotion(store, promotions, "promote", f"{run}-cnn", "better")
+        return run
+
+    return make
+
+
+@pytest.fixture
+def nights(store: str, night: Callable[..., str]) -> list[str]:
+    first = night(1, 0.90, promoted=True)
+    second = night(2, 0.85, promoted=False, previous=f"{first}-cnn", right=88)
+    third = night(3, 0.93, promoted=True, previous=f"{first}-cnn", right=88)
     storage.write_bytes(storage.join(store, "runs", "2026-11-04T03-00-00-0004", "report.html"), b"")
     return [first, second, third]
 
@@ -64,7 +83,7 @@ def test_every_run_is_linked_newest_first_and_the_champion_marked(store: str, ni
 
 
 def test_the_line_follows_the_champion_on_each_nights_images(store: str, nights: list[str]):
-    line = champion_line(overview.summaries(store))
+    line = champion_line(overview.read_summaries(store))
     assert [(point["accuracy"], point["promoted"]) for point in line] == [
         (0.90, True),
         (0.88, False),
@@ -85,9 +104,9 @@ def test_a_run_that_was_removed_is_gone_from_the_page_but_its_champion_is_not(st
     assert page.texts_of("p", "reason") == [f"Version {nights[2]}-cnn"]
 
 
-def test_of_runs_that_finish_at_once_none_is_lost(store: str):
+def test_of_runs_that_finish_at_once_none_is_lost(store: str, night: Callable[..., str]):
     def finish(number: int) -> None:
-        night(store, number, 0.9, promoted=False)
+        night(number, 0.9, promoted=False)
         write_overview(store)
 
     with ThreadPoolExecutor(8) as pool:
@@ -95,25 +114,29 @@ def test_of_runs_that_finish_at_once_none_is_lost(store: str):
     assert len(read(store).links) == 1 + 16
 
 
-def test_a_writer_that_was_overtaken_writes_again(store: str, monkeypatch: pytest.MonkeyPatch):
+def test_a_writer_that_was_overtaken_writes_again(
+    store: str, night: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+):
     """The page it renders lacks a run that finishes, and writes its own page, before this one is written."""
     rendered, late = overview.overview_report, []
 
-    def overtaken(*told: Any) -> str:
-        page = rendered(*told)
+    def overtaken(*records: Any) -> str:
+        page = rendered(*records)
         if not late:
-            late.append(night(store, 2, 0.9, promoted=False))
+            late.append(night(2, 0.9, promoted=False))
             write_overview(store)
         return page
 
-    night(store, 1, 0.9, promoted=False)
+    night(1, 0.9, promoted=False)
     monkeypatch.setattr(overview, "overview_report", overtaken)
     write_overview(store)
     assert f"runs/{late[0]}/report.html" in read(store).links
 
 
-def test_no_name_can_become_markup_in_page_or_drawing(store: str, nights: list[str]):
-    night(store, 5, 0.9, promoted=False, previous=f"\"'&{EVIL}", right=88)
+def test_no_name_can_become_markup_in_page_or_drawing(
+    store: str, night: Callable[..., str], nights: list[str]
+):
+    night(5, 0.9, promoted=False, previous=f"\"'&{EVIL}", right=88)
     write_overview(store)
     page = read(store)
     assert EVIL not in page.html
@@ -125,3 +148,23 @@ def test_no_name_can_become_markup_in_page_or_drawing(store: str, nights: list[s
 def test_a_store_without_runs_has_a_page(store: str):
     write_overview(store)
     assert "No run of this store has finished yet." in read(store).html
+
+
+def test_runs_of_the_version_before_are_on_the_page(store: str, nights: list[str]):
+    write_overview(store)
+    page = read(store).html
+    make_older(Path(store))
+    [summary, *_] = overview.read_summaries(store)
+    assert "schema_version" not in summary
+    write_overview(store)
+    assert read(store).html == page
+
+
+def test_a_run_whose_summary_says_too_little_is_left_out_and_named(
+    store: str, nights: list[str], caplog: pytest.LogCaptureFixture
+):
+    url = storage.summary_url(storage.join(store, "runs", nights[1]))
+    storage.write_json(url, {"run": nights[1], "models": {}})
+    write_overview(store)
+    assert read(store).links[1:] == [f"runs/{run}/report.html" for run in (nights[2], nights[0])]
+    assert f"{nights[1]} lacks dataset, champion" in caplog.text
