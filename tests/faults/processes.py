@@ -21,7 +21,7 @@ def darkroom(
     environment |= {"PREFECT_HOME": str(home)} | ({"PREFECT_API_URL": api} if api else {})
     environment |= {"RAY_ADDRESS": ray_address} if ray_address else {}
     return subprocess.Popen(
-        [sys.executable, "-m", "flows", *command], env=environment, stderr=subprocess.PIPE
+        [sys.executable, "-m", "flows.cli", *command], env=environment, stderr=subprocess.PIPE
     )
 
 

@@ -52,7 +52,7 @@ def up(settings: Settings) -> subprocess.Popen:
         if not name.startswith(("PREFECT_", "RAY_", "DARKROOM_"))
     }
     return subprocess.Popen(
-        [sys.executable, "-m", "flows", "up"],
+        [sys.executable, "-m", "flows.cli", "up"],
         env=kept | told,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
