@@ -6,10 +6,11 @@ BIN := $(VENV)/bin
 DONE := $(VENV)/.installed
 LOCK ?= requirements.lock
 UV := .uv/bin/uv
+PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
-.PHONY: setup demo up test lint bench bench-gpu lock clean
+.PHONY: setup demo up test test-all lint bench bench-gpu lock clean
 
 setup: $(DONE)
 
@@ -40,7 +41,11 @@ up: setup
 	$(BIN)/darkroom up
 
 test: setup
-	$(BIN)/pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+	$(PYTEST) -m "not slow"
+
+# What `make test` runs and what takes minutes: the stack by its forms, object stores, clusters of two nodes, memory.
+test-all: setup
+	$(PYTEST)
 
 lint: setup
 	$(BIN)/ruff check .

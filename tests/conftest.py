@@ -45,6 +45,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.xdist_group(group(item)))
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say what a green run has not looked at."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    if without := sum("Chromium" in str(report.longrepr) for report in skipped):
+        line = f"{without} tests of the Prefect UI did not run: they need Debian's package `chromium`."
+        terminalreporter.write_line(line, yellow=True)
+    if config.option.markexpr == "not slow":
+        terminalreporter.write_line("Tests that take minutes did not run: `make test-all` runs them too.")
+
+
 @pytest.fixture(scope="session")
 def prefect_api() -> Iterator[None]:
     with one_certificate(), prefect_test_harness(server_startup_timeout=300):

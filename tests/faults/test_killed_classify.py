@@ -98,6 +98,7 @@ def cluster() -> Iterator[Cluster]:
     cluster.shutdown()
 
 
+@pytest.mark.slow
 def test_a_killed_worker_and_a_lost_node_of_two_lose_nothing(many, store, untouched, tmp_path, api, cluster):
     node = cluster.add_node(num_cpus=1)
     output = tmp_path / "out"

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import fsspec
 import pyarrow as pa
+import pytest
 
 from flows.classify import classify
 from flows.retrain import retrain
@@ -23,6 +24,7 @@ def rows(output: str) -> pa.Table:
     return pa.concat_tables(storage.read_table(storage.join(output, name)) for name in names)
 
 
+@pytest.mark.slow
 def test_images_store_and_output_may_lie_on_s3(sample: Path, bucket: str, prefect_api: None, tmp_path: Path):
     fsspec.filesystem("s3").put(str(sample), f"{bucket}/photos", recursive=True)
     store = f"{bucket}/store"

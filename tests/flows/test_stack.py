@@ -145,6 +145,7 @@ def test_all_is_deployed_and_a_second_stack_is_refused(stack: Settings):
     assert complaint.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_folder_is_classified_from_its_form_and_the_report_opens(stack: Settings, page: Page):
     deployment = open_form(page, stack, "classify", "folder")
     submit(page)
@@ -163,6 +164,7 @@ def test_a_folder_is_classified_from_its_form_and_the_report_opens(stack: Settin
     assert "classified" in page.title()
 
 
+@pytest.mark.slow
 def test_a_bad_value_is_refused_in_the_form(stack: Settings, page: Page):
     deployment = open_form(page, stack, "retrain", "on-demand")
     field(page, "Epochs (Optional)").fill("0")
@@ -171,6 +173,7 @@ def test_a_bad_value_is_refused_in_the_form(stack: Settings, page: Page):
     assert not runs_of(stack, deployment)
 
 
+@pytest.mark.slow
 def test_a_retraining_is_cancelled_and_goes_on_where_it_was_when_retried(stack: Settings, page: Page):
     deployment = open_form(page, stack, "retrain", "on-demand")
     page.get_by_text("mobilenet_v2", exact=True).first.get_by_role("button").click()

@@ -97,6 +97,7 @@ def two_nodes(cluster: Cluster) -> Iterator[None]:
     ray.shutdown()
 
 
+@pytest.mark.slow
 def test_two_workers_on_two_nodes_train_as_one(
     dataset: Dataset, alone: Epoch, two_nodes: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -114,6 +115,7 @@ def test_two_workers_on_two_nodes_train_as_one(
         train_model.fn("cnn", dataset, RECIPE.model_copy(update={"workers": 3}), Run("three", str(tmp_path)))
 
 
+@pytest.mark.slow
 def test_a_pretrained_base_stays_as_it_was_below_what_is_fine_tuned(
     dataset: Dataset, two_nodes: None, tmp_path: Path
 ):
@@ -147,6 +149,7 @@ def test_a_pretrained_base_stays_as_it_was_below_what_is_fine_tuned(
     assert not storage.exists(storage.cache_url(run.kind_url("mobilenet_v2")))
 
 
+@pytest.mark.slow
 def test_two_models_train_side_by_side_where_there_is_room(dataset: Dataset, two_nodes: None, tmp_path: Path):
     train = ray.remote(num_cpus=0)(train_beside_another)
     trained = ray.get([train.remote(dataset, Run(name, str(tmp_path))) for name in ("first", "second")])

@@ -63,6 +63,7 @@ def walk_in_a_quarter(dataset: Dataset, cached: bool) -> int:
     return sum(int(batch.weights.sum()) for batch in batches)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cached", [False, True])
 def test_an_epoch_takes_no_more_memory_than_a_few_batches(dataset: Dataset, cached: bool):
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
