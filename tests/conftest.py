@@ -23,26 +23,23 @@ SMALL = Training(
     image_size=48, epochs=EPOCHS, patience=EPOCHS, weights="none", batch_size=16, precision="float32"
 )
 OPEN = Gate(min_accuracy=0.0, min_class_recall=0.0)
-RETRAINED, ONE_RAY = "retrained", "one_ray"
-LONGEST = (
-    RETRAINED,
-    "test_stack.py",
-    "test_distribution.py",
-    "test_killed_classify.py",
-    "test_object_store.py",
-)
+ONE_PROCESS, ONE_RAY = "prefect_api", "one_ray"
+LONGEST = ("test_stack.py", "test_distribution.py", "test_wheel.py")
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the markers
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Side by side go whole files, the longest first, and all tests that share the retraining as one."""
+    """One process runs flows, on one Prefect API and one Ray; beside it go whole files, quick ones first."""
 
-    def group(item: pytest.Item) -> str:
-        return RETRAINED if RETRAINED in getattr(item, "fixturenames", ()) else item.path.name
+    def place(item: pytest.Item) -> tuple[int, int]:
+        if ONE_PROCESS in item.fixturenames:
+            return 0, ONE_RAY not in item.fixturenames  # the others begin by ending the shared Ray
+        return 1, LONGEST.index(item.path.name) + 1 if item.path.name in LONGEST else 0
 
-    items.sort(key=lambda item: LONGEST.index(group(item)) if group(item) in LONGEST else len(LONGEST))
+    items.sort(key=place)
     for item in items:
-        item.add_marker(pytest.mark.xdist_group(group(item)))
+        group = ONE_PROCESS if place(item)[0] == 0 else item.path.name
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

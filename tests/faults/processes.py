@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-SERVER = "prefect.server.api.server:create_app"
+SERVERS = ("prefect server start", "prefect.server.api.server:create_app")  # ours; of workers without an API
 PATIENCE_SECONDS = 300.0  # more than anything takes, on a slow machine beside another such test
 
 
@@ -48,6 +48,11 @@ def descendants(process: subprocess.Popen) -> list[psutil.Process]:
         return psutil.Process(process.pid).children(recursive=True)
     except psutil.NoSuchProcess:
         return []
+
+
+def servers_of(process: subprocess.Popen) -> list[psutil.Process]:
+    """The Prefect servers that a command or its workers started."""
+    return [child for child in descendants(process) if any(server in command_of(child) for server in SERVERS)]
 
 
 def command_of(process: psutil.Process) -> str:

@@ -6,11 +6,12 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from flows.cli import run
 from tasks import storage
 from tasks.storage import Run
 from tasks.training.history import read_history
 from tests.conftest import EPOCHS, SMALL
-from tests.faults.processes import SERVER, command_of, darkroom, descendants, finish, runs, until
+from tests.faults.processes import command_of, darkroom, descendants, runs, servers_of, until
 
 
 def command(images: Path, store: Path, *more: str) -> list[str]:
@@ -35,9 +36,7 @@ def weights(run: Run) -> list[np.ndarray]:
     return keras.models.load_model(f"{run.version_url('cnn')}/model.keras").get_weights()
 
 
-def test_a_killed_worker_and_a_killed_flow_change_nothing(
-    retrained: Run, sample: Path, tmp_path: Path, api: str
-):
+def test_a_killed_worker_and_a_killed_flow_change_nothing(retrained: Run, sample: Path, tmp_path: Path):
     killed, home = tmp_path / "killed", tmp_path / "prefect"
     process = darkroom(command(sample, killed), home, api=None)
     until(lambda: epochs(killed) >= 2, process)
@@ -45,8 +44,8 @@ def test_a_killed_worker_and_a_killed_flow_change_nothing(
     worker.kill()
     before = epochs(killed)
     until(lambda: epochs(killed) > before + 1, process)
-    servers = [child for child in descendants(process) if SERVER in command_of(child)]
-    assert servers, "the run had no Prefect server of its own"
+    servers = servers_of(process)
+    assert len(servers) == 1, "the run and its workers had other than one Prefect server"
     process.send_signal(signal.SIGKILL)
     process.wait()
     until(lambda: not any(map(runs, servers)), seconds=30)
@@ -54,7 +53,7 @@ def test_a_killed_worker_and_a_killed_flow_change_nothing(
     assert not list(killed.glob("models/*/model.keras"))
 
     [name] = [path.name for path in (killed / "runs").iterdir()]
-    finish(darkroom(command(sample, killed, "--resume", name), home, api))
+    assert run(command(sample, killed, "--resume", name)) == 0
     resumed = Run(name, str(killed))
     assert losses(resumed) == losses(retrained)
     for ours, theirs in zip(weights(resumed), weights(retrained), strict=True):

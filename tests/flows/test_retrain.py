@@ -70,7 +70,9 @@ def test_the_ui_gets_a_summary_tables_and_progress(retrained: Run):
 
 def test_a_second_run_decodes_nothing_and_must_beat_the_champion(retrained: Run, sample: Path):
     before = champion(retrained.store)
-    again = retrain(str(sample), retrained.store, SMALL.model_copy(update={"models": ("cnn",)}), OPEN)
+    again = retrain(
+        str(sample), retrained.store, SMALL.model_copy(update={"models": ("cnn",), "epochs": 1}), OPEN
+    )
     summary = storage.read_json(storage.summary_url(again.folder_url))
     assert summary["dataset"]["decoded"] == 0
     verdict = summary["champion"]
@@ -99,7 +101,7 @@ def test_resuming_a_finished_run_neither_trains_nor_writes_its_versions_again(re
 
 
 def test_exploring_audits_and_checks_labels_without_a_test_split(
-    sample: Path, store: str, prefect_api: None, tmp_path: Path
+    sample: Path, store: str, one_ray: None, tmp_path: Path
 ):
     images, weights = tmp_path / "images", settled_base(tmp_path / "base.weights.h5", SMALL.image_size)
     for number, folder in enumerate(sample.glob("seg_t*/seg_t*/*")):

@@ -1,5 +1,6 @@
 """A retraining in a real MLflow server."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -38,7 +39,12 @@ def tracking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mlflow
         "--workers",
         "1",
     ]
-    server = subprocess.Popen([*command, *places], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    server = subprocess.Popen(
+        [*command, *places],
+        env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},  # four processes nobody needs
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     try:
         until(lambda: server.poll() is not None or answers(f"{address}/health"))
         assert server.poll() is None, "MLflow did not start"
