@@ -43,7 +43,7 @@ up: setup
 test: setup
 	$(PYTEST) -m "not slow"
 
-# What `make test` runs and what takes minutes: the stack by its forms, object stores, clusters of two nodes, memory.
+# Also what is marked slow: the stack by its forms, an object store, clusters of two nodes, the wheel, memory.
 test-all: setup
 	$(PYTEST)
 
