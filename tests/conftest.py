@@ -42,14 +42,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.xdist_group(group))
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # its words stand below pytest's own summary
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> Iterator[None]:
     """Say what a green run has not looked at."""
+    yield
     skipped = terminalreporter.stats.get("skipped", [])
     if without := sum("Chromium" in str(report.longrepr) for report in skipped):
-        line = f"{without} tests of the Prefect UI did not run: they need Debian's package `chromium`."
+        line = (
+            f"Not run for want of Chromium (Debian's `chromium`): tests of the Prefect UI, {without} of them."
+        )
         terminalreporter.write_line(line, yellow=True)
     if config.option.markexpr == "not slow":
-        terminalreporter.write_line("Tests that take minutes did not run: `make test-all` runs them too.")
+        terminalreporter.write_line("Not run: tests that take minutes. `make test-all` runs them too.")
 
 
 @pytest.fixture(scope="session")
