@@ -17,7 +17,7 @@ from tasks.errors import InputError
 from tasks.evaluation import Evaluation
 from tasks.pages import METRICS, is_number
 from tasks.storage import Run
-from tasks.training import TrainedModel, read_history
+from tasks.training import TrainedModel, read_history, read_run
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -78,7 +78,7 @@ def track_model(
     """Log one model as an MLflow run named after its version."""
     from mlflow.entities import Param
 
-    record = storage.read_record(run.record_url)
+    record = read_run(run)
     tags = {VERSION: model.version, "darkroom.run": run.name, "darkroom.dataset": record["dataset"]}
     run_id = client.create_run(experiment_id, run_name=model.version, tags=tags).info.run_id
     parameters = {"model": model.kind, "parameters": model.parameters, "trained_in": model.precision}

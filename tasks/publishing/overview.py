@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from tasks import storage
+from tasks.errors import InputError
 from tasks.pages import overview_report
 from tasks.registry import champion_stack, read_promotions, read_record
 
@@ -47,6 +48,9 @@ def read_summary(run_url: str) -> Summary | None:
     try:
         summary = storage.read_record(storage.summary_url(run_url))
     except FileNotFoundError:
+        return None
+    except InputError as error:  # of a newer Darkroom
+        log.warning("Not in the overview: %s", error)
         return None
     if missing := [name for name in NEEDED if name not in summary]:
         log.warning("Not in the overview: summary.json of %s lacks %s", run_url, ", ".join(missing))

@@ -17,7 +17,7 @@ from tasks.networks import ModelVersion
 from tasks.pages import model_card
 from tasks.registry.promotions import champion
 from tasks.storage import Run
-from tasks.training import TrainedModel
+from tasks.training import TrainedModel, read_run
 
 PACKAGES = ("darkroom", "tensorflow", "keras", "numpy", "opencv-python-headless", "ray", "prefect")
 
@@ -64,7 +64,7 @@ def version_record(
         "root": dataset.images_url,
         "counts": dataset.counts,
         "leakage": {name: audit_counts[name] for name in ("leaked", "leaking")},
-        "training": storage.read_record(run.record_url)["training"],
+        "training": read_run(run)["training"],
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": package_versions(),
     }

@@ -55,18 +55,24 @@ def open_run(run: Run, dataset: Dataset, training: Training) -> None:
     )
     if storage.create_json(run.record_url, record):
         return
-    earlier_record = storage.read_record(run.record_url)
+    earlier_record = read_run(run)
     if earlier_record["dataset"] != record["dataset"]:
         raise InputError(
             f"A run goes on with the images it began with, dataset {earlier_record['dataset']}. "
             f"Received {record['dataset']}: start a new run without `resume`."
         )
-    parameters, earlier_parameters = record["training"], with_blocks(earlier_record["training"])
+    parameters, earlier_parameters = record["training"], earlier_record["training"]
     if changed := [name for name in parameters if parameters[name] != earlier_parameters.get(name)]:
         raise InputError(
             f"A run goes on with the parameters it began with. Received other values for "
             f"{', '.join(changed)}: start a new run without `resume`."
         )
+
+
+def read_run(run: Run) -> dict[str, Any]:
+    """What run.json says: fingerprint of the dataset and parameters, each kind's in a block of its own."""
+    record = storage.read_record(run.record_url)
+    return record | {"training": with_blocks(record["training"])}
 
 
 def with_blocks(parameters: Mapping[str, Any]) -> dict[str, Any]:

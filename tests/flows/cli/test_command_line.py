@@ -50,7 +50,7 @@ def test_a_store_that_cannot_be_written_is_refused(folder, one_ray, tmp_path, ca
         (["retrain", "--images", "x", "--epochs", "0"], "--epochs"),
         (["retrain", "--images", "x", "--models", "cnn,resnet"], "resnet"),
         (["retrain"], "--images"),
-        (["classify", "--images", "x"], "--output"),
+        (["classify", "--output", "x"], "--images"),
         (
             ["classify", "--images", "x", "--output", "y", "--copy-into", "a", "--symlink-into", "b"],
             "not both",

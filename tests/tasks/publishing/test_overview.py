@@ -160,11 +160,15 @@ def test_runs_of_the_version_before_are_on_the_page(store: str, nights: list[str
     assert read(store).html == page
 
 
-def test_a_run_whose_summary_says_too_little_is_left_out_and_named(
-    store: str, nights: list[str], caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    ("summary", "complaint"),
+    [({"models": {}}, "lacks dataset, champion"), ({"schema_version": 99}, "Received version 99")],
+)
+def test_a_run_whose_summary_says_too_little_or_is_newer_is_left_out_and_named(
+    summary: dict, complaint: str, store: str, nights: list[str], caplog: pytest.LogCaptureFixture
 ):
     url = storage.summary_url(storage.join(store, "runs", nights[1]))
-    storage.write_json(url, {"run": nights[1], "models": {}})
+    storage.write_json(url, {"run": nights[1], **summary})
     write_overview(store)
     assert read(store).links[1:] == [f"runs/{run}/report.html" for run in (nights[2], nights[0])]
-    assert f"{nights[1]} lacks dataset, champion" in caplog.text
+    assert nights[1] in caplog.text and complaint in caplog.text
