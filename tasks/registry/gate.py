@@ -1,6 +1,6 @@
 """Decides whether a challenger becomes champion: rule by rule, or because a person says so."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,28 +15,20 @@ from tasks.evaluation import Evaluation, compare, read_predictions
 from tasks.networks import predict_split
 from tasks.parameters import Gate
 from tasks.registry.promotions import append_by_hand, append_promotion, champion_stack, read_promotions
+from tasks.registry.rules import (
+    Rule,
+    accuracy_rule,
+    classes_rule,
+    comparison_rules,
+    leakage_rule,
+    recall_rule,
+    unseen_rule,
+)
 from tasks.registry.since import unseen_tests
 from tasks.registry.versions import read_record, read_version
 from tasks.storage import Run
 
 MAX_RACES = 5  # against other runs that promote at the same time
-MAX_NAMES = 3  # of classes in one line
-
-
-@dataclass(frozen=True)
-class Rule:
-    """One rule of the gate, and whether a challenger passes it; `text` says so in words.
-
-    `value` must be `asks` ("at least", "at most", "more than") `limit`: a share, a count or a p-value; both
-    are None for a rule about something else, such as the classes.
-    """
-
-    name: str
-    asks: str
-    limit: float | None
-    value: float | None
-    passed: bool
-    text: str
 
 
 @dataclass(frozen=True)
@@ -144,74 +136,6 @@ def rules_against_champion(
     return [*rules, *comparison_rules(comparison, gate.max_p_value)], comparison
 
 
-def accuracy_rule(accuracy: float, min_accuracy: float) -> Rule:
-    return at_least("test accuracy", accuracy, min_accuracy)
-
-
-def recall_rule(per_class: Sequence[Mapping[str, Any]], min_recall: float) -> Rule:
-    """The lowest recall of any class that has test images; the text names other classes that are too low."""
-    recalls = sorted((row["recall"], row["class"]) for row in per_class if row["support"])
-    (lowest, lowest_class), *higher = recalls
-    rule = at_least(f"recall of {lowest_class}", lowest, min_recall)
-    also_too_low = [f"{name} {recall:.3f}" for recall, name in higher if recall < min_recall]
-    if not also_too_low:
-        return rule
-    return replace(rule, text=f"{rule.text} (too low as well: {list_names(also_too_low)})")
-
-
-def at_least(name: str, value: float, minimum: float) -> Rule:
-    passed = value >= minimum
-    text = (
-        f"{name} {value:.3f}, at least {minimum:.3f} asked"
-        if passed
-        else f"{name} {value:.3f} is {minimum - value:.2g} below the least allowed, {minimum:.3f}"
-    )
-    return Rule(name, "at least", minimum, value, passed, text)
-
-
-def leakage_rule(leaking: int) -> Rule:
-    """No training image may be a copy of a validation or test image: that would flatter the model's results.
-
-    leaking: how many are, as audit.json counts them; above 0 only under the policy `leakage` report.
-    """
-    copies = f"{leaking:,} {'image is a copy' if leaking == 1 else 'images are copies'}"
-    text = (
-        f"{copies} of images that judge and not left out of training, 0 allowed: run with `leakage` exclude"
-        if leaking
-        else "no copy of an image that judges was trained on"
-    )
-    return Rule("copies of judging images trained on", "at most", 0, leaking, not leaking, text)
-
-
-def classes_rule(champion: str, champion_classes: Sequence[str], classes: Sequence[str]) -> Rule:
-    """The dataset must have the champion's classes in the same order."""
-    gone = sorted(set(champion_classes) - set(classes))
-    new = sorted(set(classes) - set(champion_classes))
-    passed = tuple(champion_classes) == tuple(classes)
-    text = (
-        f"the same {len(classes)} classes as the champion"
-        if passed
-        else f"the champion {champion} knows other classes (gone: {list_names(gone)}; "
-        f"new: {list_names(new)}): they cannot be compared; promote by hand if the change is meant"
-    )
-    return Rule("classes of the champion", "the same", None, None, passed, text)
-
-
-def unseen_rule(champion: str, images: int) -> Rule:
-    """The refusal where the champion was trained on all of the test images, of which there are `images`."""
-    text = (
-        f"the champion {champion} was trained on all {images:,} test images, or on copies of them: they "
-        "cannot be compared; put new images into the test split, or promote by hand"
-    )
-    return Rule("test images new to the champion", "at least", 1, 0, False, text)
-
-
-def list_names(names: Sequence[str]) -> str:
-    """At most MAX_NAMES of the names, and how many more there are; `none` for none."""
-    more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
-    return ", ".join(names[:MAX_NAMES]) + more or "none"
-
-
 def compare_with_champion(
     champion_predicted: np.ndarray,
     challenger_predicted: np.ndarray,
@@ -242,43 +166,3 @@ def compare_with_champion(
     ]
     images_left_out = None if unseen is None else int((~unseen).sum())
     return compare(champion_right, challenger_right) | {"left_out": images_left_out, "per_class": per_class}
-
-
-def comparison_rules(comparison: Mapping[str, Any], max_p_value: float) -> Iterator[Rule]:
-    """The challenger must get more test images right than the champion and, if it does, significantly so.
-
-    A gate that only refused significantly worse challengers would let the champion decline: each of many
-    nightly runs may lose a little to the one before it. With the count of right images it never gets worse
-    on the test images at hand, whatever `max_p_value`; with 1 the count alone decides.
-    """
-    gained, lost, p_value = comparison["only_second"], comparison["only_first"], comparison["p_value"]
-    champion, challenger = (comparison["both_right"] + only for only in (lost, gained))
-    difference = (
-        f"{'better' if gained > lost else 'worse'} than the champion by {abs(gained - lost):,}"
-        if gained != lost
-        else "no better than the champion"
-    )
-    text = (
-        f"{difference}: of the same {comparison['images']:,} test images"
-        f"{left_out_in_words(comparison['left_out'])} it gets "
-        f"{challenger:,} right, the champion {champion:,} ({gained:,} gained, {lost:,} lost; "
-        f"exact McNemar p = {p_value:.2g})"
-    )
-    yield Rule("test images right", "more than", champion, challenger, gained > lost, text)
-    if gained > lost:
-        yield chance_rule(text, p_value, max_p_value)
-
-
-def left_out_in_words(images: int | None) -> str:
-    if images is None:
-        return " (all: what the champion was trained on is no longer known)"
-    return f" ({images:,} more left out: known to the champion from training)" if images else ""
-
-
-def chance_rule(text: str, p_value: float, max_p_value: float) -> Rule:
-    """The rule that the difference is significant; its text is that of the difference, `text`, and more."""
-    passed = p_value <= max_p_value
-    if not passed:
-        excess = p_value - max_p_value
-        text += f", which may be chance: p is {excess:.2g} above the most allowed, {max_p_value:.2g}"
-    return Rule("p of the exact McNemar test", "at most", max_p_value, p_value, passed, text)

@@ -24,14 +24,8 @@ from tasks.networks import ModelVersion
 from tasks.parameters import Classification, Gate, Training
 from tasks.publishing.retraining import Retraining, retrain_summary
 from tasks.registry import Verdict
-from tasks.registry.gate import (
-    accuracy_rule,
-    classes_rule,
-    compare_with_champion,
-    comparison_rules,
-    leakage_rule,
-    recall_rule,
-)
+from tasks.registry.gate import compare_with_champion
+from tasks.registry.rules import accuracy_rule, classes_rule, comparison_rules, leakage_rule, recall_rule
 from tasks.registry.since import data_changes
 from tasks.registry.versions import version_record
 from tasks.storage import Run

@@ -7,14 +7,8 @@ from tasks import storage
 from tasks.dataset.records import Dataset
 from tasks.evaluation.records import Evaluation
 from tasks.parameters import Gate
-from tasks.registry.gate import (
-    accuracy_rule,
-    compare_with_champion,
-    comparison_rules,
-    decide,
-    leakage_rule,
-    recall_rule,
-)
+from tasks.registry.gate import compare_with_champion, decide
+from tasks.registry.rules import accuracy_rule, comparison_rules, leakage_rule, recall_rule
 from tasks.storage import Run
 from tests.tasks.registry.test_promotions import add_version
 from tests.tasks.registry.test_unseen import dataset
