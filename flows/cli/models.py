@@ -17,14 +17,17 @@ from tasks.publishing import write_overview
 from tasks.registry import (
     champion,
     champion_stack,
+    hold_champion,
+    hold_reason,
     list_versions,
     promote_by_hand,
     read_promotions,
     read_record,
+    release_champion,
     roll_back,
 )
 
-DONE = {"promote": "promoted", "rollback": "back to"}
+DONE = {"promote": "promoted", "rollback": "back to", "hold": "held", "release": "released"}
 
 Record = Mapping[str, Any]
 
@@ -135,7 +138,8 @@ def history(*, store: Store = "store") -> None:
         )
     )
     stack = champion_stack(entries)
-    tell("Champion", stack[-1])
+    held = hold_reason(entries)
+    tell("Champion", stack[-1] + (f" ({held})" if held else ""))
     tell("A rollback goes to", stack[-2] if len(stack) > 1 else "none")
 
 
@@ -160,6 +164,26 @@ def rollback(*, store: Store = "store", reason: str = "") -> None:
     """
     tell("Champion", storage.version_url(store, roll_back(store, reason)))
     write_overview(store)
+
+
+@models.command
+def hold(*, store: Store = "store", reason: str = "") -> None:
+    """Let no run replace the champion, until `models release`; a person still can.
+
+    :param store: Folder or URL that holds the models.
+    :param reason: Why, for `models history`.
+    """
+    tell("Champion, held", storage.version_url(store, hold_champion(store, reason)))
+
+
+@models.command
+def release(*, store: Store = "store", reason: str = "") -> None:
+    """Let runs replace the champion again, if they earn it.
+
+    :param store: Folder or URL that holds the models.
+    :param reason: Why, for `models history`.
+    """
+    tell("Champion, released", storage.version_url(store, release_champion(store, reason)))
 
 
 @models.command

@@ -83,7 +83,7 @@ def commit_predictions(job: Job, partitions: Sequence[CommittedPartition], secon
     write_results(job, summary, tally)
     emit_drift(job, summary["drift"])
     storage.write_json(success_url, {"key": job.key, "unreadable": tally.statuses[UNREADABLE]})
-    return summary
+    return storage.with_schema_version(summary)
 
 
 def write_results(job: Job, summary: dict[str, Any], tally: Tally) -> None:

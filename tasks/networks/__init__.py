@@ -4,7 +4,7 @@ The modules named in `__all__` load TensorFlow, which takes seconds: import them
 the functions that need them.
 """
 
-from tasks.networks.archive import read_verified
+from tasks.networks.archive import read_verified, weights_sha256
 from tasks.networks.engines import OnnxClassifier, load_classifier
 from tasks.networks.predict import predict_split, predict_splits
 from tasks.networks.threads import use_granted_cpus
@@ -24,4 +24,5 @@ __all__ = [
     "predict_splits",
     "read_verified",
     "use_granted_cpus",
+    "weights_sha256",
 ]

@@ -1,7 +1,15 @@
 """Model versions, which of them is champion and why, and what may be removed from a store."""
 
 from tasks.registry.gate import Verdict, promote, promote_by_hand
-from tasks.registry.promotions import champion, champion_stack, read_promotions, roll_back
+from tasks.registry.promotions import (
+    champion,
+    champion_stack,
+    hold_champion,
+    hold_reason,
+    read_promotions,
+    release_champion,
+    roll_back,
+)
 from tasks.registry.retention import outdated
 from tasks.registry.since import data_changes
 from tasks.registry.versions import list_versions, package_versions, read_record, read_version, register
@@ -12,6 +20,8 @@ __all__ = [
     "champion_stack",
     "data_changes",
     "export",
+    "hold_champion",
+    "hold_reason",
     "list_versions",
     "outdated",
     "package_versions",
@@ -21,5 +31,6 @@ __all__ = [
     "read_record",
     "read_version",
     "register",
+    "release_champion",
     "roll_back",
 ]

@@ -1,7 +1,7 @@
 """Decides whether a challenger becomes champion: rule by rule, or because a person says so."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -12,16 +12,26 @@ from tasks import storage
 from tasks.dataset import Dataset
 from tasks.errors import InputError, JobError
 from tasks.evaluation import Evaluation, compare, read_predictions
-from tasks.networks import predict_split
+from tasks.networks import predict_split, weights_sha256
 from tasks.parameters import Gate
-from tasks.registry.promotions import append_by_hand, append_promotion, champion_stack, read_promotions
+from tasks.registry.promotions import (
+    BY_HAND,
+    append_by_hand,
+    append_promotion,
+    champion_stack,
+    hold_reason,
+    read_promotions,
+    taken_down,
+)
 from tasks.registry.rules import (
     Rule,
     accuracy_rule,
     classes_rule,
     comparison_rules,
+    hold_rule,
     leakage_rule,
     recall_rule,
+    twin_rule,
     unseen_rule,
 )
 from tasks.registry.since import unseen_tests
@@ -56,15 +66,35 @@ class Verdict:
 def promote(evaluations: Sequence[Evaluation], dataset: Dataset, run: Run, gate: Gate) -> Verdict:
     """Make the run's best model (by validation) champion if it passes every rule of the gate.
 
-    Decides anew when another run changes the champion in between; raises JobError after MAX_RACES times.
+    A run decides once. Resumed or retried it keeps its verdict, whatever a person has done since.
+    """
+    if storage.exists(run.verdict_url):
+        return read_verdict(run)
+    verdict = settle(evaluations, dataset, run, gate)
+    storage.write_record(run.verdict_url, asdict(verdict))
+    return verdict
+
+
+def read_verdict(run: Run) -> Verdict:
+    """The verdict that a run has come to."""
+    record = storage.read_record(run.verdict_url)
+    known = {field.name: record[field.name] for field in fields(Verdict)}
+    return Verdict(**known | {"rules": tuple(Rule(**rule) for rule in record["rules"])})
+
+
+def settle(evaluations: Sequence[Evaluation], dataset: Dataset, run: Run, gate: Gate) -> Verdict:
+    """Decide and promote; anew when another run changes the champion in between.
+
+    Raises JobError after MAX_RACES times.
     """
     challenger = max(evaluations, key=lambda evaluation: evaluation.val_accuracy)
     leaking = storage.read_record(storage.audit_url(dataset.url))["counts"].get("leaking", 0)
     for _ in range(MAX_RACES):
         entries = read_promotions(run.store)
-        verdict = decide(challenger, champion_stack(entries), dataset, run, gate, leaking)
-        if champion_stack(entries)[-1:] == [challenger.version]:  # this run was killed after its promotion
-            return replace(verdict, promoted=True, reason=entries[-1]["reason"])
+        verdict = decide(challenger, entries, dataset, run, gate, leaking)
+        for entry in entries:  # this run was killed between its promotion and its verdict
+            if (entry["action"], entry["version"]) == ("promote", challenger.version):
+                return replace(verdict, promoted=True, reason=entry["reason"])
         if not verdict.promoted or append_promotion(
             run.store, len(entries), "promote", challenger.version, verdict.reason
         ):
@@ -83,15 +113,21 @@ def promote_by_hand(store: str, version: str, reason: str = "") -> str:
     entries = read_promotions(store)
     if champion_stack(entries)[-1:] == [record["version"]]:
         raise InputError(f"The version must not be champion already. Received: {version!r}.")
-    why = "promoted by hand" + (f": {reason}" if reason else "")
+    why = BY_HAND + (f": {reason}" if reason else "")
     append_by_hand(store, len(entries), "promote", record["version"], why)
     return record["version"]
 
 
 def decide(
-    challenger: Evaluation, stack: Sequence[str], dataset: Dataset, run: Run, gate: Gate, leaking: int
+    challenger: Evaluation,
+    entries: Sequence[dict[str, Any]],
+    dataset: Dataset,
+    run: Run,
+    gate: Gate,
+    leaking: int,
 ) -> Verdict:
-    """Apply every rule of the gate to a challenger. stack: as `champion_stack` gives it."""
+    """Apply every rule of the gate to a challenger. entries: as `read_promotions` gives them."""
+    stack = champion_stack(entries)
     previous = next((version for version in reversed(stack) if version != challenger.version), None)
     metrics = storage.read_json(storage.metrics_url(run.kind_url(challenger.kind)))
     rules = [
@@ -100,6 +136,7 @@ def decide(
         leakage_rule(leaking),
     ]
     comparison = None
+    rules += rules_by_hand(run.version_url(challenger.kind), run.store, entries)
     if previous:
         champion_rules, comparison = rules_against_champion(challenger, previous, dataset, run, gate)
         rules += champion_rules
@@ -114,6 +151,28 @@ def decide(
         comparison,
         tuple(rules),
     )
+
+
+def rules_by_hand(version_url: str, store: str, entries: Sequence[dict[str, Any]]) -> Iterator[Rule]:
+    """The rules that a person's decisions add: what is held stays, what was taken down does not come back.
+
+    version_url: the folder of the challenger.
+    """
+    if (reason := hold_reason(entries)) is not None:
+        yield hold_rule(reason)
+    replaced = {
+        version: reason
+        for version, reason in taken_down(entries).items()
+        if storage.exists(storage.model_url(storage.version_url(store, version)))
+    }
+    if replaced:
+        weights = weights_sha256(storage.model_url(version_url))
+        twins = [
+            version
+            for version in replaced
+            if weights_sha256(storage.model_url(storage.version_url(store, version))) == weights
+        ]
+        yield twin_rule(twins, replaced)
 
 
 def rules_against_champion(

@@ -1,4 +1,4 @@
-"""The log of promotions: which version is champion and which were. Of racing runs only one can append."""
+"""The log of promotions: who is champion, was, and is held by hand. Of racing runs only one can append."""
 
 import uuid
 from collections.abc import Sequence
@@ -7,6 +7,8 @@ from typing import Any
 
 from tasks import storage
 from tasks.errors import InputError, JobError
+
+BY_HAND = "promoted by hand"  # how the reason of a person's promotion begins
 
 
 def read_promotions(store: str) -> list[dict[str, Any]]:
@@ -21,9 +23,31 @@ def champion_stack(entries: Sequence[dict[str, Any]]) -> list[str]:
     for entry in entries:
         if entry["action"] == "rollback":
             stack.pop()
-        else:
+        elif entry["action"] == "promote":
             stack.append(entry["version"])
     return stack
+
+
+def taken_down(entries: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """Champions that a person replaced, by rollback or promotion, and why; but for those promoted again."""
+    reasons: dict[str, str] = {}
+    stack: list[str] = []
+    for entry in entries:
+        if entry["action"] == "rollback":
+            reasons[stack.pop()] = entry["reason"]
+            reasons.pop(entry["version"], None)
+        elif entry["action"] == "promote":
+            if stack and entry["reason"].startswith(BY_HAND):
+                reasons[stack[-1]] = entry["reason"]
+            reasons.pop(entry["version"], None)
+            stack.append(entry["version"])
+    return reasons
+
+
+def hold_reason(entries: Sequence[dict[str, Any]]) -> str | None:
+    """Why a person holds the champion against every challenger; None where nobody does."""
+    holds = [entry for entry in entries if entry["action"] in ("hold", "release")]
+    return holds[-1]["reason"] if holds and holds[-1]["action"] == "hold" else None
 
 
 def champion(store: str) -> str | None:
@@ -73,6 +97,31 @@ def roll_back(store: str, reason: str = "") -> str:
     why = f"rolled back from {stack[-1]}" + (f": {reason}" if reason else "")
     append_by_hand(store, len(entries), "rollback", stack[-2], why)
     return stack[-2]
+
+
+def hold_champion(store: str, reason: str = "") -> str:
+    """Let no run replace the champion until `release_champion`. Returns the champion's version.
+
+    Raises InputError where there is no champion or it is held already.
+    """
+    entries = read_promotions(store)
+    stack = champion_stack(entries)
+    if not stack:
+        raise InputError(f"The store must have a champion to hold. Received one without: {store!r}.")
+    if hold_reason(entries) is not None:
+        raise InputError(f"The champion must not be held already. Received one held: {hold_reason(entries)}.")
+    append_by_hand(store, len(entries), "hold", stack[-1], "held by hand" + (f": {reason}" if reason else ""))
+    return stack[-1]
+
+
+def release_champion(store: str, reason: str = "") -> str:
+    """Let runs replace the champion again. Returns its version. Raises InputError where nobody holds it."""
+    entries = read_promotions(store)
+    if hold_reason(entries) is None:
+        raise InputError(f"The champion must be held to be released. Received one that is not: {store!r}.")
+    version, why = champion_stack(entries)[-1], "released by hand" + (f": {reason}" if reason else "")
+    append_by_hand(store, len(entries), "release", version, why)
+    return version
 
 
 def append_by_hand(store: str, entries_read: int, action: str, version: str, reason: str) -> None:

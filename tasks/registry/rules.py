@@ -85,6 +85,25 @@ def unseen_rule(champion: str, images: int) -> Rule:
     return Rule("test images new to the champion", "at least", 1, 0, False, text)
 
 
+def hold_rule(reason: str) -> Rule:
+    """The refusal while a person holds the champion."""
+    text = f"the champion is held ({reason}): `darkroom models release` lets runs replace it again"
+    return Rule("champion held by hand", "released", None, None, False, text)
+
+
+def twin_rule(twins: Sequence[str], replaced: Mapping[str, str]) -> Rule:
+    """A challenger must not have the weights of a champion that a person has replaced.
+
+    twins: those that it has the weights of. replaced: all that were replaced, and why.
+    """
+    text = (
+        f"it has the weights of {list_names(twins)}, which a person replaced ({replaced[twins[0]]})"
+        if twins
+        else "other weights than the champions that a person has replaced"
+    )
+    return Rule("weights of a champion replaced by hand", "others", None, None, not twins, text)
+
+
 def list_names(names: Sequence[str]) -> str:
     """At most MAX_NAMES of the names, and how many more there are; `none` for none."""
     more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""

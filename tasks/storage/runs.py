@@ -45,6 +45,11 @@ class Run:
         return join(self.folder_url, "wrong_labels.csv")
 
     @property
+    def verdict_url(self) -> str:
+        """What the run decided about the champion; written once."""
+        return join(self.folder_url, "verdict.json")
+
+    @property
     def checkpoints_url(self) -> str:
         """Where Ray Train keeps checkpoints, one folder per kind of model."""
         return join(self.folder_url, "checkpoints")

@@ -14,7 +14,8 @@ from flows.retrain import retrain
 from tasks import storage
 from tasks.errors import InputError
 from tasks.evaluation.records import read_arrays
-from tasks.registry.promotions import champion
+from tasks.registry.gate import promote_by_hand
+from tasks.registry.promotions import champion, read_promotions
 from tasks.registry.versions import package_versions, read_record
 from tasks.storage import Run
 from tasks.training.history import read_history
@@ -119,3 +120,12 @@ def test_exploring_audits_and_checks_labels_without_a_test_split(
     assert "labels" not in storage.read_json(storage.join(store, "datasets", dataset, "audit.json"))
     listed = pq.read_table(storage.join(store, "datasets", dataset, "manifest.parquet"))
     assert len(listed) == len(list(images.glob("*/*/*")))
+
+
+def test_a_resumed_run_does_not_overrule_a_person(retrained: Run, sample: Path, tmp_path: Path):
+    store = str(shutil.copytree(retrained.store, tmp_path / "store"))
+    [other] = {retrained.version(kind) for kind in ("cnn", "mobilenet_v2")} - {champion(store)}
+    promote_by_hand(store, other, "it knows the new camera")
+    entries = read_promotions(store)
+    retrain(str(sample), store, SMALL, OPEN, resume=retrained.name)
+    assert (champion(store), read_promotions(store)) == (other, entries)

@@ -109,6 +109,9 @@ def test_a_version_is_promoted_and_rolled_back_for_reasons_that_history_tells(mo
     assert f"back to {present} rolled back from {other}: the fog went" in told
     assert told.index("first champion") < told.index("by hand") < told.index("rolled back")
     assert f"Champion: {present}" in told
+    assert present in models("hold", "--reason", "audit week")
+    assert f"Champion: {present} (held by hand: audit week)" in models("history")
+    assert present in models("release")
     shown = " ".join(models("show", "champion").split())
     for fact in (
         f"{present}, the champion",

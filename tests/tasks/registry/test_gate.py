@@ -1,18 +1,30 @@
 """What refuses a challenger, and that every refusal says which rule and by how much."""
 
+import keras
 import numpy as np
 import pytest
 
 from tasks import storage
 from tasks.dataset.records import Dataset
+from tasks.errors import InputError
 from tasks.evaluation.records import Evaluation
+from tasks.networks import architectures
 from tasks.parameters import Gate
-from tasks.registry.gate import compare_with_champion, decide
+from tasks.registry.gate import compare_with_champion, decide, promote_by_hand, rules_by_hand
+from tasks.registry.promotions import (
+    append_promotion,
+    champion,
+    hold_champion,
+    read_promotions,
+    release_champion,
+    roll_back,
+)
 from tasks.registry.rules import accuracy_rule, comparison_rules, leakage_rule, recall_rule
 from tasks.storage import Run
 from tests.tasks.registry.test_promotions import add_version
 from tests.tasks.registry.test_unseen import dataset
 
+PROMOTED = {"action": "promote", "version": "v1", "reason": "first champion"}
 PER_CLASS = [
     {"class": "glacier", "recall": 0.412, "support": 17},
     {"class": "sea", "recall": 0.45, "support": 20},
@@ -109,7 +121,9 @@ def of_classes(*classes: str) -> Dataset:
 
 def test_all_rules_that_refuse_are_told(store: str):
     add_version(store, "v1")
-    verdict = decide(evaluation(store, 0.4), ["v1"], of_classes("a", "c"), Run("r", store), Gate(), leaking=1)
+    verdict = decide(
+        evaluation(store, 0.4), [PROMOTED], of_classes("a", "c"), Run("r", store), Gate(), leaking=1
+    )
     assert not verdict.promoted
     assert [rule.passed for rule in verdict.rules] == [False] * 4
     for words in ("0.400 is 0.1 below", "glacier 0.412", "1 image is a copy of", "(gone: b; new: c)"):
@@ -121,7 +135,7 @@ def test_a_champion_that_was_trained_on_all_test_images_cannot_be_compared(store
     now = dataset(store, "now", {"1": "test", "2": "test", "3": "train"})
     add_version(store, "v1", dataset="then")
     gate = Gate(min_class_recall=0)
-    verdict = decide(evaluation(store, 0.9), ["v1"], now, Run("r", store), gate, leaking=0)
+    verdict = decide(evaluation(store, 0.9), [PROMOTED], now, Run("r", store), gate, leaking=0)
     assert (verdict.promoted, verdict.comparison) == (False, None)
     assert verdict.reason.startswith("the champion v1 was trained on all 2 test images, or on copies of them")
 
@@ -131,3 +145,44 @@ def test_the_first_champion_needs_only_what_is_asked_of_any(store: str):
     verdict = decide(evaluation(store, 0.9), [], of_classes("a", "b"), Run("r", store), gate, leaking=0)
     assert (verdict.promoted, verdict.previous, verdict.comparison) == (True, None, None)
     assert verdict.reason.startswith("first champion of this store, test accuracy 0.900")
+
+
+@pytest.fixture
+def replaced(store: str) -> str:
+    """A store whose champion v2 a person rolled back to v1; `twin` has the weights of v2, `new` others."""
+    for version, seed in {"v1": 1, "v2": 2, "twin": 2, "new": 3}.items():
+        add_version(store, version)
+        keras.utils.set_random_seed(seed)
+        architectures.build_cnn(2, 32).save(storage.model_url(storage.version_url(store, version)))
+    append_promotion(store, 0, "promote", "v1", "first champion of this store")
+    append_promotion(store, 1, "promote", "v2", "better than the champion by 3")
+    roll_back(store, "takes fog for sea")
+    return store
+
+
+def refusals(store: str, version: str) -> list[str]:
+    rules = rules_by_hand(storage.version_url(store, version), store, read_promotions(store))
+    return [rule.text for rule in rules if not rule.passed]
+
+
+def test_a_twin_of_what_a_person_took_down_does_not_come_back_the_next_night(replaced: str):
+    [refusal] = refusals(replaced, "twin")
+    assert "the weights of v2, which a person replaced (rolled back from v2: takes fog for sea)" in refusal
+    assert refusals(replaced, "new") == []
+    promote_by_hand(replaced, "v2", "the fog went")
+    assert refusals(replaced, "twin") == []
+    promote_by_hand(replaced, "new")
+    assert "the weights of v2" in refusals(replaced, "twin")[0]
+
+
+def test_a_champion_that_is_held_stays_until_it_is_released(replaced: str):
+    assert hold_champion(replaced, "audit week") == "v1"
+    assert "held by hand: audit week" in refusals(replaced, "new")[0]
+    with pytest.raises(InputError, match="held already"):
+        hold_champion(replaced)
+    promote_by_hand(replaced, "v2")
+    assert champion(replaced) == "v2"
+    assert release_champion(replaced) == "v2"
+    assert refusals(replaced, "new") == []
+    with pytest.raises(InputError, match="not"):
+        release_champion(replaced)
