@@ -44,8 +44,7 @@ def retrain(
     with stages.stage("list"):
         manifest = list_images(images, store, training.image_size, training.val_share, leakage)
         check_trainable(manifest)
-    pretrained = "mobilenet_v2" in training.models
-    dataset = examine(manifest, training.weights, pretrained, max_bad_share, run, stages)
+    dataset = examine(manifest, training.weights, training.uses_weights, max_bad_share, run, stages)
     check_splits(dataset)
     open_run(run, dataset, training)
     with remote_options(num_cpus=0):

@@ -1,7 +1,7 @@
 """What a user may choose: drawn as the form in the Prefect UI and as flags on the command line."""
 
 import re
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
@@ -71,6 +71,12 @@ class CnnParameters(BaseModel):
         CnnAugmentation(), description="How training images are varied, each epoch anew."
     )
 
+    uses_weights: ClassVar[bool] = False
+
+    def extra_epochs(self, weights: str) -> int:  # noqa: ARG002
+        """Epochs that come on top of those of every kind."""
+        return 0
+
 
 class MobilenetParameters(BaseModel):
     """How MobileNetV2 is trained."""
@@ -94,6 +100,12 @@ class MobilenetParameters(BaseModel):
         8, ge=0, le=10_000, description="Epochs of fine-tuning the last blocks; 0 leaves them frozen."
     )
     fine_tune_learning_rate: float = Field(2e-4, gt=0, description="Peak learning rate of the fine-tuning.")
+
+    uses_weights: ClassVar[bool] = True
+
+    def extra_epochs(self, weights: str) -> int:
+        """Epochs that come on top of those of every kind."""
+        return 0 if weights == "none" else self.fine_tune_epochs
 
 
 class Training(BaseModel):
@@ -127,10 +139,14 @@ class Training(BaseModel):
         MobilenetParameters(), description="How MobileNetV2 is trained."
     )
 
+    @property
+    def uses_weights(self) -> bool:
+        """Whether a kind that is trained starts from `weights`."""
+        return any(getattr(self, kind).uses_weights for kind in self.models)
+
     def epochs_of(self, kind: ModelKind) -> int:
         """Epochs at most, those of fine-tuning included."""
-        fine_tuned = kind == "mobilenet_v2" and self.weights != "none"
-        return self.epochs + (self.mobilenet_v2.fine_tune_epochs if fine_tuned else 0)
+        return self.epochs + getattr(self, kind).extra_epochs(self.weights)
 
 
 class Gate(BaseModel):

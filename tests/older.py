@@ -11,6 +11,8 @@ PREFIXES = {"cnn": "cnn", "mobilenet_v2": "mobilenet"}
 
 def make_older(folder: Path) -> None:
     """Rewrite all records and tables below a folder as of schema version 0."""
+    for path in folder.rglob("verdict.json"):
+        path.unlink()
     for path in folder.rglob("*.json"):
         record = json.loads(path.read_text())
         if isinstance(record, dict):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from deployments.settings import Settings
 from flows.cli import app
+from flows.cli.models import models
 
 README = Path(__file__).parent.parent / "README.md"
 
@@ -24,6 +25,8 @@ def test_every_picture_and_page_it_leads_to_is_there():
 def test_every_command_stands_in_the_readme():
     text = README.read_text()
     commands = [name for name in app if not name.startswith("-")]
+    for name in models:
+        assert name.startswith("-") or re.search(rf"`darkroom models [^`]*\b{name}\b", text), name
     assert "up" in commands
     for name in commands:
         assert f"| `darkroom {name}" in text

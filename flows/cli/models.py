@@ -124,7 +124,7 @@ def describe(store: str, record: Record) -> dict[str, str]:
 
 @models.command
 def history(*, store: Store = "store") -> None:
-    """Tell every promotion and rollback with its reason, oldest first.
+    """Tell every promotion, rollback, hold and release with its reason, oldest first.
 
     :param store: Folder or URL that holds the models.
     """
@@ -138,8 +138,8 @@ def history(*, store: Store = "store") -> None:
         )
     )
     stack = champion_stack(entries)
-    held = hold_reason(entries)
-    tell("Champion", stack[-1] + (f" ({held})" if held else ""))
+    reason = hold_reason(entries)
+    tell("Champion", stack[-1] + (f" ({reason})" if reason else ""))
     tell("A rollback goes to", stack[-2] if len(stack) > 1 else "none")
 
 

@@ -119,8 +119,9 @@ def read_marker(part: Part) -> CommittedPart | None:
     """The part's marker, if an earlier run of the same series committed it; its key may be out of date."""
     if not (storage.exists(part.marker_url) and storage.exists(part.url)):
         return None
-    marker = storage.read_json(part.marker_url)
-    return CommittedPart(**marker) if marker["series"] == part.job.plan.series else None
+    marker = storage.read_record(part.marker_url)
+    same_series = marker["series"] == part.job.plan.series
+    return storage.from_record(CommittedPart, marker) if same_series else None
 
 
 def without_classified_files(part: Part) -> Part:
@@ -137,7 +138,7 @@ def commit_part(part: Part, rows: Sequence[Row], keep_rows: bool) -> CommittedPa
     storage.remove(part.marker_url)  # so that a kill after the next line leaves no old marker beside new rows
     write_rows(part, table)
     marker = CommittedPart.of(part, count_values(table["status"]))
-    storage.write_json(part.marker_url, asdict(marker))
+    storage.write_record(part.marker_url, asdict(marker))
     return marker
 
 

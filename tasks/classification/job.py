@@ -165,7 +165,9 @@ def write_plan(url: str, listing: Listing, file_count: int, made_by: str) -> Pla
             next_part += 1
         series = series or digest([made_by, *keys])
         plan = Plan(made_by, series, next_part, file_count, len(keys), digest([series, *keys]))
-        writer.add_key_value_metadata({PLAN_KEY: json.dumps(asdict(plan)).encode()})
+        writer.add_key_value_metadata(
+            {PLAN_KEY: json.dumps(storage.with_schema_version(asdict(plan))).encode()}
+        )
     return plan
 
 
@@ -187,7 +189,11 @@ def read_plan(url: str) -> Plan | None:
     fs, path = storage.filesystem(url)
     with fs.open(path, "rb") as file:
         plan = (pq.read_metadata(file).metadata or {}).get(PLAN_KEY)
-        return Plan(**json.loads(plan)) if plan else None
+        if not plan:
+            return None
+    record = json.loads(plan)
+    storage.check_schema_version(record, url)
+    return storage.from_record(Plan, record)
 
 
 def read_parts(url: str, row_groups: Iterable[int]) -> Iterator[tuple[int, list[FileEntry]]]:

@@ -103,8 +103,11 @@ def load_model(model_url: str, sha256: str | None) -> "keras.Model":
             raise refusal("be loaded by Keras", f"{reason!r} for {model_url!r}") from error
 
 
-def weights_sha256(model_url: str) -> str:
-    """Digest of a model's weights alone: equal for twins, whose files differ by the time they were saved."""
+def weights_sha256(model_url: str) -> str | None:
+    """Digest of a model's weights alone: equal for twins, whose files differ by the time they were saved.
+
+    None for a file that is no archive of weights.
+    """
     import h5py  # 0.2 s that only a gate with replaced champions takes
 
     digest = hashlib.sha256()
@@ -114,8 +117,11 @@ def weights_sha256(model_url: str) -> str:
             digest.update(name.encode())
             digest.update(item[()].tobytes())
 
-    with zipfile.ZipFile(io.BytesIO(storage.read_bytes(model_url))) as archive:
-        weights = archive.read("model.weights.h5")
-    with h5py.File(io.BytesIO(weights), "r") as file:
-        file.visititems(add)
+    try:
+        with zipfile.ZipFile(io.BytesIO(storage.read_bytes(model_url))) as archive:
+            weights = archive.read("model.weights.h5")
+        with h5py.File(io.BytesIO(weights), "r") as file:
+            file.visititems(add)
+    except (zipfile.BadZipFile, KeyError, OSError):
+        return None
     return digest.hexdigest()

@@ -9,6 +9,7 @@ from tasks import storage
 from tasks.errors import InputError
 from tasks.pages import overview_report
 from tasks.registry import champion_stack, read_promotions, read_record
+from tasks.storage import Run
 
 READERS = 16
 NEEDED = ("dataset", "models", "champion")
@@ -37,9 +38,10 @@ def write_overview(store: str) -> str:
 
 def read_summaries(store: str) -> list[Summary]:
     """What the page shows of each finished retraining, oldest first."""
-    runs = storage.runs_url(storage.absolute(store))
+    store = storage.absolute(store)
+    runs = [Run(name, store).folder_url for name in storage.names(storage.runs_url(store))]
     with ThreadPoolExecutor(READERS) as pool:
-        summaries = pool.map(read_summary, [storage.join(runs, name) for name in storage.names(runs)])
+        summaries = pool.map(read_summary, runs)
     return [summary for summary in summaries if summary]
 
 

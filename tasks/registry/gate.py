@@ -1,7 +1,7 @@
 """Decides whether a challenger becomes champion: rule by rule, or because a person says so."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,8 +20,9 @@ from tasks.registry.promotions import (
     append_promotion,
     champion_stack,
     hold_reason,
+    is_promotion_by_run,
     read_promotions,
-    taken_down,
+    replaced_by_hand,
 )
 from tasks.registry.rules import (
     Rule,
@@ -68,33 +69,41 @@ def promote(evaluations: Sequence[Evaluation], dataset: Dataset, run: Run, gate:
 
     A run decides once. Resumed or retried it keeps its verdict, whatever a person has done since.
     """
-    if storage.exists(run.verdict_url):
-        return read_verdict(run)
+    if verdict := read_verdict(run):
+        return verdict
     verdict = settle(evaluations, dataset, run, gate)
     storage.write_record(run.verdict_url, asdict(verdict))
     return verdict
 
 
-def read_verdict(run: Run) -> Verdict:
-    """The verdict that a run has come to."""
-    record = storage.read_record(run.verdict_url)
-    known = {field.name: record[field.name] for field in fields(Verdict)}
-    return Verdict(**known | {"rules": tuple(Rule(**rule) for rule in record["rules"])})
+def read_verdict(run: Run) -> Verdict | None:
+    """The verdict that a run has come to, if it has; runs of schema version 0 keep it in their summary."""
+    summary_url = storage.summary_url(run.folder_url)
+    if storage.exists(run.verdict_url):
+        record = storage.read_record(run.verdict_url)
+    elif storage.exists(summary_url):
+        record = storage.read_record(summary_url)["champion"]
+    else:
+        return None
+    rules = tuple(storage.from_record(Rule, rule) for rule in record["rules"])
+    return storage.from_record(Verdict, record | {"rules": rules})
 
 
 def settle(evaluations: Sequence[Evaluation], dataset: Dataset, run: Run, gate: Gate) -> Verdict:
     """Decide and promote; anew when another run changes the champion in between.
 
-    Raises JobError after MAX_RACES times.
+    Where this run was killed between its promotion and its verdict, that is the one it had come to, by the
+    entries of the log before its own. Raises JobError after MAX_RACES times.
     """
     challenger = max(evaluations, key=lambda evaluation: evaluation.val_accuracy)
     leaking = storage.read_record(storage.audit_url(dataset.url))["counts"].get("leaking", 0)
     for _ in range(MAX_RACES):
         entries = read_promotions(run.store)
-        verdict = decide(challenger, entries, dataset, run, gate, leaking)
-        for entry in entries:  # this run was killed between its promotion and its verdict
-            if (entry["action"], entry["version"]) == ("promote", challenger.version):
+        for place, entry in enumerate(entries):
+            if is_promotion_by_run(entry) and entry["version"] == challenger.version:
+                verdict = decide(challenger, entries[:place], dataset, run, gate, leaking)
                 return replace(verdict, promoted=True, reason=entry["reason"])
+        verdict = decide(challenger, entries, dataset, run, gate, leaking)
         if not verdict.promoted or append_promotion(
             run.store, len(entries), "promote", challenger.version, verdict.reason
         ):
@@ -114,7 +123,7 @@ def promote_by_hand(store: str, version: str, reason: str = "") -> str:
     if champion_stack(entries)[-1:] == [record["version"]]:
         raise InputError(f"The version must not be champion already. Received: {version!r}.")
     why = BY_HAND + (f": {reason}" if reason else "")
-    append_by_hand(store, len(entries), "promote", record["version"], why)
+    append_by_hand(store, entries, "promote", record["version"], why)
     return record["version"]
 
 
@@ -154,25 +163,25 @@ def decide(
 
 
 def rules_by_hand(version_url: str, store: str, entries: Sequence[dict[str, Any]]) -> Iterator[Rule]:
-    """The rules that a person's decisions add: what is held stays, what was taken down does not come back.
+    """The rules that persons add: no challenger while they hold the champion, none with replaced weights.
 
     version_url: the folder of the challenger.
     """
     if (reason := hold_reason(entries)) is not None:
         yield hold_rule(reason)
-    replaced = {
-        version: reason
-        for version, reason in taken_down(entries).items()
-        if storage.exists(storage.model_url(storage.version_url(store, version)))
-    }
-    if replaced:
-        weights = weights_sha256(storage.model_url(version_url))
-        twins = [
-            version
-            for version in replaced
-            if weights_sha256(storage.model_url(storage.version_url(store, version))) == weights
-        ]
-        yield twin_rule(twins, replaced)
+    replaced = replaced_by_hand(entries)
+    if replaced and (weights := weights_sha256(storage.model_url(version_url))):
+        digests = {version: replaced_weights(store, version, entry) for version, entry in replaced.items()}
+        twins = [version for version, digest in digests.items() if digest == weights]
+        yield twin_rule(twins, {version: entry["reason"] for version, entry in replaced.items()})
+
+
+def replaced_weights(store: str, version: str, entry: Mapping[str, Any]) -> str | None:
+    """Digest of the weights of a replaced champion: in the log's entry; of older entries, from its file."""
+    model_url = storage.model_url(storage.version_url(store, version))
+    if "replaced_weights" in entry or not storage.exists(model_url):
+        return entry.get("replaced_weights")
+    return weights_sha256(model_url)
 
 
 def rules_against_champion(

@@ -1,20 +1,21 @@
 """The log of promotions: who is champion, was, and is held by hand. Of racing runs only one can append."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from tasks import storage
 from tasks.errors import InputError, JobError
+from tasks.networks import weights_sha256
 
 BY_HAND = "promoted by hand"  # how the reason of a person's promotion begins
 
 
 def read_promotions(store: str) -> list[dict[str, Any]]:
-    """Every promotion and rollback of a store, oldest first."""
+    """Every promotion, rollback, hold and release of a store, oldest first."""
     folder_url = storage.promotions_url(store)
-    return [storage.read_json(storage.join(folder_url, name)) for name in storage.names(folder_url)]
+    return [storage.read_record(storage.join(folder_url, name)) for name in storage.names(folder_url)]
 
 
 def champion_stack(entries: Sequence[dict[str, Any]]) -> list[str]:
@@ -28,20 +29,24 @@ def champion_stack(entries: Sequence[dict[str, Any]]) -> list[str]:
     return stack
 
 
-def taken_down(entries: Sequence[dict[str, Any]]) -> dict[str, str]:
-    """Champions that a person replaced, by rollback or promotion, and why; but for those promoted again."""
-    reasons: dict[str, str] = {}
+def replaced_by_hand(entries: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Former champions that a person replaced and nobody promoted since, each with the entry that did it."""
+    replaced: dict[str, dict[str, Any]] = {}
     stack: list[str] = []
     for entry in entries:
         if entry["action"] == "rollback":
-            reasons[stack.pop()] = entry["reason"]
-            reasons.pop(entry["version"], None)
+            replaced[stack.pop()] = entry
+            replaced.pop(entry["version"], None)
         elif entry["action"] == "promote":
-            if stack and entry["reason"].startswith(BY_HAND):
-                reasons[stack[-1]] = entry["reason"]
-            reasons.pop(entry["version"], None)
+            if stack and not is_promotion_by_run(entry):
+                replaced[stack[-1]] = entry
+            replaced.pop(entry["version"], None)
             stack.append(entry["version"])
-    return reasons
+    return replaced
+
+
+def is_promotion_by_run(entry: Mapping[str, Any]) -> bool:
+    return entry["action"] == "promote" and not entry["reason"].startswith(BY_HAND)
 
 
 def hold_reason(entries: Sequence[dict[str, Any]]) -> str | None:
@@ -56,8 +61,18 @@ def champion(store: str) -> str | None:
     return stack[-1] if stack else None
 
 
-def append_promotion(store: str, entries_read: int, action: str, version: str, reason: str) -> bool:
-    """Make `version` champion. False, and nothing changes, if the log has grown beyond `entries_read`.
+def append_promotion(
+    store: str,
+    entries_read: int,
+    action: str,
+    version: str,
+    reason: str,
+    more: Mapping[str, Any] | None = None,
+) -> bool:
+    """Append an entry about `version` to the log. False, and nothing changes, if it has grown since.
+
+    entries_read: how many entries the decision was made on. action: promote, rollback, hold or release. more:
+    what else the entry says.
 
     The compare-and-swap is the exclusive creation of the log's next entry: a hard link on local disks, a
     PUT with If-None-Match on S3 (`storage.create_json`). Darkroom itself reads only the log; champion.json
@@ -69,6 +84,7 @@ def append_promotion(store: str, entries_read: int, action: str, version: str, r
         "reason": reason,
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "id": uuid.uuid4().hex,  # no two racing writers write the same
+        **(more or {}),
     }
     appended = storage.create_json(storage.promotion_url(store, entries_read + 1), entry)
     write_champion(store)
@@ -95,7 +111,7 @@ def roll_back(store: str, reason: str = "") -> str:
             f"Rollback needs a champion before the present one. Received a store with {len(stack)}."
         )
     why = f"rolled back from {stack[-1]}" + (f": {reason}" if reason else "")
-    append_by_hand(store, len(entries), "rollback", stack[-2], why)
+    append_by_hand(store, entries, "rollback", stack[-2], why)
     return stack[-2]
 
 
@@ -110,7 +126,7 @@ def hold_champion(store: str, reason: str = "") -> str:
         raise InputError(f"The store must have a champion to hold. Received one without: {store!r}.")
     if hold_reason(entries) is not None:
         raise InputError(f"The champion must not be held already. Received one held: {hold_reason(entries)}.")
-    append_by_hand(store, len(entries), "hold", stack[-1], "held by hand" + (f": {reason}" if reason else ""))
+    append_by_hand(store, entries, "hold", stack[-1], "held by hand" + (f": {reason}" if reason else ""))
     return stack[-1]
 
 
@@ -120,11 +136,21 @@ def release_champion(store: str, reason: str = "") -> str:
     if hold_reason(entries) is None:
         raise InputError(f"The champion must be held to be released. Received one that is not: {store!r}.")
     version, why = champion_stack(entries)[-1], "released by hand" + (f": {reason}" if reason else "")
-    append_by_hand(store, len(entries), "release", version, why)
+    append_by_hand(store, entries, "release", version, why)
     return version
 
 
-def append_by_hand(store: str, entries_read: int, action: str, version: str, reason: str) -> None:
-    """Append, or raise JobError where another promotion came in between: the person has not seen that one."""
-    if not append_promotion(store, entries_read, action, version, reason):
+def append_by_hand(
+    store: str, entries: Sequence[dict[str, Any]], action: str, version: str, reason: str
+) -> None:
+    """Append what a person decided; JobError where another entry came in between, which they have not seen.
+
+    The entry keeps the digest of the weights of the champion it replaces: they outlive that version's files.
+    """
+    more = {}
+    champions = champion_stack(entries)
+    if champions and action in ("promote", "rollback"):
+        model_url = storage.model_url(storage.version_url(store, champions[-1]))
+        more = {"replaced_weights": weights_sha256(model_url)} if storage.exists(model_url) else {}
+    if not append_promotion(store, len(entries), action, version, reason, more):
         raise JobError("Another promotion came in between: look at `darkroom models history` and try again.")

@@ -78,7 +78,7 @@ def earlier_index_url(dataset: Dataset, fingerprint: str | None) -> str | None:
     """The index of another dataset of the same store; None where it is unknown or removed."""
     if not fingerprint:
         return None
-    index_url = storage.index_url(storage.beside(dataset.url, fingerprint))
+    index_url = storage.index_url(storage.dataset_url(storage.store_of(dataset.url), fingerprint))
     return index_url if storage.exists(index_url) else None
 
 

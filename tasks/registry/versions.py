@@ -36,7 +36,7 @@ def register(model: TrainedModel, evaluation: Evaluation, dataset: Dataset, run:
     if not storage.exists(record_url):
         storage.create_json(record_url, version_record(model, evaluation, dataset, run, metrics))
     if not storage.exists(card_url):
-        storage.write_bytes(card_url, model_card(storage.read_json(record_url), metrics).encode())
+        storage.write_bytes(card_url, model_card(storage.read_record(record_url), metrics).encode())
     return read_version(run.store, model.version)
 
 

@@ -68,7 +68,7 @@ from tasks.storage.runs import (
     version_record_url,
     version_url,
 )
-from tasks.storage.schema import with_schema_version
+from tasks.storage.schema import check_schema_version, from_record, with_schema_version
 from tasks.storage.urls import absolute, beside, check_apart, filesystem, is_local, join, name_of
 from tasks.storage.web import SERVED, address_of, way_to_overview
 
@@ -89,6 +89,7 @@ __all__ = [
     "card_url",
     "champion_url",
     "check_apart",
+    "check_schema_version",
     "check_writable",
     "committing",
     "copy",
@@ -100,6 +101,7 @@ __all__ = [
     "exists",
     "features_url",
     "filesystem",
+    "from_record",
     "history_url",
     "index_url",
     "is_local",

@@ -85,7 +85,7 @@ def read_json(url: str) -> Any:
 def read_record(url: str) -> dict[str, Any]:
     """A record that `write_record` wrote. Raises InputError when a newer Darkroom wrote it."""
     record = read_json(url)
-    check_schema_version(record.get(KEY, 0), url)
+    check_schema_version(record, url)
     return record
 
 
@@ -94,7 +94,7 @@ def read_table(url: str, columns: list[str] | None = None) -> pa.Table:
     fs, path = filesystem(url)
     with fs.open(path, "rb") as file:
         table = pq.read_table(file, columns=columns)
-    check_schema_version(int((table.schema.metadata or {}).get(KEY.encode(), 0)), url)
+    check_schema_version(table.schema.metadata or {}, url)
     return table
 
 

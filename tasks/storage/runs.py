@@ -2,8 +2,9 @@
 
 <store>/index.html
 <store>/datasets/<fingerprint>/   manifest.parquet  index.parquet  shards/  features/  audit.json  _SUCCESS
-<store>/runs/<run>/               run.json  summary.json  report.html  labels.json  wrong_labels.csv  *.png
-<store>/runs/<run>/<kind>/        history.csv  training.json  metrics.json  predictions.npz  ...
+<store>/runs/<run>/               run.json  summary.json  verdict.json  report.html  labels.json  *.csv  *.png
+<store>/runs/<run>/<kind>/        history.csv  training.json  metrics.json  predictions.npz  ...  *.png
+<store>/runs/<run>/checkpoints/   while a training is at work
 <store>/models/<version>/         model.keras  model.onnx  model.json  card.md
 <store>/models/                   champion.json  promotions/
 <output>/                         part-*  summary.json  report.html  _manifest.parquet  _done/  _SUCCESS
@@ -53,6 +54,9 @@ class Run:
     def checkpoints_url(self) -> str:
         """Where Ray Train keeps checkpoints, one folder per kind of model."""
         return join(self.folder_url, "checkpoints")
+
+    def checkpoint_url(self, kind: str) -> str:
+        return join(self.checkpoints_url, kind)
 
     def picture_url(self, name: str) -> str:
         return join(self.folder_url, name)

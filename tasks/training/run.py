@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow.fs
@@ -22,7 +22,7 @@ from tasks.training.cluster import TensorflowCluster, scaling
 
 KEPT_CHECKPOINTS = 2  # the last may be half-written when a machine dies
 MAX_FAILURES = 3
-BLOCKS = {"cnn": "cnn", "mobilenet": "mobilenet_v2"}  # by what the names of their parameters began with
+BLOCKS = {"cnn": "cnn", "mobilenet": "mobilenet_v2"}  # by the prefix that parameters had in schema version 0
 HUGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}  # on CPUs training is a twentieth faster
 REPORT_SECONDS = "0.2"  # how long each epoch waits for Ray Train to take its report; 2 by default
 
@@ -118,7 +118,7 @@ def train_model(kind: ModelKind, dataset: Dataset, training: Training, run: Run)
             raise JobError(f"Training {kind} failed: {_cause(error)}") from error
         if storage.exists(diverged):
             raise JobError(f"Training {kind} failed: {storage.read_json(diverged)}")
-    storage.remove(storage.join(run.checkpoints_url, kind))
+    storage.remove(run.checkpoint_url(kind))
     storage.remove(storage.cache_url(folder))
     return read_trained(folder)
 
@@ -126,7 +126,7 @@ def train_model(kind: ModelKind, dataset: Dataset, training: Training, run: Run)
 def read_trained(folder: str) -> TrainedModel:
     """The record of a training that is done."""
     record = storage.read_json(storage.training_url(folder))
-    return TrainedModel(**{field.name: record[field.name] for field in fields(TrainedModel)})
+    return storage.from_record(TrainedModel, record)
 
 
 def _cause(error: ray.train.TrainingFailedError) -> str:

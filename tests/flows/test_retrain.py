@@ -122,10 +122,31 @@ def test_exploring_audits_and_checks_labels_without_a_test_split(
     assert len(listed) == len(list(images.glob("*/*/*")))
 
 
-def test_a_resumed_run_does_not_overrule_a_person(retrained: Run, sample: Path, tmp_path: Path):
+@pytest.mark.parametrize("lost", ["nothing", "the verdict", "verdict and summary"])
+def test_a_resumed_run_does_not_overrule_a_person(
+    lost: str, retrained: Run, sample: Path, tmp_path: Path, one_ray: None
+):
+    """Killed before it wrote its verdict, a run finds it in the log; one of an older store in its summary."""
     store = str(shutil.copytree(retrained.store, tmp_path / "store"))
-    [other] = {retrained.version(kind) for kind in ("cnn", "mobilenet_v2")} - {champion(store)}
+    run, present = Run(retrained.name, store), champion(store)
+    [other] = {run.version(kind) for kind in ("cnn", "mobilenet_v2")} - {present}
+    if lost != "nothing":
+        storage.remove(run.verdict_url)
+    if lost == "verdict and summary":
+        storage.remove(storage.summary_url(run.folder_url))
     promote_by_hand(store, other, "it knows the new camera")
     entries = read_promotions(store)
-    retrain(str(sample), store, SMALL, OPEN, resume=retrained.name)
+    retrain(str(sample), store, SMALL, OPEN, resume=run.name)
     assert (champion(store), read_promotions(store)) == (other, entries)
+    verdict = storage.read_record(storage.summary_url(run.folder_url))["champion"]
+    assert (verdict["version"], verdict["promoted"], verdict["previous"]) == (present, True, None)
+
+
+def test_a_refused_run_stays_refused_when_it_is_resumed(retrained: Run, sample: Path, tmp_path: Path):
+    store = str(shutil.copytree(retrained.store, tmp_path / "store"))
+    run = Run(retrained.name, store)
+    storage.remove(storage.promotions_url(store))
+    record = storage.read_record(run.verdict_url)
+    storage.write_record(run.verdict_url, record | {"promoted": False, "reason": "recall of sea is too low"})
+    retrain(str(sample), store, SMALL, OPEN, resume=run.name)
+    assert champion(store) is None

@@ -41,7 +41,7 @@ def only_partition(images: Path, output: Path, model: ModelVersion, **options: o
 
 
 def classify_and_die_before_the_marker(partition: Partition) -> None:
-    storage.write_json = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+    storage.write_record = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
     classify_partition.fn(partition)
 
 
