@@ -1,16 +1,7 @@
 """From a folder of labelled images to a committed dataset of decoded ones, which training reads."""
 
 from tasks.dataset.checks import check_splits, check_trainable
-from tasks.dataset.decode import (
-    DECODER_VERSION,
-    MAX_BYTES,
-    UNREADABLE,
-    ImageError,
-    decode_image,
-    read_images,
-    resize,
-    resize_all,
-)
+from tasks.dataset.decode import read_images
 from tasks.dataset.index import commit_dataset
 from tasks.dataset.looks import measure_looks
 from tasks.dataset.manifest import list_images
@@ -18,6 +9,15 @@ from tasks.dataset.parts import DecodedPart, decode_part, plan_parts
 from tasks.dataset.reader import Split
 from tasks.dataset.records import Dataset, Manifest
 from tasks.dataset.splits import MOST_LEFT_OUT
+from tasks.pictures import (
+    DECODER_VERSION,
+    MAX_BYTES,
+    UNREADABLE,
+    ImageError,
+    decode_image,
+    resize,
+    resize_all,
+)
 
 __all__ = [
     "DECODER_VERSION",

@@ -11,13 +11,13 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
 from tasks.dataset.checks import check_bad_share
-from tasks.dataset.decode import UNREADABLE
 from tasks.dataset.duplicates import find_copies
 from tasks.dataset.looks import THUMBNAIL_PX
 from tasks.dataset.manifest import PARTS_VERSION
 from tasks.dataset.parts import SIDE_CAR, DecodedPart, part_keys
 from tasks.dataset.records import Dataset, Manifest
 from tasks.dataset.splits import RANKS, settle_splits
+from tasks.pictures import UNREADABLE
 
 INDEX_COLUMNS = [name for name in SIDE_CAR.names if name != "thumbnail"]
 

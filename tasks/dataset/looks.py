@@ -5,7 +5,7 @@ import hashlib
 import cv2
 import numpy as np
 
-from tasks.dataset.decode import resize
+from tasks.pictures import resize
 
 HASHED_PX, THUMBNAIL_PX = 32, 16
 

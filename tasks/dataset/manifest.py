@@ -13,11 +13,11 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
 from tasks.dataset.checks import check_classes
-from tasks.dataset.decode import DECODER_VERSION
 from tasks.dataset.folders import LabelledFile, label_files
 from tasks.dataset.records import Manifest
 from tasks.errors import InputError
 from tasks.parameters import Leakage
+from tasks.pictures import DECODER_VERSION
 from tasks.storage import FileEntry, walk
 
 FILES_A_PART = 1024

@@ -10,10 +10,11 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
-from tasks.dataset.decode import UNREADABLE, ImageError, decode_image, read_images
+from tasks.dataset.decode import read_images
 from tasks.dataset.looks import THUMBNAIL_PX, describe_picture
 from tasks.dataset.manifest import part_files, part_key, previous_dataset
 from tasks.dataset.records import Manifest
+from tasks.pictures import UNREADABLE, ImageError, decode_image
 from tasks.storage import FileEntry
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from tasks.dataset import duplicates
-from tasks.dataset.decode import decode_image
 from tasks.dataset.looks import describe_picture
+from tasks.pictures import decode_image
 
 SIZE = 96
 

@@ -11,13 +11,13 @@ import pytest
 from tasks import storage
 from tasks.audit.findings import audit_dataset
 from tasks.dataset.checks import check_splits
-from tasks.dataset.decode import decode_image
 from tasks.dataset.index import commit_dataset
 from tasks.dataset.manifest import list_images
 from tasks.dataset.parts import decode_part, plan_parts
 from tasks.dataset.records import Dataset
 from tasks.errors import InputError, JobError
 from tasks.parameters import Leakage
+from tasks.pictures import decode_image
 from tasks.publishing.figures import dataset_figures
 
 SIZE = 32

@@ -1,20 +1,14 @@
 """Whatever an image file is, it becomes checked RGB uint8 or an error that says why."""
 
-import io
 import zlib
 
 import cv2
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image
 
-from tasks.dataset.decode import (
-    ORIENTATION_TAG,
-    ImageError,
-    decode_image,
-    header_by_pillow,
-    header_of_plain_jpeg,
-)
+from tasks.pictures import ImageError, decode_image
+from tests.fuzz.corpus import encode
 
 
 def corners(size: int = 60) -> np.ndarray:
@@ -27,44 +21,6 @@ def corners(size: int = 60) -> np.ndarray:
         (0, 0, 255),
     )
     return picture
-
-
-def encode(image: Image.Image, kind: str, **options: object) -> bytes:
-    out = io.BytesIO()
-    image.save(out, kind, **options)
-    return out.getvalue()
-
-
-@pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
-def test_exif_orientation_is_applied_as_pillow_applies_it(kind: str, orientation: int):
-    exif = Image.Exif()
-    exif[ORIENTATION_TAG] = orientation
-    data = encode(Image.fromarray(corners()).resize((60, 40)), kind, exif=exif)
-    upright = ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")
-    decoded = decode_image(data, 60)
-    assert (decoded.width, decoded.height) == upright.size
-    corner_pixels = decoded.pixels[[10, 10, 50, 50], [10, 50, 10, 50]].astype(int)
-    expected = np.array(upright.resize((60, 60)))[[10, 10, 50, 50], [10, 50, 10, 50]]
-    assert np.abs(corner_pixels - expected).max() < 30
-
-
-@pytest.mark.parametrize(
-    ("mode", "options"), [("RGB", {}), ("RGB", {"progressive": True}), ("L", {}), ("CMYK", {})]
-)
-def test_a_plain_jpegs_header_says_what_pillow_reads(mode: str, options: dict):
-    data = encode(Image.new(mode, (40, 60)), "JPEG", **options)
-    assert header_of_plain_jpeg(data) == header_by_pillow(data)
-
-
-def test_a_jpeg_with_an_orientation_or_a_broken_header_is_left_to_pillow():
-    exif = Image.Exif()
-    exif[ORIENTATION_TAG] = 6
-    plain = encode(Image.new("RGB", (40, 60)), "JPEG")
-    odd = plain.replace(b"\x03\x01\x22\x00", b"\x03\x01\x14\x00")  # luma sampled 1x4, which has no name
-    assert odd != plain
-    for data in (encode(Image.new("RGB", (40, 60)), "JPEG", exif=exif), plain[:30], odd, b"GIF89a"):
-        assert header_of_plain_jpeg(data) is None
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])

@@ -1,0 +1,17 @@
+"""Pictures: from the bytes of an image file to checked RGB, or to an error that says why not."""
+
+from tasks.pictures.colours import resize, resize_all
+from tasks.pictures.decode import DECODER_VERSION, decode_image
+from tasks.pictures.outcome import MAX_BYTES, UNREADABLE, DecodedImage, ImageError, too_many_bytes
+
+__all__ = [
+    "DECODER_VERSION",
+    "MAX_BYTES",
+    "UNREADABLE",
+    "DecodedImage",
+    "ImageError",
+    "decode_image",
+    "resize",
+    "resize_all",
+    "too_many_bytes",
+]
