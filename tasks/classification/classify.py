@@ -2,9 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from itertools import chain, islice
+from itertools import chain, islice, repeat
 from typing import Self
 
 import cv2
@@ -77,8 +78,10 @@ def classify_partition(partition: Partition) -> CommittedPartition:
         else:
             incomplete_parts.append(part)
             remainders.append(without_classified_files(part) if marker else part)
-    for part, remainder, rows in zip(incomplete_parts, remainders, predict_parts(remainders), strict=True):
-        committed_parts.append(commit_part(part, rows, keep_rows=len(remainder.files) < len(part.files)))
+    with noting_deaths(incomplete_parts) as suspects:
+        predictions = predict_parts(remainders, suspects)
+        for part, remainder, rows in zip(incomplete_parts, remainders, predictions, strict=True):
+            committed_parts.append(commit_part(part, rows, keep_rows=len(remainder.files) < len(part.files)))
     for part in parts:
         sort_files(part)
     return CommittedPartition(
@@ -86,6 +89,15 @@ def classify_partition(partition: Partition) -> CommittedPartition:
         bad=sum(part.bad for part in committed_parts),
         classified=sum(len(part.files) for part in remainders),
     )
+
+
+@contextmanager
+def noting_deaths(parts: Sequence[Part]) -> Iterator[frozenset[int]]:
+    """Yield the numbers of those parts that a process died of, or was killed at, before."""
+    with ExitStack() as stack:
+        urls = ((part.number, storage.begun_url(part.job.output, part.number)) for part in parts)
+        deaths = {number: stack.enter_context(storage.noting_death(url)) for number, url in urls}
+        yield frozenset(number for number, died_before in deaths.items() if died_before)
 
 
 def room_for(options: Classification) -> int:
@@ -142,18 +154,19 @@ def commit_part(part: Part, rows: Sequence[Row], keep_rows: bool) -> CommittedPa
     return marker
 
 
-def predict_parts(parts: Sequence[Part]) -> Iterator[list[Row]]:
+def predict_parts(parts: Sequence[Part], suspects: frozenset[int] = frozenset()) -> Iterator[list[Row]]:
     """Yield the rows of each part of one job, one a file, in order; files not usable carry status and error.
 
     Threads read ahead and decode while the model predicts, across the borders of parts. With a single CPU
     and no GPU the model's own thread decodes: another thread would only compete for the same core.
+    suspects: the numbers of parts whose files are decoded in another process, since one may kill this one.
     """
     if not parts:
         return
     job = parts[0].job
     cpus, gpus = job.options.cpus_per_task, job.options.gpus_per_task
     threads = 0 if cpus == 1 and not gpus else cpus
-    decode = partial(decoded_batches, job.images_url, parts, job.model.size_px, threads)
+    decode = partial(decoded_batches, job.images_url, parts, job.model.size_px, threads, suspects)
     batches = prefetch(decode) if threads else decode()
     for part in parts:
         rows: list[Row] = []
@@ -166,19 +179,24 @@ def predict_parts(parts: Sequence[Part]) -> Iterator[list[Row]]:
 
 
 def decoded_batches(
-    images_url: str, parts: Sequence[Part], size_px: int, threads: int
+    images_url: str,
+    parts: Sequence[Part],
+    size_px: int,
+    threads: int,
+    suspects: frozenset[int] = frozenset(),
 ) -> Iterator[tuple[list[Row], np.ndarray]]:
     """Yield batches of at most BATCH files of one part: a row for each file, and the usable images.
 
     Images are uint8 [n, size_px, size_px, 3], in the order of the rows with status `ok`.
     """
     files = list(chain.from_iterable(part.files for part in parts))
+    apart = chain.from_iterable(repeat(part.number in suspects, len(part.files)) for part in parts)
     decoded_files = map_ahead(
-        lambda pair: decode_file(*pair, size_px),
-        zip(files, read_images(images_url, files), strict=True),
+        lambda triple: decode_file(triple[0], triple[1], size_px, apart=triple[2]),
+        zip(files, read_images(images_url, files), apart, strict=True),
         threads,
         DECODED_AHEAD,
-        weight=lambda pair: pair[0].bytes / AHEAD_BYTES,
+        weight=lambda triple: triple[0].bytes / AHEAD_BYTES,
     )
     for part in parts:
         for start in range(0, len(part.files), BATCH):
@@ -188,12 +206,14 @@ def decoded_batches(
             yield [row for row, _ in batch], stacked
 
 
-def decode_file(file: FileEntry, content: bytes | ImageError, size_px: int) -> tuple[Row, np.ndarray | None]:
+def decode_file(
+    file: FileEntry, content: bytes | ImageError, size_px: int, apart: bool = False
+) -> tuple[Row, np.ndarray | None]:
     """A file's row as it is before prediction, and its pixels; None for a file that is not usable."""
     try:
         if isinstance(content, ImageError):
             raise content
-        pixels = decode_image(content, size_px).pixels
+        pixels = decode_image(content, size_px, apart).pixels
     except ImageError as error:
         return {"path": file.path, "status": error.status, "error": error.reason}, None
     grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)

@@ -39,6 +39,10 @@ class PartToDecode:
     def side_car_url(self) -> str:
         return storage.side_car_url(self.manifest.dataset_url, self.number)
 
+    @property
+    def begun_url(self) -> str:
+        return storage.begun_decoding_url(self.manifest.dataset_url, self.number)
+
 
 @dataclass(frozen=True)
 class DecodedPart:
@@ -89,8 +93,8 @@ def decode_part(part: PartToDecode) -> DecodedPart:
         if decoded_part := committed_part(part):
             return decoded_part
     files = part_files(storage.manifest_url(part.manifest.dataset_url), part.number)
-    with storage.committing(part.pixels_url) as path:
-        rows = decode_files(part.manifest.images_url, files, part.manifest.size_px, path)
+    with storage.noting_death(part.begun_url) as died_before, storage.committing(part.pixels_url) as path:
+        rows = decode_files(part.manifest.images_url, files, part.manifest.size_px, path, apart=died_before)
     table = pa.Table.from_pylist(rows, schema=SIDE_CAR).replace_schema_metadata({"key": part.key})
     storage.write_table(part.side_car_url, table)
     return DecodedPart(len(files), sum(row["status"] != "ok" for row in rows), decoded=True)
@@ -113,15 +117,17 @@ def committed_part(part: PartToDecode) -> DecodedPart | None:
     return DecodedPart(len(table), bad, decoded=False)
 
 
-def decode_files(images_url: str, files: Sequence[FileEntry], size_px: int, path: str) -> list[dict]:
+def decode_files(
+    images_url: str, files: Sequence[FileEntry], size_px: int, path: str, apart: bool = False
+) -> list[dict]:
     """Decode `files` into the .npy file `path`, uint8 [files, size_px, size_px, 3]; bad files become zeros.
 
     Returns one row of the side-car per file, in order. The file is mapped, so that memory does not grow
-    with the number of files.
+    with the number of files. apart: decode all in another process, as after a death that one may have caused.
     """
     pixels = storage.new_array(path, np.uint8, (len(files), size_px, size_px, 3))
     rows = [
-        {"path": file.path} | _decode_into(out, content)
+        {"path": file.path} | _decode_into(out, content, apart)
         for file, out, content in zip(files, pixels, read_images(images_url, files), strict=True)
     ]
     pixels.flush()
@@ -146,13 +152,13 @@ SIDE_CAR = pa.schema(
 )
 
 
-def _decode_into(out: np.ndarray, content: bytes | ImageError) -> dict:
+def _decode_into(out: np.ndarray, content: bytes | ImageError, apart: bool) -> dict:
     """Write the pixels of one file to `out` and return its row without the path."""
     row: dict = {"sha256": hashlib.sha256(content).hexdigest()} if isinstance(content, bytes) else {}
     try:
         if isinstance(content, ImageError):
             raise content
-        decoded = decode_image(content, out.shape[0])
+        decoded = decode_image(content, out.shape[0], apart)
     except ImageError as error:
         return row | {"status": error.status, "reason": error.reason}
     out[:] = decoded.pixels

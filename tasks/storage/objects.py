@@ -246,6 +246,20 @@ def sign_address(url: str, seconds: int) -> str | None:
         return None
 
 
+@contextmanager
+def noting_death(url: str) -> Iterator[bool]:
+    """Let a marker stand at `url` during the block; yield whether an earlier block died before its end.
+
+    An exception is no death: the marker goes then too.
+    """
+    died_before = exists(url)
+    write_bytes(url, b"")
+    try:
+        yield died_before
+    finally:
+        remove(url)
+
+
 def sweep(url: str) -> None:
     """Remove the unfinished files that killed writers left in a local folder."""
     if is_local(url):

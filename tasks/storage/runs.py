@@ -18,7 +18,7 @@ from tasks.storage.urls import absolute, join
 
 ONNX = "model.onnx"
 VERSION_FILES = ("model.keras", ONNX, "card.md", "model.json")
-PART_NAME = re.compile(r"part-(\d{5,})\.(parquet|csv|json)")  # the parts of an output, and their markers
+PART_NAME = re.compile(r"part-(\d{5,})\.(parquet|csv|json|begun)")  # of an output, and their markers
 
 
 @dataclass(frozen=True)
@@ -174,6 +174,11 @@ def side_car_url(dataset: str, part: int) -> str:
     return join(shards_url(dataset), f"part-{part:05d}.parquet")
 
 
+def begun_decoding_url(dataset: str, part: int) -> str:
+    """Stands while a part is decoded, and after a process that died of it."""
+    return join(shards_url(dataset), f"part-{part:05d}.begun")
+
+
 def features_url(dataset: str, name: str = "") -> str:
     return join(dataset, "features", *([name] if name else []))
 
@@ -245,6 +250,11 @@ def markers_url(output: str) -> str:
 def marker_url(output: str, number: int) -> str:
     """The marker of a committed part, written after its rows; it says which files the rows are of."""
     return join(markers_url(output), f"part-{number:05d}.json")
+
+
+def begun_url(output: str, number: int) -> str:
+    """Stands while a part is classified, and after a process that died of it."""
+    return join(markers_url(output), f"part-{number:05d}.begun")
 
 
 def lock_url(folder: str) -> str:

@@ -15,6 +15,7 @@ import pytest
 import ray
 
 from tasks import storage
+from tasks.classification import classify
 from tasks.classification.classify import check_room, classify_partition, room_for
 from tasks.classification.job import Partition, partitions, plan_job
 from tasks.classification.rows import read_part, read_rows
@@ -23,6 +24,7 @@ from tasks.errors import InputError, JobError
 from tasks.networks import architectures
 from tasks.networks.version import ModelVersion
 from tasks.parameters import Classification
+from tasks.pictures import DecodedImage, apart, decode_image
 
 
 def version(folder: Path, seed: int) -> ModelVersion:
@@ -63,6 +65,45 @@ def test_a_marker_never_stands_beside_another_models_rows(sample, tmp_path):
     assert again.classified == again.images
     assert read_part(str(output / "part-00000.parquet")).equals(rows)
     assert classify_partition.fn(only_partition(images, output, first)).classified == 0
+
+
+def classify_and_die_of_the_culprit(partition: Partition) -> None:
+    """A decoder that ends its process, here or in a helper, where a file ends in CRASH."""
+
+    def decode(data: bytes, size_px: int, apart: bool = False) -> DecodedImage:
+        if data.endswith(b"CRASH") and not apart:
+            os.kill(os.getpid(), signal.SIGSEGV)
+        return decode_image(data, size_px, apart)
+
+    classify.decode_image = decode
+    apart.HELPER = "tests.tasks.pictures.failing_helper"
+    classify_partition.fn(partition)
+
+
+def test_the_file_that_a_worker_died_of_is_named_and_all_others_have_their_rows(sample, tmp_path):
+    images, output, model = tmp_path / "in", tmp_path / "out", version(tmp_path, 1)
+    shutil.copytree(sample / "seg_pred/seg_pred", images)
+    culprit = sorted(images.glob("*.jpg"))[1]
+    culprit.write_bytes(culprit.read_bytes() + b"CRASH")
+    partition = only_partition(images, output, model)
+    exit_codes = []
+    for _ in range(2):
+        process = multiprocessing.get_context("spawn").Process(
+            target=classify_and_die_of_the_culprit, args=(partition,)
+        )
+        process.start()
+        process.join()
+        exit_codes.append(process.exitcode)
+    assert exit_codes == [-signal.SIGSEGV, 0]
+    [rows] = read_rows(partition.job)
+    errors = {row["path"]: row["error"] for row in rows.to_pylist() if row["status"] != "ok"}
+    assert "crashed" in errors.pop(culprit.name)
+    assert len(rows) == len(list(images.iterdir()))
+    assert not list(output.rglob("*.begun"))
+    classify_partition.fn(only_partition(sample / "seg_pred/seg_pred", tmp_path / "sound", model))
+    sound = read_part(str(tmp_path / "sound" / "part-00000.parquet"))
+    others = pc.not_equal(sound["path"], culprit.name)
+    assert read_part(str(output / "part-00000.parquet")).filter(others).equals(sound.filter(others))
 
 
 @pytest.mark.parametrize("format", ["parquet", "csv"])

@@ -10,6 +10,7 @@ import pytest
 
 from tasks import storage
 from tasks.audit.findings import audit_dataset
+from tasks.dataset import parts
 from tasks.dataset.checks import check_splits
 from tasks.dataset.index import commit_dataset
 from tasks.dataset.manifest import list_images
@@ -42,6 +43,19 @@ def test_every_file_has_a_row_and_every_usable_one_its_pixels(images: Path, stor
     for index in (0, len(split) - 1):
         expected = decode_image((images / split.paths[index]).read_bytes(), SIZE).pixels
         assert np.array_equal(split.take(np.array([index]))[0], expected)
+
+
+def test_a_part_that_a_process_died_of_is_decoded_apart(images: Path, store: str, monkeypatch):
+    manifest = list_images.fn(str(images), store, SIZE, 0.2)
+    [part, *_] = plan_parts(manifest)
+    decoded_apart = []
+    monkeypatch.setattr(
+        parts, "decode_image", lambda *args: decoded_apart.append(args[2]) or decode_image(*args)
+    )
+    storage.write_bytes(part.begun_url, b"")
+    decode_part.fn(part)
+    assert set(decoded_apart) == {True}
+    assert not storage.exists(part.begun_url)
 
 
 def test_the_same_data_is_not_decoded_twice(images: Path, store: str):
@@ -138,8 +152,8 @@ def test_a_file_that_cannot_be_read_is_a_bad_row_until_it_can(images: Path, stor
     manifest = list_images.fn(str(images), store, SIZE, 0.2)
     file = next((images / "seg_train/seg_train/sea").iterdir())
     away = file.rename(tmp_path / "away.jpg")
-    parts = [decode_part.fn(part) for part in plan_parts(manifest)]
-    dataset = commit_dataset.fn(manifest, parts, 0.5)
+    decoded_parts = [decode_part.fn(part) for part in plan_parts(manifest)]
+    dataset = commit_dataset.fn(manifest, decoded_parts, 0.5)
     rows = storage.read_table(storage.index_url(manifest.dataset_url)).to_pylist()
     assert [row["status"] for row in rows].count("unreadable") == 1
 
