@@ -1,7 +1,10 @@
 """Reads and writes files, local and on object stores alike, and holds the layout of stores and outputs."""
 
-from tasks.storage.folder import AHEAD_BYTES, FileEntry, read_ahead, walk
+from tasks.storage.broken import json_unless_broken, table_unless_broken, unless_broken
+from tasks.storage.folder import AHEAD_BYTES, file_url, read_ahead
+from tasks.storage.left_out import LeftOut, is_left_out
 from tasks.storage.lock import Lock, locked
+from tasks.storage.names import escape, is_plain_name, plain_name, unescape
 from tasks.storage.objects import (
     check_writable,
     committing,
@@ -20,6 +23,7 @@ from tasks.storage.objects import (
     remove,
     sha256,
     size,
+    sizes,
     sweep,
     write_bytes,
     write_json,
@@ -44,6 +48,8 @@ from tasks.storage.runs import (
     features_url,
     history_url,
     index_url,
+    ledger_url,
+    ledgers_url,
     manifest_url,
     marker_url,
     markers_url,
@@ -73,6 +79,7 @@ from tasks.storage.runs import (
 )
 from tasks.storage.schema import check_schema_version, from_record, with_schema_version
 from tasks.storage.urls import absolute, beside, check_apart, filesystem, is_local, join, name_of
+from tasks.storage.walk import FileEntry, walk
 from tasks.storage.web import SERVED, address_of, way_to_overview
 
 __all__ = [
@@ -82,6 +89,7 @@ __all__ = [
     "SERVED",
     "VERSION_FILES",
     "FileEntry",
+    "LeftOut",
     "Lock",
     "Run",
     "absolute",
@@ -102,15 +110,22 @@ __all__ = [
     "dataset_url",
     "datasets_url",
     "diverged_url",
+    "escape",
     "evidence_url",
     "exists",
     "features_url",
+    "file_url",
     "filesystem",
     "from_record",
     "history_url",
     "index_url",
+    "is_left_out",
     "is_local",
+    "is_plain_name",
     "join",
+    "json_unless_broken",
+    "ledger_url",
+    "ledgers_url",
     "local_copy",
     "locked",
     "manifest_url",
@@ -128,6 +143,7 @@ __all__ = [
     "overview_url",
     "part_url",
     "pixels_url",
+    "plain_name",
     "plan_url",
     "predictions_url",
     "promotion_url",
@@ -145,12 +161,16 @@ __all__ = [
     "shards_url",
     "side_car_url",
     "size",
+    "sizes",
     "sorting_url",
     "store_of",
     "success_url",
     "summary_url",
     "sweep",
+    "table_unless_broken",
     "training_url",
+    "unescape",
+    "unless_broken",
     "version_record_url",
     "version_url",
     "walk",

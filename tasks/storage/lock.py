@@ -1,6 +1,8 @@
 """Lets one run at a time write to a folder; the lock of a run that died is broken."""
 
 import fcntl
+import json
+import logging
 import os
 import socket
 import tempfile
@@ -13,13 +15,16 @@ from pathlib import Path
 from typing import Any
 
 from tasks.errors import InputError, JobError
-from tasks.storage.objects import create_json, read_json, remove, write_json
+from tasks.storage.objects import create_json, read_bytes, remove, write_json
 from tasks.storage.runs import lock_url
 from tasks.storage.urls import absolute
 
 RENEW_SECONDS = 10.0
 STALE_SECONDS = 3 * RENEW_SECONDS
 SETTLING_SECONDS = 0.5
+PROOF = "darkroom-lock-"
+
+log = logging.getLogger("darkroom")
 
 
 class Lock:
@@ -31,7 +36,7 @@ class Lock:
 
     def __init__(self, url: str):
         self._url = url
-        self._proof_file, proof_path = tempfile.mkstemp(prefix="darkroom-lock-")
+        self._proof_file, proof_path = tempfile.mkstemp(prefix=PROOF)
         fcntl.flock(self._proof_file, fcntl.LOCK_EX)
         self._record: dict[str, Any] = {
             "holder": uuid.uuid4().hex,
@@ -45,16 +50,21 @@ class Lock:
         self._lost = False
 
     def acquire(self, name: str) -> None:
-        """Take the lock of the folder that is the parameter `name`; InputError when a living run holds it."""
+        """Take the lock of the folder that is the parameter `name`; InputError when a living run holds it.
+
+        A lock file that is empty or strange counts as that of a dead run, unless someone goes on writing it.
+        """
         while not create_json(self._url, self._record):
-            record = self._read()
-            if record and is_holder_alive(self._url, record):
+            content = _content(self._url)
+            if content is not None and is_holder_alive(self._url, content):
                 self._drop_proof()
+                record = record_of(content)
                 raise InputError(
                     f"`{name}` must not be written by two runs at once. Received one that process "
-                    f"{record['process']} on {record['host']} is writing: wait until it has ended."
+                    f"{record.get('process')} on {record.get('host')} is writing: wait until it has ended."
                 )
-            if record and self._read() == record:
+            if content is not None and _content(self._url) == content:
+                log.warning("The lock of a run that died is put aside: %s", self._url)
                 remove(self._url)
                 # Another run may have seen the same dead lock: let it remove that one, not our new one.
                 time.sleep(SETTLING_SECONDS)
@@ -87,36 +97,54 @@ class Lock:
                 return
 
     def _holds(self) -> bool:
-        record = self._read()
-        return record is not None and record["holder"] == self._record["holder"]
-
-    def _read(self) -> dict[str, Any] | None:
-        with suppress(FileNotFoundError):
-            return read_json(self._url)
-        return None
+        content = _content(self._url)
+        return content is not None and record_of(content).get("holder") == self._record["holder"]
 
     def _drop_proof(self) -> None:
         Path(self._record["proof"]).unlink(missing_ok=True)
         os.close(self._proof_file)
 
 
-def is_holder_alive(url: str, record: dict[str, Any]) -> bool:
-    """Whether the holder of the lock `url` lives; `record` is what the lock file says.
+def _content(url: str) -> bytes | None:
+    try:
+        return read_bytes(url)
+    except FileNotFoundError:
+        return None
+    except IsADirectoryError as error:
+        raise InputError(f"A lock must be a file. Received a folder: {url!r}: move it away.") from error
+
+
+def record_of(content: bytes) -> dict[str, Any]:
+    """What a lock file says; nothing where it is empty or strange."""
+    with suppress(ValueError):
+        if isinstance(record := json.loads(content), dict):
+            return record
+    return {}
+
+
+def is_holder_alive(url: str, content: bytes) -> bool:
+    """Whether the holder of the lock `url` lives; `content` is that of the lock file.
 
     A holder on this machine keeps its proof locked. One on another machine renews the lock file: watch it
     for up to STALE_SECONDS, since a time in it could not be compared (clocks of two machines may differ).
     """
-    if record["host"] == socket.gethostname() and os.path.exists(record["proof"]):
+    record = record_of(content)
+    if record.get("host") == socket.gethostname() and is_proof(record.get("proof")):
         return is_flocked(record["proof"])
     deadline = time.monotonic() + STALE_SECONDS
     while time.monotonic() < deadline:
         time.sleep(RENEW_SECONDS / 10)
-        try:
-            if read_json(url) != record:
-                return True
-        except FileNotFoundError:
-            return False
+        if (content_now := _content(url)) != content:
+            return content_now is not None
     return False
+
+
+def is_proof(path: Any) -> bool:
+    """Whether a path can be that of a proof. A lock file may name any other, which must not be touched."""
+    if not isinstance(path, str) or not os.path.isfile(path) or os.path.islink(path):
+        return False
+    folder, name = os.path.split(path)
+    return folder == tempfile.gettempdir() and name.startswith(PROOF)
 
 
 def is_flocked(path: str) -> bool:

@@ -23,6 +23,8 @@ from tasks.storage.schema import KEY, SCHEMA_VERSION, check_schema_version, with
 from tasks.storage.urls import filesystem, is_local, join, name_of
 
 KEPT_SECONDS = 2 * 24 * 3600  # how long a local copy outlives its last use
+NAME_KEPT = 50  # letters of a file's name in that of its unfinished copy
+UNFINISHED = ".*.[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f].tmp"
 DEAD_SECONDS = 3600  # no writer leaves a file untouched for so long
 
 
@@ -56,13 +58,22 @@ def names(url: str) -> list[str]:
 
     Empty when there is no such folder.
     """
+    return sorted(sizes(url))
+
+
+def sizes(url: str) -> dict[str, int]:
+    """The size in bytes of what lies directly in the folder `url`, by name, without hidden ones.
+
+    Empty when there is no such folder.
+    """
     fs, path = filesystem(url)
     fs.invalidate_cache()
     try:
-        paths = fs.ls(path, detail=False)
+        entries = fs.ls(path, detail=True)
     except FileNotFoundError:
-        return []
-    return sorted(name for name in map(name_of, paths) if not name.startswith("."))
+        return {}
+    named = {name_of(entry["name"]): entry.get("size") or 0 for entry in entries}
+    return {name: size for name, size in named.items() if not name.startswith(".")}
 
 
 def size(url: str) -> int:
@@ -196,7 +207,8 @@ def _link_new(path: Path, data: bytes) -> None:
 
 
 def _partial(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    """A name beside `path` that `sweep` knows, and that no disk finds too long."""
+    return path.with_name(f".{path.name[:NAME_KEPT]}.{uuid.uuid4().hex[:8]}.tmp")
 
 
 def copy(source: str, target: str) -> None:
@@ -263,7 +275,7 @@ def noting_death(url: str) -> Iterator[bool]:
 def sweep(url: str) -> None:
     """Remove the unfinished files that killed writers left in a local folder."""
     if is_local(url):
-        _remove_older(Path(filesystem(url)[1]), ".*.tmp", DEAD_SECONDS)
+        _remove_older(Path(filesystem(url)[1]), UNFINISHED, DEAD_SECONDS)
 
 
 def _remove_older(folder: Path, pattern: str, seconds: float) -> None:

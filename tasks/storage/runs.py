@@ -13,6 +13,7 @@
 import re
 from dataclasses import dataclass
 
+from tasks.storage.names import plain_name
 from tasks.storage.objects import exists
 from tasks.storage.urls import absolute, join
 
@@ -30,7 +31,7 @@ class Run:
 
     @property
     def folder_url(self) -> str:
-        return join(runs_url(self.store), self.name)
+        return join(runs_url(self.store), plain_name(self.name, "A run"))
 
     @property
     def record_url(self) -> str:
@@ -144,7 +145,7 @@ def datasets_url(store: str) -> str:
 
 
 def dataset_url(store: str, fingerprint: str) -> str:
-    return join(datasets_url(store), fingerprint)
+    return join(datasets_url(store), plain_name(fingerprint, "A dataset"))
 
 
 def store_of(dataset: str) -> str:
@@ -200,7 +201,7 @@ def models_url(store: str) -> str:
 
 
 def version_url(store: str, version: str) -> str:
-    return join(models_url(store), version)
+    return join(models_url(store), plain_name(version, "A version"))
 
 
 def model_url(folder: str) -> str:
@@ -264,3 +265,13 @@ def lock_url(folder: str) -> str:
 def sorting_url(folder: str) -> str:
     """The record of a folder that files were sorted into: by which job, with which class folders."""
     return join(folder, "_sorted.json")
+
+
+def ledgers_url(folder: str) -> str:
+    """What was put into a folder that files are sorted into, and the copies that are not finished."""
+    return join(folder, "_sorted")
+
+
+def ledger_url(folder: str, part: str) -> str:
+    """What was put there of one part of the output, or (`left`) of files that have left the images."""
+    return join(ledgers_url(folder), f"{part}.parquet")

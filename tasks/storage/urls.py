@@ -1,5 +1,6 @@
 """URLs of files and folders, local or remote: makes them absolute, joins them, opens their filesystem."""
 
+import os
 from pathlib import Path
 
 import fsspec
@@ -9,9 +10,27 @@ from tasks.errors import InputError
 
 
 def absolute(url: str) -> str:
-    """A local path made absolute, since workers may run in other folders; a remote URL as it is."""
+    """A local path made absolute, since workers may run in other folders; a remote URL as it is.
+
+    Raises InputError for a path that is not UTF-8, which no record could hold. (A link may lead to one.)
+    """
     url = url.removeprefix("file://")
-    return url.rstrip("/") if "://" in url else str(Path(url).expanduser().resolve())
+    if "://" in url:
+        return url.rstrip("/")
+    path = Path(url).expanduser()
+    for name in (str(path.resolve()), os.path.abspath(path)):
+        if _is_text(name):
+            return name
+    raise InputError(
+        f"Folders must have a path in UTF-8. Received: {url!r}: link to it from one and give that."
+    )
+
+
+def _is_text(name: str) -> bool:
+    try:
+        return bool(name.encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def join(url: str, *parts: str) -> str:

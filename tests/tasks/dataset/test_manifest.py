@@ -8,7 +8,7 @@ from tasks.dataset.checks import check_trainable
 from tasks.dataset.folders import LabelledFile, label_files
 from tasks.dataset.manifest import cut_into_parts, list_images, slices
 from tasks.errors import InputError
-from tasks.storage.folder import FileEntry
+from tasks.storage.walk import FileEntry
 
 
 @pytest.mark.parametrize(

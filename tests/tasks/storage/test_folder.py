@@ -5,7 +5,8 @@ import os
 import tempfile
 from pathlib import Path
 
-from tasks.storage.folder import FileEntry, read_ahead, walk
+from tasks.storage.folder import read_ahead
+from tasks.storage.walk import FileEntry, walk
 
 
 def test_walking_skips_hidden_files_and_marks_changes(tmp_path: Path):
@@ -42,14 +43,15 @@ def test_links_are_followed_once_and_change_with_what_they_point_to(tmp_path: Pa
     assert first.mark != second.mark
 
 
-def test_odd_names_are_read_and_those_that_are_not_utf8_are_listed(tmp_path: Path):
-    for name in (b"a::b.jpg", "fl\u00fc\u00df *?[1].jpg".encode(), b"caf\xe9.jpg"):
+def test_odd_names_are_read_also_those_that_are_not_utf8(tmp_path: Path):
+    for name in (b"a::b.jpg", "fl\u00fc\u00df *?[1].jpg".encode(), b"caf\xe9.jpg", rb"caf\udce9.jpg"):
         Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).write_bytes(name)
     files = sorted(walk(str(tmp_path)), key=lambda file: file.path)
     contents = dict(zip((file.path for file in files), read_ahead(str(tmp_path), files), strict=True))
     assert contents["a::b.jpg"] == b"a::b.jpg"
     assert contents["fl\u00fc\u00df *?[1].jpg"] == "fl\u00fc\u00df *?[1].jpg".encode()
-    assert isinstance(contents["caf\\udce9.jpg"], FileNotFoundError)
+    assert contents["caf\\udce9.jpg"] == b"caf\xe9.jpg"
+    assert contents["caf\\udc5cudce9.jpg"] == rb"caf\udce9.jpg"
 
 
 def read_as_nobody(images: str, answer) -> None:

@@ -54,3 +54,27 @@ def test_a_run_that_was_thought_dead_notices(tmp_path: Path, monkeypatch):
         with pytest.raises(JobError, match="lost to another run"):
             first_lock.check()
     assert (tmp_path / "_lock.json").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"\xff", b'{"host": 1, "proof": ["x"]}'])
+def test_an_empty_or_strange_lock_is_put_aside_once_nobody_renews_it(
+    tmp_path: Path, monkeypatch, content: bytes
+):
+    monkeypatch.setattr(lock, "RENEW_SECONDS", 0.05)
+    monkeypatch.setattr(lock, "STALE_SECONDS", 0.1)
+    (tmp_path / "_lock.json").write_bytes(content)
+    with locked(str(tmp_path), "output"):
+        assert storage.read_json(str(tmp_path / "_lock.json"))["holder"]
+    assert not (tmp_path / "_lock.json").exists()
+
+
+def test_a_lock_cannot_name_a_file_of_others_as_its_proof(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(lock, "RENEW_SECONDS", 0.05)
+    monkeypatch.setattr(lock, "STALE_SECONDS", 0.1)
+    treasure = tmp_path / "treasure"
+    treasure.write_bytes(b"x")
+    record = {"holder": "x", "host": lock.socket.gethostname(), "process": 1, "proof": str(treasure)}
+    storage.write_json(str(tmp_path / "_lock.json"), record)
+    with locked(str(tmp_path), "output"):
+        pass
+    assert treasure.exists()

@@ -44,3 +44,8 @@ def test_of_racing_creators_exactly_one_wins(tmp_path: Path):
 def test_an_unknown_scheme_is_refused_in_words():
     with pytest.raises(InputError, match="scheme"):
         storage.exists("nonsense://bucket/x")
+
+
+def test_a_name_as_long_as_the_disk_allows_can_be_written(tmp_path: Path):
+    storage.write_bytes(str(tmp_path / ("ä" * 127)), b"x")
+    assert os.listdir(tmp_path) == ["ä" * 127]
