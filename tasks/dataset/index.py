@@ -44,6 +44,7 @@ def commit_dataset(manifest: Manifest, parts: Sequence[DecodedPart], max_bad_sha
                 "committed": datetime.now(UTC).isoformat(),
                 "size_px": manifest.size_px,
                 "decoder": PARTS_VERSION,
+                "root": manifest.images_url,
                 "unreadable": index["status"].to_pylist().count(UNREADABLE),
                 "parts": part_keys(manifest),
             },

@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,11 +14,12 @@ from prefect.cache_policies import NO_CACHE
 from tasks import storage
 from tasks.dataset.checks import check_classes
 from tasks.dataset.folders import LabelledFile, label_files
+from tasks.dataset.layout import check_class_names, layout_in_words
 from tasks.dataset.records import Manifest
 from tasks.errors import InputError
 from tasks.parameters import Leakage
 from tasks.pictures import DECODER_VERSION
-from tasks.storage import FileEntry, walk
+from tasks.storage import FileEntry, LeftOut, walk
 
 FILES_A_PART = 1024
 MAX_PARTS = 256
@@ -41,30 +42,25 @@ def list_images(
     images_url, store = storage.absolute(images), storage.absolute(store)
     storage.check_apart(images_url, store, "store")
     storage.check_writable(store, "store")
-    files = label_files(list_files(images_url))
+    left_out = LeftOut()
+    files = label_files(list_files(images_url, left_out))
+    log.info("Read %s as %s", images_url, layout_in_words(files, left_out))
     rows = [row for row in files if row.label is not None]
     classes = tuple(sorted({str(row.label) for row in rows}))
     check_classes(images_url, len(files), classes)
-    fingerprint = fingerprint_of(rows, size_px, val_share, leakage)
+    check_class_names(images_url, classes)
+    fingerprint = fingerprint_of(images_url, rows, size_px, val_share, leakage)
     dataset_url = storage.dataset_url(store, fingerprint)
-    if not storage.exists(storage.manifest_url(dataset_url)):
+    if not is_listed(dataset_url):
         parts = cut_into_parts(rows, previous_parts(store, size_px))
         write_manifest(storage.manifest_url(dataset_url), parts)
-    unlabelled = len(files) - len(rows)
-    log.info(
-        "Listed %s files of %s classes in %s, and %s in no class folder left out",
-        f"{len(rows):,}",
-        len(classes),
-        images_url,
-        f"{unlabelled:,}",
-    )
     return Manifest(
         images_url=images_url,
         dataset_url=dataset_url,
         fingerprint=fingerprint,
         classes=classes,
         files=len(rows),
-        unlabelled=unlabelled,
+        unlabelled=len(files) - len(rows),
         parts=count_parts(storage.manifest_url(dataset_url)),
         size_px=size_px,
         val_share=val_share,
@@ -72,24 +68,45 @@ def list_images(
     )
 
 
-def list_files(images_url: str) -> list[FileEntry]:
+def list_files(images_url: str, left_out: LeftOut) -> list[FileEntry]:
     """Every file of the folder, sorted by path; InputError when there is none."""
-    files = sorted(walk(images_url), key=lambda file: file.path)
+    files = sorted(walk(images_url, left_out), key=lambda file: file.path)
     if not files:
-        raise InputError(f"`images` must contain image files. Received an empty folder: {images_url!r}.")
+        raise InputError(
+            f"`images` must contain image files. Received an empty folder: {images_url!r}"
+            + (f"; left out: {left_out}." if left_out else ".")
+        )
     return files
 
 
-def fingerprint_of(rows: Iterable[LabelledFile], size_px: int, val_share: float, leakage: Leakage) -> str:
-    """16 hex digits that change with the files, their labels and splits, and each option of a dataset."""
-    digest = hashlib.sha256(json.dumps([PARTS_VERSION, INDEX_VERSION, size_px, val_share, leakage]).encode())
+def is_listed(dataset_url: str) -> bool:
+    """Whether a dataset has its manifest. A broken one is written anew, and the dataset indexed again."""
+    url = storage.manifest_url(dataset_url)
+    if storage.unless_broken(lambda: count_parts(url), url) is not None:
+        return True
+    storage.remove(storage.success_url(dataset_url))
+    return False
+
+
+def fingerprint_of(
+    images_url: str, rows: Iterable[LabelledFile], size_px: int, val_share: float, leakage: Leakage
+) -> str:
+    """16 hex digits that change with the folder, its files, their labels and splits, and each option.
+
+    The folder counts: two may hold files of the same names, sizes and times that show other pictures.
+    """
+    options = [PARTS_VERSION, INDEX_VERSION, images_url, size_px, val_share, leakage]
+    digest = hashlib.sha256(json.dumps(options).encode())
     for row in rows:
         digest.update(json.dumps([*_identity(row.file), row.label, row.split]).encode())
     return digest.hexdigest()[:16]
 
 
 def part_key(files: Iterable[FileEntry], size_px: int) -> str:
-    """32 hex digits that change with what a decoded part depends on: its files, the size and the decoder."""
+    """32 hex digits that change with what a decoded part depends on: its files, the size and the decoder.
+
+    Parts of equal key in another folder may show other pictures (see `has_same_content`).
+    """
     digest = hashlib.sha256(json.dumps([PARTS_VERSION, size_px]).encode())
     for file in files:
         digest.update(json.dumps(_identity(file)).encode())
@@ -164,17 +181,25 @@ def previous_dataset(store: str, size_px: int) -> str | None:
     """The URL of the store's latest dataset with this image size and the present decoder, if any."""
     datasets = []
     for name in storage.names(storage.datasets_url(store)):
-        success = storage.success_url(storage.dataset_url(store, name))
-        if storage.exists(success):
-            record = storage.read_json(success)
-            if record["size_px"] == size_px and record["decoder"] == PARTS_VERSION:
-                datasets.append((record["committed"], name))
+        record = success_of(storage.dataset_url(store, name))
+        if record and record["size_px"] == size_px and record["decoder"] == PARTS_VERSION:
+            datasets.append((record["committed"], name))
     return storage.dataset_url(store, max(datasets)[1]) if datasets else None
+
+
+def success_of(dataset_url: str) -> dict[str, Any] | None:
+    """What the marker of a complete dataset says; None where there is none, or a broken one."""
+    record = storage.json_unless_broken(storage.success_url(dataset_url))
+    return record if record and {"size_px", "decoder", "committed", "parts"} <= record.keys() else None
 
 
 def previous_parts(store: str, size_px: int) -> list[list[FileEntry]]:
     """The files of each part of `previous_dataset`; none where there is no such dataset."""
     if dataset_url := previous_dataset(store, size_px):
         url = storage.manifest_url(dataset_url)
-        return [part_files(url, part) for part in range(count_parts(url))]
+        return storage.unless_broken(lambda: files_of_parts(url), url) or []
     return []
+
+
+def files_of_parts(url: str) -> list[list[FileEntry]]:
+    return [part_files(url, part) for part in range(count_parts(url))]

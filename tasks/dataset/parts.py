@@ -1,7 +1,9 @@
 """Decodes a manifest part by part on Ray; parts that an earlier dataset decoded are copied from it."""
 
 import hashlib
+import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,17 +14,20 @@ from prefect.cache_policies import NO_CACHE
 from tasks import storage
 from tasks.dataset.decode import read_images
 from tasks.dataset.looks import THUMBNAIL_PX, describe_picture
-from tasks.dataset.manifest import part_files, part_key, previous_dataset
+from tasks.dataset.manifest import part_files, part_key, previous_dataset, success_of
 from tasks.dataset.records import Manifest
 from tasks.pictures import UNREADABLE, ImageError, decode_image
 from tasks.storage import FileEntry
+
+log = logging.getLogger("darkroom")
 
 
 @dataclass(frozen=True)
 class PartToDecode:
     """A part of a manifest, and the part of an earlier dataset that holds the same images, if there is one.
 
-    key: names the content of the part (see `part_key`).
+    key: names the files of the part (see `part_key`). same_folder: whether the earlier dataset is of the same
+    folder of images; files of another may have equal names, sizes and times, but other content.
     """
 
     manifest: Manifest
@@ -30,6 +35,7 @@ class PartToDecode:
     key: str
     earlier_dataset: str | None = None
     earlier_number: int = 0
+    same_folder: bool = True
 
     @property
     def pixels_url(self) -> str:
@@ -58,20 +64,32 @@ def plan_parts(manifest: Manifest) -> list[PartToDecode]:
 
     A committed dataset in which some files were unreadable is opened again, for another try at them.
     """
-    success = storage.success_url(manifest.dataset_url)
-    if storage.exists(success):
-        if not storage.read_json(success).get("unreadable"):
+    if storage.exists(storage.success_url(manifest.dataset_url)):
+        success = success_of(manifest.dataset_url)
+        if success and is_whole(manifest) and not success.get("unreadable"):
             return []
-        storage.remove(success)
+        storage.remove(storage.success_url(manifest.dataset_url))
     earlier_dataset = previous_dataset(storage.store_of(manifest.dataset_url), manifest.size_px)
-    keys = storage.read_json(storage.success_url(earlier_dataset))["parts"] if earlier_dataset else []
-    numbers = {key: number for number, key in enumerate(keys)}
+    earlier = (earlier_dataset and success_of(earlier_dataset)) or {"parts": []}
+    numbers = {key: number for number, key in enumerate(earlier["parts"])}
+    same_folder = earlier.get("root") == manifest.images_url
     return [
-        PartToDecode(manifest, number, key, earlier_dataset, numbers[key])
+        PartToDecode(manifest, number, key, earlier_dataset, numbers[key], same_folder)
         if key in numbers and earlier_dataset
         else PartToDecode(manifest, number, key)
         for number, key in enumerate(part_keys(manifest))
     ]
+
+
+def is_whole(manifest: Manifest) -> bool:
+    """Whether a committed dataset still has its index and all of its parts; a lost one is told of."""
+    sizes = storage.sizes(storage.shards_url(manifest.dataset_url))
+    names = [f"part-{part:05d}{ending}" for part in range(manifest.parts) for ending in (".npy", ".parquet")]
+    lost = [name for name in names if not sizes.get(name)]
+    if lost:
+        log.warning("%s of %s parts are lost and made again: %s", len(lost), len(names), manifest.dataset_url)
+    index_url = storage.index_url(manifest.dataset_url)
+    return not lost and storage.table_unless_broken(index_url, ["path"]) is not None
 
 
 def part_keys(manifest: Manifest) -> list[str]:
@@ -87,12 +105,13 @@ def decode_part(part: PartToDecode) -> DecodedPart:
     """Decode one part of a manifest and commit it, unless it was decoded before."""
     if decoded_part := committed_part(part):
         return decoded_part
-    if part.earlier_dataset:
-        storage.copy(storage.pixels_url(part.earlier_dataset, part.earlier_number), part.pixels_url)
-        storage.copy(storage.side_car_url(part.earlier_dataset, part.earlier_number), part.side_car_url)
+    files = part_files(storage.manifest_url(part.manifest.dataset_url), part.number)
+    if part.earlier_dataset and (part.same_folder or has_same_content(part, files)):
+        with suppress(FileNotFoundError):  # the earlier part was lost
+            storage.copy(storage.pixels_url(part.earlier_dataset, part.earlier_number), part.pixels_url)
+            storage.copy(storage.side_car_url(part.earlier_dataset, part.earlier_number), part.side_car_url)
         if decoded_part := committed_part(part):
             return decoded_part
-    files = part_files(storage.manifest_url(part.manifest.dataset_url), part.number)
     with storage.noting_death(part.begun_url) as died_before, storage.committing(part.pixels_url) as path:
         rows = decode_files(part.manifest.images_url, files, part.manifest.size_px, path, apart=died_before)
     table = pa.Table.from_pylist(rows, schema=SIDE_CAR).replace_schema_metadata({"key": part.key})
@@ -105,16 +124,33 @@ def committed_part(part: PartToDecode) -> DecodedPart | None:
 
     None otherwise, and where a file was unreadable: it may be readable by now.
     """
-    if not storage.exists(part.side_car_url):
+    table = storage.table_unless_broken(part.side_car_url)
+    if table is None or (table.schema.metadata or {}).get(b"key") != part.key.encode():
         return None
-    table = storage.read_table(part.side_car_url)
-    if (table.schema.metadata or {}).get(b"key") != part.key.encode():
+    if not storage.exists(part.pixels_url) or storage.size(part.pixels_url) < pixel_bytes(part, len(table)):
         return None
     statuses = table["status"].to_pylist()
     if UNREADABLE in statuses:
         return None
     bad = sum(status != "ok" for status in statuses)
     return DecodedPart(len(table), bad, decoded=False)
+
+
+def pixel_bytes(part: PartToDecode, files: int) -> int:
+    return files * part.manifest.size_px**2 * 3
+
+
+def has_same_content(part: PartToDecode, files: Sequence[FileEntry]) -> bool:
+    """Whether the files of a part are, byte for byte, those that the earlier part was decoded from."""
+    url = storage.side_car_url(str(part.earlier_dataset), part.earlier_number)
+    side_car = storage.table_unless_broken(url, ["sha256"])
+    if side_car is None or len(side_car) != len(files):
+        return False
+    contents = read_images(part.manifest.images_url, files)
+    return all(
+        isinstance(content, bytes) and hashlib.sha256(content).hexdigest() == expected
+        for content, expected in zip(contents, side_car["sha256"].to_pylist(), strict=True)
+    )
 
 
 def decode_files(

@@ -28,7 +28,14 @@ def accuracy_rule(accuracy: float, min_accuracy: float) -> Rule:
 
 
 def recall_rule(per_class: Sequence[Mapping[str, Any]], min_recall: float) -> Rule:
-    """The lowest recall of any class that has test images; the text names other classes that are too low."""
+    """The lowest recall of any class; the text names other classes that are too low.
+
+    A class without test images fails the rule, since nothing is known of it.
+    """
+    untested = [row["class"] for row in per_class if not row["support"]]
+    if untested and min_recall > 0:
+        text = f"no test images of {list_names(untested)}: a recall of at least {min_recall:.3f} is asked"
+        return Rule(f"recall of {untested[0]}", "known", None, None, False, text)
     recalls = sorted((row["recall"], row["class"]) for row in per_class if row["support"])
     (lowest, lowest_class), *higher = recalls
     rule = at_least(f"recall of {lowest_class}", lowest, min_recall)

@@ -11,7 +11,7 @@ SURROGATE = re.compile(r"[\udc80-\udcff]")
 
 def is_plain_name(name: str) -> bool:
     """Whether a text can name one file or folder in another: no separator, not `.`, `..` or empty."""
-    is_path = "/" in name or "\\" in name or "\0" in name
+    is_path = "/" in name or "\0" in name
     return bool(name) and not is_path and name not in (".", "..") and len(_bytes_of(name)) <= LONGEST_NAME
 
 
@@ -21,7 +21,7 @@ def plain_name(name: str, what: str) -> str:
     what: whose name it is, for the message.
     """
     if not isinstance(name, str) or not is_plain_name(name):
-        raise InputError(f"{what} must be a plain name, without `/`, `\\` or `..`. Received: {name!r}.")
+        raise InputError(f"{what} must be a plain name, without `/` and not `..`. Received: {name!r}.")
     return name
 
 

@@ -1,5 +1,6 @@
 """Labels and splits are read off folders; parts stay what they were when files are added."""
 
+import logging
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,30 @@ def test_what_lies_beside_the_split_folders_is_no_class():
     paths = ["train/sea/1.jpg", "test/sea/2.jpg", "docs/figure.png", "seg_pred/seg_pred/3.jpg", "readme.txt"]
     rows = label_files([FileEntry(path, 1, "") for path in paths])
     assert [row.label for row in rows] == ["sea", "sea", None, None, None]
+
+
+@pytest.mark.parametrize(
+    ("paths", "expected"),
+    [
+        (["bus/1.jpg", "car/1.jpg", "train/1.jpg"], ["bus train", "car train", "train train"]),
+        (
+            ["train/bus/1.jpg", "train/train/1.jpg", "test/bus/1.jpg", "test/train/1.jpg"],
+            ["bus train", "train train", "bus test", "train test"],
+        ),
+        (
+            ["train/test/1.jpg", "train/train/1.jpg", "test/test/1.jpg", "test/train/1.jpg"],
+            ["test train", "train train", "test test", "train test"],
+        ),
+        (["train/train/bus/1.jpg", "train/train/train/1.jpg"], ["bus train", "train train"]),
+        (["training_set/cat/1.jpg", "Test-Set/dog/1.jpg"], ["cat train", "dog test"]),
+        (["train/1.jpg", "test/2.jpg"], ["None ", "None "]),
+        (["train/train/1.jpg", "test/test/2.jpg"], ["None train", "None test"]),
+        (["train//1.jpg", "train/../1.jpg", "train/sea/1.jpg"], ["None train", "None train", "sea train"]),
+    ],
+)
+def test_a_class_may_be_named_like_a_split_and_a_split_in_other_words(paths: list[str], expected: list[str]):
+    rows = label_files([FileEntry(path, 1, "") for path in paths])
+    assert [f"{row.label} {row.split}" for row in rows] == expected
 
 
 def folder(place: Path, *paths: str) -> str:
@@ -89,3 +114,44 @@ def test_there_are_never_more_than_256_parts():
     assert len(slices(range(1_000_000))) == 256
     many_small = [[row.file] for row in rows(range(256))]
     assert len(cut_into_parts(rows(range(300)), many_small)) == 1
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("Buildings", "buildings"), ("cat", "cat "), ("caf\u00e9", "cafe\u0301"), ("_unsure", "sea")],
+)
+def test_classes_that_look_alike_or_take_our_names_are_refused(tmp_path: Path, first: str, second: str):
+    images = folder(tmp_path / "in", f"train/{first}/1.jpg", f"test/{second}/1.jpg", "train/other/1.jpg")
+    with pytest.raises(InputError, match="Class folders must") as refusal:
+        list_images.fn(images, str(tmp_path / "store"), 32, 0.1)
+    assert ascii(first) in str(refusal.value)
+
+
+def test_one_line_says_how_the_folders_were_read_before_work_begins(tmp_path: Path, caplog):
+    paths = [
+        "train/cat/1.jpg",
+        "train/cat/2019/2.jpg",
+        "train/dog/1.jpg",
+        "test/cat/3.jpg",
+        "holdout/cat/4.jpg",
+    ]
+    litter = ["train/@eaDir/1.jpg", "train/cat/1.jpg.json", "train/cat/Thumbs.db"]
+    logging.getLogger("darkroom").propagate = True
+    with caplog.at_level(logging.INFO, "darkroom"):
+        list_images.fn(folder(tmp_path / "in", *paths, *litter), str(tmp_path / "store"), 32, 0.1)
+    [line] = [record.getMessage() for record in caplog.records if record.name == "darkroom"]
+    for words in (
+        "1 test, 3 train of 2 classes (cat, dog)",
+        "no test images of dog",
+        "folders in class folders count as that class: cat/2019",
+        "left out: 1 files in no class folder (holdout), 3 side-cars and litter",
+    ):
+        assert words in line
+
+
+def test_folders_that_may_be_splits_of_unknown_names_are_told(tmp_path: Path, caplog):
+    images = folder(tmp_path / "in", *(f"{a}/{b}/1.jpg" for a in ("first", "second") for b in ("cat", "dog")))
+    logging.getLogger("darkroom").propagate = True
+    with caplog.at_level(logging.INFO, "darkroom"):
+        list_images.fn(images, str(tmp_path / "store"), 32, 0.1)
+    assert "first, second hold folders of equal names: are they splits" in caplog.text

@@ -1,5 +1,6 @@
 """Decoded once, reused ever after."""
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -95,7 +96,7 @@ def test_the_sample_is_audited_for_what_was_planted_in_it(images: Path, store: s
     [duplicate] = audit["duplicates"]
     assert duplicate["across_splits"]
     assert audit["counts"]["leaked"] == 1
-    assert audit["counts"]["unlabelled"] == len(list((images / "seg_pred/seg_pred").iterdir())) + 1
+    assert audit["counts"]["unlabelled"] == len(list((images / "seg_pred/seg_pred").iterdir()))
 
 
 def audited(dataset: Dataset) -> dict[str, Any]:
@@ -174,3 +175,63 @@ def test_scenes_that_all_look_alike_are_refused_unless_they_are_only_reported(im
     for copy in images.glob("seg_train/seg_train/sea/[0-9][0-9].jpg"):
         shutil.copy(file, copy)
     check_splits(decode_all(images, store))
+
+
+def pictures(folder: Path, seed: int) -> Path:
+    """Bitmaps, which all have one size, with one time, of two classes in train and test."""
+    random = np.random.default_rng(seed)
+    for name in ("train/a", "train/b", "test/a", "test/b"):
+        (folder / name).mkdir(parents=True)
+        for number in range(4):
+            file = folder / name / f"{number}.bmp"
+            cv2.imwrite(str(file), random.integers(0, 255, (40, 40, 3), np.uint8))
+            os.utime(file, (1, 1))
+    return folder
+
+
+def first_pixels(dataset: Dataset) -> np.ndarray:
+    return dataset.split("test").take(np.arange(1))[0]
+
+
+def test_two_folders_of_equal_names_sizes_and_times_are_two(tmp_path: Path, store: str):
+    first, second = (pictures(tmp_path / name, seed) for seed, name in enumerate(("first", "second")))
+    datasets = [decode_all(folder, store) for folder in (first, second)]
+    assert datasets[0].fingerprint != datasets[1].fingerprint
+    for folder, dataset in zip((first, second), datasets, strict=True):
+        expected = decode_image((folder / "test/a/0.bmp").read_bytes(), SIZE).pixels
+        assert np.array_equal(first_pixels(dataset), expected)
+
+
+def test_a_renamed_folder_is_not_decoded_again(images: Path, store: str):
+    first = decode_all(images, store)
+    renamed = decode_all(images.rename(images.with_name("renamed")), store)
+    assert (renamed.decoded, renamed.reused) == (0, first.decoded)
+    assert np.array_equal(first_pixels(renamed), first_pixels(first))
+
+
+@pytest.mark.parametrize(
+    ("lost", "remains"),
+    [
+        ("_SUCCESS", b""),
+        ("manifest.parquet", b"PAR1"),
+        ("index.parquet", b""),
+        ("index.parquet", None),
+        ("shards/part-00000.npy", None),
+        ("shards/part-00000.npy", b"half"),
+        ("shards/part-00000.parquet", b"PAR1"),
+    ],
+)
+def test_a_dataset_of_which_something_was_lost_is_made_whole(
+    images: Path, store: str, lost: str, remains: bytes | None
+):
+    before = decode_all(images, store)
+    path = Path(before.url, lost)
+    path.unlink()
+    if remains is not None:
+        path.write_bytes(remains)
+    pixels = b"half" if remains == b"half" else None
+    if pixels:
+        Path(before.url, "_SUCCESS").unlink()
+    again = decode_all(images, store)
+    assert again.counts == before.counts
+    assert len(first_pixels(again)) == SIZE

@@ -29,7 +29,6 @@ PER_CLASS = [
     {"class": "glacier", "recall": 0.412, "support": 17},
     {"class": "sea", "recall": 0.45, "support": 20},
     {"class": "forest", "recall": 0.9, "support": 10},
-    {"class": "none to test", "recall": 0.0, "support": 0},
 ]
 
 
@@ -47,6 +46,15 @@ def test_a_refusal_says_which_rule_and_by_how_much():
         3,
         True,
     )
+
+
+def test_a_class_without_test_images_fails_its_recall_rule_by_name():
+    rule = recall_rule([*PER_CLASS, {"class": "street", "recall": 0.0, "support": 0}], 0.1)
+    assert (rule.passed, rule.text) == (
+        False,
+        "no test images of street: a recall of at least 0.100 is asked",
+    )
+    assert recall_rule([*PER_CLASS, {"class": "street", "recall": 0.0, "support": 0}], 0.0).passed
 
 
 def test_what_is_just_enough_passes():

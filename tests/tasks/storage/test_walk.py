@@ -137,7 +137,7 @@ def test_a_folder_whose_own_path_is_not_utf8_is_refused_in_words_and_used_throug
     assert listed(storage.absolute(str(tmp_path / "link")))[0] == ["1.jpg"]
 
 
-@pytest.mark.parametrize("name", ["..", ".", "", "a/b", "a\\b", "a\0b", "x" * 256])
+@pytest.mark.parametrize("name", ["..", ".", "", "a/b", "a\0b", "x" * 256])
 def test_no_name_leads_out_of_its_folder(name: str):
     with pytest.raises(InputError, match="plain name"):
         storage.version_url("store", name)
