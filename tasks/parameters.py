@@ -29,7 +29,15 @@ def _title(name: str, _: object) -> str:
 
 FORM = ConfigDict(frozen=True, extra="forbid", field_title_generator=_title)
 
-Word = Annotated[str, StringConstraints(min_length=1)]
+
+def _check_text(value: Any) -> Any:
+    """No record, form or page can hold a text that is not UTF-8; pydantic's own words do not say what to do."""
+    if isinstance(value, str) and any("\ud800" <= letter <= "\udfff" for letter in value):
+        raise ValueError("must be a path in UTF-8: link to it from one and give that")
+    return value
+
+
+Word = Annotated[str, BeforeValidator(_check_text), StringConstraints(min_length=1)]
 Leakage = Literal["exclude", "report"]
 MaxBadShare = Annotated[float, Field(ge=0, le=1)]
 Globs = Annotated[tuple[str, ...], BeforeValidator(_split_commas)]
@@ -180,10 +188,19 @@ class Classification(BaseModel):
         (), description="Only files whose path matches one of these, such as `*.jpg,2026/*`."
     )
     exclude: Globs = Field((), description="No files whose path matches one of these.")
-    copy_into: str | None = Field(
+    copy_into: Word | None = Field(
         None, description="Local folder to copy the files into, one folder a class in it."
     )
-    symlink_into: str | None = Field(None, description="The same, with links instead of copies.")
+    symlink_into: Word | None = Field(None, description="The same, with links instead of copies.")
+    max_vanished_share: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="Share of the rows that may be dropped since their files have gone.",
+    )
+    replace: bool = Field(
+        False, description="Let these images replace others that the output holds the rows of."
+    )
     cpus_per_task: int = Field(1, ge=1, le=1024, description="CPUs of each task, all of them used.")
     gpus_per_task: float = Field(
         0.0, ge=0, le=64, description="GPUs of each task; a fraction lets several tasks share one."

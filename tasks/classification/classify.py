@@ -18,7 +18,15 @@ from prefect.cache_policies import NO_CACHE
 from tasks import storage
 from tasks.ahead import map_ahead, prefetch
 from tasks.classification.job import Job, Part, Partition, parts_of
-from tasks.classification.rows import USABLE, Row, count_values, reusable_rows, to_table, write_rows
+from tasks.classification.rows import (
+    USABLE,
+    Row,
+    count_rows,
+    count_values,
+    reusable_rows,
+    to_table,
+    write_rows,
+)
 from tasks.classification.sorting import sort_files
 from tasks.dataset import UNREADABLE, ImageError, decode_image, measure_looks, read_images
 from tasks.errors import InputError
@@ -54,11 +62,16 @@ class CommittedPart:
 
 @dataclass(frozen=True)
 class CommittedPartition:
-    """Counts of a partition's files. `classified`: those predicted in this run, not in an earlier one."""
+    """Counts of a partition's files. `classified`: those predicted in this run, not in an earlier one.
+
+    unsorted: those that could not be put into a class folder; why_unsorted: the first of them, in words.
+    """
 
     images: int
     bad: int
     classified: int
+    unsorted: int = 0
+    why_unsorted: str = ""
 
 
 @task(
@@ -82,12 +95,13 @@ def classify_partition(partition: Partition) -> CommittedPartition:
         predictions = predict_parts(remainders, suspects)
         for part, remainder, rows in zip(incomplete_parts, remainders, predictions, strict=True):
             committed_parts.append(commit_part(part, rows, keep_rows=len(remainder.files) < len(part.files)))
-    for part in parts:
-        sort_files(part)
+    unsorted_files = list(chain.from_iterable(map(sort_files, parts)))
     return CommittedPartition(
         images=sum(part.images for part in committed_parts),
         bad=sum(part.bad for part in committed_parts),
         classified=sum(len(part.files) for part in remainders),
+        unsorted=len(unsorted_files),
+        why_unsorted=next(iter(unsorted_files), ""),
     )
 
 
@@ -129,11 +143,12 @@ def node_resources() -> list[dict[str, float]]:
 
 def read_marker(part: Part) -> CommittedPart | None:
     """The part's marker, if an earlier run of the same series committed it; its key may be out of date."""
-    if not (storage.exists(part.marker_url) and storage.exists(part.url)):
+    marker = storage.unless_broken(
+        lambda: storage.from_record(CommittedPart, storage.read_record(part.marker_url)), part.marker_url
+    )
+    if marker is None or marker.series != part.job.plan.series:
         return None
-    marker = storage.read_record(part.marker_url)
-    same_series = marker["series"] == part.job.plan.series
-    return storage.from_record(CommittedPart, marker) if same_series else None
+    return marker if count_rows(part.url) == marker.images else None
 
 
 def without_classified_files(part: Part) -> Part:

@@ -27,6 +27,7 @@ SELECT path, bytes, mark FROM listed WHERE NOT EXISTS (
     WHERE earlier.path = listed.path AND earlier.bytes = listed.bytes AND earlier.mark = listed.mark
 ) ORDER BY path
 """
+THERE = "SELECT path, path IN (SELECT path FROM listed) FROM earlier"
 
 
 class Listing:
@@ -48,6 +49,15 @@ class Listing:
         with self._db:
             self._db.executemany("INSERT INTO earlier VALUES (?, ?, ?, ?)", rows)
             self._db.execute("CREATE INDEX by_file ON earlier (path, bytes, mark)")
+
+    def earlier_paths(self) -> Iterator[tuple[str, bool]]:
+        """Yield every path of the earlier listing, and whether a file of that path is there now."""
+        for path, is_there in self._db.execute(THERE):
+            yield path, bool(is_there)
+
+    def forget_earlier_parts(self) -> None:
+        with self._db:
+            self._db.execute("DELETE FROM earlier")
 
     def unchanged_parts(self) -> Iterator[tuple[int, list[FileEntry]]]:
         """Yield the number of each earlier part, with those of its files that are still there unchanged.

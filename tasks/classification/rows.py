@@ -2,14 +2,17 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
+import pyarrow.parquet as pq
 
 from tasks import storage
-from tasks.classification.job import Job, Part, part_numbers
+from tasks.classification.job import Job, Part
+from tasks.classification.plan import part_numbers
 from tasks.dataset import UNREADABLE
 from tasks.errors import JobError
 
@@ -78,9 +81,25 @@ def count_values(column: pa.ChunkedArray) -> Counter[str]:
 
 
 def read_rows(job: Job) -> Iterator[pa.Table]:
-    """Yield the rows of every part in order, without the columns that hold lists."""
-    for number in part_numbers(job):
-        yield read_part(storage.part_url(job.output, number, job.options.format), SCALAR_COLUMNS)
+    """Yield the rows of every part in order, without the columns that hold lists.
+
+    Raises JobError for a part that is lost or broken.
+    """
+    for number in part_numbers(storage.plan_url(job.output)):
+        url = storage.part_url(job.output, number, job.options.format)
+        table = storage.unless_broken(partial(read_part, url, SCALAR_COLUMNS), url)
+        if table is None:
+            raise JobError(f"Every part must be readable. Received {url!r}: remove it and run again.")
+        yield table
+
+
+def count_rows(url: str) -> int | None:
+    """How many rows a part's file has; None where it is lost or broken."""
+    if not url.endswith(".parquet"):
+        return storage.unless_broken(lambda: len(read_part(url, ["path"])), url)
+    fs, path = storage.filesystem(url)
+    fs.invalidate_cache()
+    return storage.unless_broken(lambda: pq.read_metadata(path, filesystem=fs).num_rows, url)
 
 
 def read_part(url: str, columns: list[str] | None = None) -> pa.Table:

@@ -67,6 +67,7 @@ def commit_predictions(job: Job, partitions: Sequence[CommittedPartition], secon
     Raises JobError unless the output has exactly one row a file.
     """
     success_url = storage.success_url(job.output)
+    tell_unsorted(partitions)
     if storage.exists(success_url):
         summary = storage.read_record(storage.summary_url(job.output))
         log.info("Nothing to do: %s images were classified already", f"{summary['images']:,}")
@@ -84,6 +85,13 @@ def commit_predictions(job: Job, partitions: Sequence[CommittedPartition], secon
     emit_drift(job, summary["drift"])
     storage.write_json(success_url, {"key": job.key, "unreadable": tally.statuses[UNREADABLE]})
     return storage.with_schema_version(summary)
+
+
+def tell_unsorted(partitions: Sequence[CommittedPartition]) -> None:
+    """Log how many files could not be put into a class folder, and why the first could not."""
+    if unsorted_files := sum(partition.unsorted for partition in partitions):
+        why = next(partition.why_unsorted for partition in partitions if partition.unsorted)
+        log.warning("%s files were not sorted, such as %s", f"{unsorted_files:,}", why)
 
 
 def write_results(job: Job, summary: dict[str, Any], tally: Tally) -> None:

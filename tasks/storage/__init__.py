@@ -3,6 +3,7 @@
 from tasks.storage.broken import json_unless_broken, table_unless_broken, unless_broken
 from tasks.storage.folder import AHEAD_BYTES, file_url, read_ahead
 from tasks.storage.left_out import LeftOut, is_left_out
+from tasks.storage.listing import FileEntry, walk
 from tasks.storage.lock import Lock, locked
 from tasks.storage.names import escape, is_plain_name, plain_name, unescape
 from tasks.storage.objects import (
@@ -50,6 +51,7 @@ from tasks.storage.runs import (
     index_url,
     ledger_url,
     ledgers_url,
+    lock_url,
     manifest_url,
     marker_url,
     markers_url,
@@ -79,7 +81,6 @@ from tasks.storage.runs import (
 )
 from tasks.storage.schema import check_schema_version, from_record, with_schema_version
 from tasks.storage.urls import absolute, beside, check_apart, filesystem, is_local, join, name_of
-from tasks.storage.walk import FileEntry, walk
 from tasks.storage.web import SERVED, address_of, way_to_overview
 
 __all__ = [
@@ -127,6 +128,7 @@ __all__ = [
     "ledger_url",
     "ledgers_url",
     "local_copy",
+    "lock_url",
     "locked",
     "manifest_url",
     "marker_url",

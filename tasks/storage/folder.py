@@ -4,10 +4,10 @@ import os
 from collections.abc import Iterable, Iterator
 
 from tasks.ahead import map_ahead
+from tasks.storage.listing import FileEntry
 from tasks.storage.names import unescape
 from tasks.storage.objects import read_bytes
 from tasks.storage.urls import join
-from tasks.storage.walk import FileEntry
 
 READERS = 8
 AHEAD_FILES = 256

@@ -72,7 +72,8 @@ def sizes(url: str) -> dict[str, int]:
         entries = fs.ls(path, detail=True)
     except FileNotFoundError:
         return {}
-    named = {name_of(entry["name"]): entry.get("size") or 0 for entry in entries}
+    inner = [entry for entry in entries if entry["name"].rstrip("/") != path.rstrip("/")]
+    named = {name_of(entry["name"]): entry.get("size") or 0 for entry in inner}
     return {name: size for name, size in named.items() if not name.startswith(".")}
 
 
@@ -287,7 +288,7 @@ def _remove_older(folder: Path, pattern: str, seconds: float) -> None:
 
 def check_writable(url: str, name: str) -> None:
     """Raise InputError when the folder `url`, the parameter called `name`, cannot be written to."""
-    probe = join(url, f"probe-{uuid.uuid4().hex[:8]}")
+    probe = join(url, f".probe.{uuid.uuid4().hex[:8]}.tmp")
     try:
         write_bytes(probe, b"")
         remove(probe)

@@ -267,11 +267,13 @@ def sorting_url(folder: str) -> str:
     return join(folder, "_sorted.json")
 
 
-def ledgers_url(folder: str) -> str:
-    """What was put into a folder that files are sorted into, and the copies that are not finished."""
-    return join(folder, "_sorted")
+def ledgers_url(folder: str, plan: str = "") -> str:
+    """What was put into a folder that files are sorted into, by plan; and copies that are not finished."""
+    return join(
+        folder, "_sorted", *([plan_name] if (plan_name := plan and plain_name(plan, "A plan")) else [])
+    )
 
 
-def ledger_url(folder: str, part: str) -> str:
+def ledger_url(folder: str, plan: str, part: str) -> str:
     """What was put there of one part of the output, or (`left`) of files that have left the images."""
-    return join(ledgers_url(folder), f"{part}.parquet")
+    return join(ledgers_url(folder, plan), f"{part}.parquet")

@@ -15,8 +15,9 @@ from prefect.events.worker import EventsWorker
 from flows.classify import classify
 from tasks import storage
 from tasks.classification.summary import DRIFT_EVENT
+from tasks.errors import InputError
 from tasks.parameters import Classification
-from tasks.storage import Run
+from tasks.storage import Run, lock
 
 
 @pytest.fixture(scope="module")
@@ -29,9 +30,9 @@ def classified(retrained: Run, sample: Path, tmp_path_factory: pytest.TempPathFa
 def test_every_file_has_exactly_one_row(classified: str, sample: Path):
     rows = pq.read_table(f"{classified}/part-00000.parquet").to_pylist()
     files = sorted(str(path.relative_to(sample)) for path in sample.rglob("*") if path.is_file())
+    files.remove("awkward.json")  # a side-car
     assert [row["path"] for row in rows] == files
     bad = {row["path"]: row["status"] for row in rows if row["status"] != "ok"}
-    assert bad.pop("awkward.json") == "unsupported"
     assert set(bad.values()) == {"corrupt"}
     assert all(row["error"] for row in rows if row["status"] != "ok")
     good = [row for row in rows if row["status"] == "ok"]
@@ -61,6 +62,41 @@ def test_a_second_run_does_no_work(classified: str, retrained: Run, sample: Path
         assert os.stat(f"{classified}/{name}").st_mtime_ns == before[name]
 
 
+@pytest.mark.parametrize(
+    ("name", "remains"),
+    [
+        ("_SUCCESS", b""),
+        ("_manifest.parquet", b"PAR1"),
+        ("_lock.json", b""),
+        ("_done/part-00000.json", b"{"),
+        ("part-00000.parquet", None),
+        ("part-00000.parquet", b"PAR1"),
+        ("summary.json", None),
+    ],
+)
+def test_an_output_of_which_something_was_lost_is_made_whole(
+    classified: str,
+    retrained: Run,
+    sample: Path,
+    tmp_path: Path,
+    monkeypatch,
+    name: str,
+    remains: bytes | None,
+):
+    monkeypatch.setattr(lock, "STALE_SECONDS", 0.1)
+    monkeypatch.setattr(lock, "RENEW_SECONDS", 0.5)
+    output = Path(shutil.copytree(classified, tmp_path / "out"))
+    before = pq.read_table(output / "part-00000.parquet")
+    (output / name).unlink(missing_ok=True)
+    if remains is not None:
+        (output / name).write_bytes(remains)
+    summary = classify(str(sample), retrained.store, str(output))
+    assert summary["images"] == len(before)
+    assert pq.read_table(output / "part-00000.parquet").equals(before)
+    assert storage.read_json(str(output / "_SUCCESS"))["key"]
+    assert storage.read_record(str(output / "summary.json"))["images"] == len(before)
+
+
 @pytest.fixture
 def dark(sample: Path, tmp_path: Path) -> Path:
     """The test images as they look at night."""
@@ -72,11 +108,14 @@ def dark(sample: Path, tmp_path: Path) -> Path:
     return folder
 
 
-def test_another_folder_into_the_same_output_replaces_it_and_its_drift_is_an_event(
+def test_another_folder_replaces_an_output_only_when_told_and_its_drift_is_an_event(
     classified: str, retrained: Run, dark: Path, tmp_path: Path
 ):
     classified = shutil.copytree(classified, str(tmp_path / "out"))
-    summary = classify(str(dark), retrained.store, classified, options=Classification(format="csv"))
+    with pytest.raises(InputError, match="of the same images"):
+        classify(str(dark), retrained.store, classified)
+    options = Classification(format="csv", replace=True)
+    summary = classify(str(dark), retrained.store, classified, options=options)
     assert not Path(classified, "part-00000.parquet").exists()
     rows = pyarrow.csv.read_csv(f"{classified}/part-00000.csv").to_pylist()
     assert len(rows) == len(list(dark.iterdir()))

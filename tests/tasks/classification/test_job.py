@@ -1,6 +1,8 @@
 """What a bulk classification does again, and what it keeps, when its folder has changed."""
 
+import logging
 import os
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -100,7 +102,7 @@ def test_other_options_begin_another_series(tmp_path: Path):
     ("include", "exclude", "expected"),
     [
         ((), (), ["a/1.jpg", "a/2.png", "b/3.jpg"]),
-        (("*.jpg",), (), ["a/1.jpg", "b/3.jpg"]),
+        (("*.JPG",), (), ["a/1.jpg", "b/3.jpg"]),
         (("*.jpg", "*.png"), ("b/*",), ["a/1.jpg", "a/2.png"]),
     ],
 )
@@ -119,3 +121,51 @@ def test_globs_that_choose_nothing_are_refused(tmp_path: Path):
 def test_images_and_output_lie_apart(tmp_path: Path, images: str, output: str):
     with pytest.raises(InputError, match="inside each other"):
         locate(str(tmp_path / images), str(tmp_path / output), Classification())
+
+
+def test_a_folder_of_something_else_is_never_taken_for_an_output(tmp_path: Path):
+    images = folder(tmp_path / "in", ["1.jpg"])
+    for number, name in enumerate(
+        ["part-00000.parquet", "report.html", "_manifest.parquet", "_done/part-1.json"]
+    ):
+        output = folder(tmp_path / f"out-{number}", [name])
+        with pytest.raises(InputError, match="new or empty folder"):
+            locate(str(images), str(output), Classification())
+        assert (output / name).read_bytes() == b"image"
+    ours = tmp_path / "ours"
+    plan(images, ours)
+    locate(str(images), str(ours), Classification())
+
+
+def test_other_images_take_an_output_over_only_when_told(tmp_path: Path):
+    first, second = (folder(tmp_path / name, ["1.jpg"]) for name in ("first", "second"))
+    plan(first, tmp_path / "out")
+    with pytest.raises(InputError, match=r"holds 1 rows of .*first.*`replace`"):
+        plan(second, tmp_path / "out")
+    plan(second, tmp_path / "out", Classification(replace=True))
+    with pytest.raises(InputError, match="`replace`"):
+        plan(first, tmp_path / "out")
+
+
+def test_an_inbox_that_has_vanished_drops_no_rows_unless_told(tmp_path: Path, caplog):
+    images = folder(tmp_path / "in", [f"{number}.jpg" for number in range(8)])
+    plan(images, tmp_path / "out")
+    logging.getLogger("darkroom").propagate = True
+    for number in range(4):
+        (images / f"{number}.jpg").unlink()
+    plan(images, tmp_path / "out")
+    assert "4 of 8 rows are dropped" in caplog.text
+
+    for number in range(5, 8):
+        (images / f"{number}.jpg").unlink()
+    other_model = replace(MODEL, sha256="other")
+    for model in (MODEL, other_model):
+        with pytest.raises(InputError, match=r"Received 3 of 4 .*mounted.*`max_vanished_share` 1"):
+            plan_job.fn(str(images), str(tmp_path / "out"), model, Classification())
+    assert plan(images, tmp_path / "out", Classification(max_vanished_share=1.0)).plan.files == 1
+
+
+def test_files_that_options_or_rules_leave_out_have_not_vanished(tmp_path: Path):
+    images = folder(tmp_path / "in", ["1.jpg", "2.jpg", "3.png", "4.png"])
+    plan(images, tmp_path / "out")
+    assert plan(images, tmp_path / "out", Classification(include=("1.jpg",))).plan.files == 1

@@ -9,7 +9,7 @@ from tasks.dataset.checks import check_trainable
 from tasks.dataset.folders import LabelledFile, label_files
 from tasks.dataset.manifest import cut_into_parts, list_images, slices
 from tasks.errors import InputError
-from tasks.storage.walk import FileEntry
+from tasks.storage.listing import FileEntry
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from tasks.storage.folder import read_ahead
-from tasks.storage.walk import FileEntry, walk
+from tasks.storage.listing import FileEntry, walk
 
 
 def test_walking_skips_hidden_files_and_marks_changes(tmp_path: Path):

@@ -1,0 +1,132 @@
+"""What sorting has put into a folder, file by file, so that nothing else there is ever touched."""
+
+import os
+import sqlite3
+import stat
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import astuple, dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from tasks import storage
+
+LEFT = "left"  # the ledger of files that have left the images: what was put of them stays
+SCHEMA = pa.schema(
+    {
+        "path": pa.string(),
+        "folder": pa.string(),
+        "size": pa.int64(),
+        "mtime_ns": pa.int64(),
+        "link": pa.string(),
+        "done": pa.bool_(),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A file that was put into a class folder: its path in the images, the class, and how it was left there.
+
+    size, mtime_ns: of a copy. link: where a link leads; None for a copy. done: False while it is being put
+    or taken away, so that a kill leaves no doubt about whose it is.
+    """
+
+    path: str
+    folder: str
+    size: int
+    mtime_ns: int
+    link: str | None
+    done: bool
+
+    def place(self, target: str) -> Path:
+        return place_of(target, self.folder, self.path)
+
+    def is_untouched(self, target: str) -> bool:
+        """Whether it is still there as it was put: not changed, moved, removed or replaced by anyone."""
+        present = placed_at(target, self.folder, self.path)
+        return present is not None and astuple(present)[:5] == astuple(self)[:5]
+
+
+def place_of(target: str, folder: str, path: str) -> Path:
+    """Where a file of the images stands in a class folder; InputError for a path that leads elsewhere."""
+    names = [storage.plain_name(name, "A file to sort") for name in path.split("/")]
+    return Path(target, storage.plain_name(folder, "A class"), *map(storage.unescape, names))
+
+
+def placed_at(target: str, folder: str, path: str) -> Placed | None:
+    """What stands in that place now, as the record of having put it; None where no file or link does."""
+    place = place_of(target, folder, path)
+    try:
+        status = os.lstat(place)
+        link = storage.escape(os.readlink(place)) if stat.S_ISLNK(status.st_mode) else None
+    except OSError:
+        return None
+    if link is not None:
+        return Placed(path, folder, 0, 0, link, True)
+    is_file = stat.S_ISREG(status.st_mode)
+    return Placed(path, folder, status.st_size, status.st_mtime_ns, None, True) if is_file else None
+
+
+def read_ledger(url: str) -> dict[str, list[Placed]]:
+    """What was put of each file, by its path in the images; nothing where there is no ledger."""
+    table = storage.table_unless_broken(url)
+    ledger: dict[str, list[Placed]] = {}
+    for row in table.to_pylist() if table is not None else ():
+        placed = Placed(**row)
+        ledger.setdefault(placed.path, []).append(placed)
+    return ledger
+
+
+def write_ledger(url: str, ledger: Iterable[Placed]) -> None:
+    rows = [dict(zip(SCHEMA.names, astuple(placed), strict=True)) for placed in ledger]
+    storage.write_table(url, pa.Table.from_pylist(rows, schema=SCHEMA))
+
+
+class Ledgers:
+    """All that was put into a folder, in a temporary SQLite database, to be dealt out to the parts anew."""
+
+    def __init__(self, database: str):
+        self._db = sqlite3.connect(database)
+        self._db.execute("CREATE TABLE placed (path, folder, size, mtime_ns, link, done)")
+
+    def add(self, ledger: Iterable[Placed]) -> None:
+        with self._db:
+            self._db.executemany("INSERT INTO placed VALUES (?, ?, ?, ?, ?, ?)", map(astuple, ledger))
+
+    def index(self) -> None:
+        self._db.execute("CREATE INDEX by_path ON placed (path)")
+
+    def take(self, paths: Iterable[str]) -> list[Placed]:
+        """What was put of some files; they are then out of the database."""
+        taken: list[Placed] = []
+        with self._db:
+            for path in paths:
+                rows = self._db.execute("SELECT * FROM placed WHERE path = ?", (path,)).fetchall()
+                taken += map(_placed, rows)
+                self._db.execute("DELETE FROM placed WHERE path = ?", (path,))
+        return taken
+
+    def rest(self) -> Iterator[Placed]:
+        yield from map(_placed, self._db.execute("SELECT * FROM placed ORDER BY path"))
+
+    def close(self) -> None:
+        self._db.close()
+
+
+def _placed(row: tuple) -> Placed:
+    path, folder, size, mtime_ns, link, done = row
+    return Placed(path, folder, size, mtime_ns, link, bool(done))
+
+
+@contextmanager
+def new_ledgers() -> Iterator[Ledgers]:
+    """An empty collection of ledgers; its database is deleted when the block ends."""
+    with tempfile.TemporaryDirectory(prefix="darkroom-") as folder:
+        ledgers = Ledgers(str(Path(folder, "ledgers.sqlite")))
+        try:
+            yield ledgers
+        finally:
+            ledgers.close()
