@@ -31,7 +31,7 @@ FORM = ConfigDict(frozen=True, extra="forbid", field_title_generator=_title)
 
 
 def _check_text(value: Any) -> Any:
-    """No record, form or page can hold a text that is not UTF-8; pydantic's own words do not say what to do."""
+    """No record, form or page can hold other text; pydantic's own words do not say what to do."""
     if isinstance(value, str) and any("\ud800" <= letter <= "\udfff" for letter in value):
         raise ValueError("must be a path in UTF-8: link to it from one and give that")
     return value

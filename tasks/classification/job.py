@@ -176,7 +176,7 @@ def partitions(job: Job, concurrency: int = 1) -> list[Partition]:
     if (
         success.get("key") == job.key
         and not success.get("unreadable")
-        and is_whole(job.output, part_files(job))
+        and is_whole(job.output, part_files(job), success.get("sizes", {}))
     ):
         return []
     storage.remove(success_url)

@@ -77,15 +77,16 @@ def check_vanished(
         log.warning("%s of %s rows are dropped: their files have gone", f"{gone:,}", f"{rows:,}")
 
 
-def is_whole(output: str, files: Mapping[str, str]) -> bool:
-    """Whether a complete output still has all of its files; lost ones are told of and made again.
+def is_whole(output: str, files: Mapping[str, str], sizes_committed: Mapping[str, int]) -> bool:
+    """Whether a complete output still has all of its files; lost and cut ones are told of and made again.
 
-    files: the name of every part, and that of its marker.
+    files: the name of every part, and that of its marker. sizes_committed: of parts, as far as it is known.
     """
     sizes = storage.sizes(output)
     markers = storage.sizes(storage.markers_url(output))
     results = [storage.name_of(url(output)) for url in (storage.summary_url, storage.report_url)]
     lost = [name for name in (*files, *results) if not sizes.get(name)]
+    lost += [name for name, size in sizes_committed.items() if name in files and sizes.get(name) != size]
     lost += [marker for marker in files.values() if not markers.get(marker)]
     if lost:
         log.warning("Lost from %s, and made again: %s", output, ", ".join(lost[:NAMED]))

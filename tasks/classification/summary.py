@@ -16,7 +16,7 @@ from prefect.events import emit_event
 
 from tasks import storage
 from tasks.classification.classify import CommittedPartition, decode_file
-from tasks.classification.job import Job
+from tasks.classification.job import Job, part_files
 from tasks.classification.rows import USABLE, count_values, read_rows
 from tasks.dataset import MAX_BYTES, UNREADABLE, read_images
 from tasks.errors import JobError
@@ -83,7 +83,13 @@ def commit_predictions(job: Job, partitions: Sequence[CommittedPartition], secon
     summary = summarise(job, tally, sum(partition.classified for partition in partitions), seconds)
     write_results(job, summary, tally)
     emit_drift(job, summary["drift"])
-    storage.write_json(success_url, {"key": job.key, "unreadable": tally.statuses[UNREADABLE]})
+    sizes = storage.sizes(job.output)
+    success = {
+        "key": job.key,
+        "unreadable": tally.statuses[UNREADABLE],
+        "sizes": {name: sizes[name] for name in part_files(job) if name in sizes},
+    }
+    storage.write_json(success_url, success)
     return storage.with_schema_version(summary)
 
 
