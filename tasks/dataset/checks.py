@@ -14,6 +14,16 @@ from tasks.errors import InputError, JobError
 BAD_FILES_NAMED = 5
 
 
+def check_store(store: str) -> None:
+    """Raise InputError where the store's page would take the place of one that is not of a store."""
+    names = set(storage.names(store))
+    if storage.name_of(storage.overview_url(store)) in names and not names & {"runs", "models", "datasets"}:
+        raise InputError(
+            f"`store` must be a new or empty folder, or a store. Received {store!r}, which holds another "
+            "index.html: give another folder."
+        )
+
+
 def check_classes(images_url: str, files: int, classes: Sequence[str]) -> None:
     """Raise InputError unless there are two class folders or more. files: how many were listed."""
     if not classes:

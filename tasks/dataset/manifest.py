@@ -12,7 +12,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
-from tasks.dataset.checks import check_classes
+from tasks.dataset.checks import check_classes, check_store
 from tasks.dataset.folders import LabelledFile, label_files
 from tasks.dataset.layout import check_class_names, layout_in_words
 from tasks.dataset.records import Manifest
@@ -41,6 +41,7 @@ def list_images(
     """
     images_url, store = storage.absolute(images), storage.absolute(store)
     storage.check_apart(images_url, store, "store")
+    check_store(store)
     storage.check_writable(store, "store")
     left_out = LeftOut()
     files = label_files(list_files(images_url, left_out))

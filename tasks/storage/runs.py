@@ -8,6 +8,7 @@
 <store>/models/<version>/         model.keras  model.onnx  model.json  card.md
 <store>/models/                   champion.json  promotions/
 <output>/                         part-*  summary.json  report.html  _manifest.parquet  _done/  _SUCCESS
+<sorted>/                         <class>/  _unsure/  _sorted.json  _sorted/<plan>/*.parquet
 """
 
 import re

@@ -89,6 +89,12 @@ def test_a_store_inside_the_images_is_refused(tmp_path: Path):
         list_images.fn(images, f"{images}/store", 32, 0.1)
 
 
+def test_a_page_of_something_else_is_not_overwritten_by_a_store(tmp_path: Path):
+    images = folder(tmp_path / "in", "train/sea/1.jpg", "test/forest/1.jpg")
+    with pytest.raises(InputError, match=r"another index\.html"):
+        list_images.fn(images, folder(tmp_path / "site", "index.html"), 32, 0.1)
+
+
 def rows(names: range, mark: str = "") -> list[LabelledFile]:
     return label_files([FileEntry(f"sea/{number:06d}.jpg", 1, mark) for number in names])
 
