@@ -5,7 +5,7 @@ import re
 from tasks.errors import InputError
 
 LONGEST_NAME = 255  # bytes, of nearly all filesystems
-ESCAPE = re.compile(r"\\udc([0-9a-f]{2})")
+ESCAPE = re.compile(r"\\udc(5c|[89a-f][0-9a-f])")  # a backslash, or a byte that is not ASCII
 SURROGATE = re.compile(r"[\udc80-\udcff]")
 
 
