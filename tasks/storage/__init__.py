@@ -4,6 +4,7 @@ from tasks.storage.broken import json_unless_broken, table_unless_broken, unless
 from tasks.storage.folder import AHEAD_BYTES, file_url, read_ahead
 from tasks.storage.left_out import LeftOut, is_left_out
 from tasks.storage.listing import FileEntry, walk
+from tasks.storage.local import local_copy, sweep
 from tasks.storage.lock import Lock, locked
 from tasks.storage.names import escape, is_plain_name, plain_name, unescape
 from tasks.storage.objects import (
@@ -12,7 +13,6 @@ from tasks.storage.objects import (
     copy,
     create_json,
     exists,
-    local_copy,
     modification_time,
     names,
     new_array,
@@ -25,7 +25,6 @@ from tasks.storage.objects import (
     sha256,
     size,
     sizes,
-    sweep,
     write_bytes,
     write_json,
     write_record,

@@ -5,10 +5,9 @@ import hashlib
 import json
 import os
 import tempfile
-import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,12 +19,10 @@ from fsspec.implementations.local import LocalFileSystem
 
 from tasks.errors import InputError, JobError
 from tasks.storage.schema import KEY, SCHEMA_VERSION, check_schema_version, with_schema_version
-from tasks.storage.urls import filesystem, is_local, join, name_of
+from tasks.storage.urls import filesystem, join, name_of
 
-KEPT_SECONDS = 2 * 24 * 3600  # how long a local copy outlives its last use
 NAME_KEPT = 50  # letters of a file's name in that of its unfinished copy
 UNFINISHED = ".*.[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f].tmp"
-DEAD_SECONDS = 3600  # no writer leaves a file untouched for so long
 
 
 def mark_of(info: dict[str, Any]) -> str:
@@ -231,25 +228,6 @@ def remove(url: str) -> None:
         fs.rm(path, recursive=True)
 
 
-def local_copy(url: str) -> str:
-    """The path of a local file with the bytes of `url`, for memory-mapping; downloaded once per machine.
-
-    Copies unused for KEPT_SECONDS are removed; a process that has mapped one can still read it.
-    """
-    fs, path = filesystem(url)
-    if isinstance(fs, LocalFileSystem):
-        return path
-    key = hashlib.sha256(f"{url} {mark_of(fs.info(path))}".encode()).hexdigest()[:32]
-    cached_path = join(tempfile.gettempdir(), "darkroom-cache", f"{key}-{name_of(url)}")
-    if not Path(cached_path).exists():
-        _remove_older(Path(cached_path).parent, "*", KEPT_SECONDS)
-        with committing(cached_path) as partial:
-            fs.get_file(path, partial)
-    with suppress(FileNotFoundError):
-        os.utime(cached_path)
-    return cached_path
-
-
 def sign_address(url: str, seconds: int) -> str | None:
     """A web address from which anyone can download an object; None where the driver cannot make one."""
     fs, path = filesystem(url)
@@ -271,19 +249,6 @@ def noting_death(url: str) -> Iterator[bool]:
         yield died_before
     finally:
         remove(url)
-
-
-def sweep(url: str) -> None:
-    """Remove the unfinished files that killed writers left in a local folder."""
-    if is_local(url):
-        _remove_older(Path(filesystem(url)[1]), UNFINISHED, DEAD_SECONDS)
-
-
-def _remove_older(folder: Path, pattern: str, seconds: float) -> None:
-    for path in folder.glob(pattern):
-        with suppress(FileNotFoundError):
-            if time.time() - path.stat().st_mtime > seconds:
-                path.unlink()
 
 
 def check_writable(url: str, name: str) -> None:
