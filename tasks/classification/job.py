@@ -94,8 +94,8 @@ def locate(images: str, output: str, options: Classification) -> tuple[str, str,
     """
     images_url, output = storage.absolute(images), storage.absolute(output)
     storage.check_apart(images_url, output, "output")
-    check_ours(output)
     storage.check_writable(output, "output")
+    check_ours(output)
     folders = {"copy_into": options.copy_into, "symlink_into": options.symlink_into}
     absolute_folders = {name: storage.absolute(folder) for name, folder in folders.items() if folder}
     return images_url, output, options.model_copy(update=absolute_folders)

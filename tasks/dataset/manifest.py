@@ -41,8 +41,8 @@ def list_images(
     """
     images_url, store = storage.absolute(images), storage.absolute(store)
     storage.check_apart(images_url, store, "store")
-    check_store(store)
     storage.check_writable(store, "store")
+    check_store(store)
     left_out = LeftOut()
     files = label_files(list_files(images_url, left_out))
     log.info("Read %s as %s", images_url, layout_in_words(files, left_out))

@@ -132,6 +132,8 @@ def test_a_folder_of_something_else_is_never_taken_for_an_output(tmp_path: Path)
         with pytest.raises(InputError, match="new or empty folder"):
             locate(str(images), str(output), Classification())
         assert (output / name).read_bytes() == b"image"
+    with pytest.raises(InputError, match="can be written"):
+        locate(str(images), str(tmp_path / "out-0/part-00000.parquet/out"), Classification())
     ours = tmp_path / "ours"
     plan(images, ours)
     locate(str(images), str(ours), Classification())
