@@ -228,15 +228,6 @@ def remove(url: str) -> None:
         fs.rm(path, recursive=True)
 
 
-def sign_address(url: str, seconds: int) -> str | None:
-    """A web address from which anyone can download an object; None where the driver cannot make one."""
-    fs, path = filesystem(url)
-    try:
-        return fs.sign(path, expiration=seconds)
-    except Exception:  # drivers raise errors of their own where credentials cannot sign
-        return None
-
-
 @contextmanager
 def noting_death(url: str) -> Iterator[bool]:
     """Let a marker stand at `url` during the block; yield whether an earlier block died before its end.

@@ -3,8 +3,7 @@
 import os
 from urllib.parse import quote
 
-from tasks.storage.objects import sign_address
-from tasks.storage.urls import absolute, is_local
+from tasks.storage.urls import absolute, filesystem, is_local
 
 SIGNED_SECONDS = 7 * 24 * 3600  # the longest S3 allows
 SERVED = {  # name of a folder on the file server, and the variable that says where it lies
@@ -27,6 +26,15 @@ def address_of(url: str) -> str | None:
         if server and folder and url.startswith(f"{folder}/"):
             return f"{server}/{name}/{quote(url.removeprefix(f'{folder}/'))}"
     return None
+
+
+def sign_address(url: str, seconds: int) -> str | None:
+    """A web address from which anyone can download an object; None where the driver cannot make one."""
+    fs, path = filesystem(url)
+    try:
+        return fs.sign(path, expiration=seconds)
+    except Exception:  # drivers raise errors of their own where credentials cannot sign
+        return None
 
 
 def way_to_overview(store: str) -> str | None:
