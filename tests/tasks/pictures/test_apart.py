@@ -1,5 +1,7 @@
 """Whatever a decoder does to its process costs one file."""
 
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -34,6 +36,16 @@ def test_a_helper_that_is_killed_from_outside_says_nothing_about_its_file(helper
     helper.process.kill()
     helpers.idle.put(helper)
     assert helpers.decode(SOUND, 60).width == photo().width
+
+
+def test_a_helper_starts_where_memory_is_limited_already():
+    code = (
+        "import resource; resource.setrlimit(resource.RLIMIT_DATA, (2**30, 2**30));"
+        "from tasks.pictures import decode_image; from tests.fuzz.corpus import encode, photo;"
+        "print(decode_image(encode(photo(), 'BMP'), 60).width)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == str(photo().width), done.stderr
 
 
 def test_threads_have_helpers_of_their_own(helpers: Helpers):
