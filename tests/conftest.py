@@ -42,6 +42,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.xdist_group(group))
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name bytes after their parameter: a file may hold the time it was made, and two processes must agree."""
+    return argname if isinstance(val, bytes) else None
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)  # its words stand below pytest's own summary
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
