@@ -43,7 +43,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
-    """Name bytes after their parameter: a file may hold the time it was made, and two processes must agree."""
+    """Name bytes after their parameter: a file may hold the time it was made; two processes must agree."""
     return argname if isinstance(val, bytes) else None
 
 
