@@ -1,6 +1,7 @@
 """Real parts that tests share: a Prefect API, a Ray, a small labelled dataset, a retraining on it."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -25,6 +26,15 @@ SMALL = Training(
 OPEN = Gate(min_accuracy=0.0, min_class_recall=0.0)
 ONE_PROCESS, ONE_RAY = "prefect_api", "one_ray"
 LONGEST = ("test_stack.py", "test_distribution.py", "test_wheel.py")
+
+
+def pytest_configure() -> None:
+    """Let the commands that tests start be interrupted, though the tests run in the background.
+
+    There SIGINT is ignored, which children inherit; what is handled they do not inherit.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the markers

@@ -29,6 +29,7 @@ def untrained_store(folder: Path, kind: str, size_px: int) -> str:
         "classes": list(CLASSES),
         "size_px": size_px,
         "temperature": 1.0,
+        "metrics": {"images": 64, "accuracy": 0.2, "low": 0.1, "high": 0.3},
         "dataset": "none",
         "created": "",
     }

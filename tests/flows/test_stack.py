@@ -51,8 +51,6 @@ def up(settings: Settings) -> subprocess.Popen:
         for name, value in os.environ.items()
         if not name.startswith(("PREFECT_", "RAY_", "DARKROOM_"))
     }
-    # A test run in the background ignores SIGINT, and so would the stack: what is handled is not inherited.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     return subprocess.Popen(
         [sys.executable, "-m", "flows.cli", "up"],
         env=kept | told,
