@@ -54,7 +54,7 @@ def test_what_may_not_be_read_is_listed_or_counted_and_stops_nothing():
     with tempfile.TemporaryDirectory() as place:
         images = folder(Path(place), "a/1.jpg", "no-entry/2.jpg", "no-entry/deep/3.jpg", "private/4.jpg")
         images.chmod(0o755)
-        (images / "no-entry").chmod(0o744)
+        (images / "no-entry").chmod(0o444)
         (images / "private").chmod(0)
         paths, left_out, contents = as_nobody(listed_and_read, place)
         assert paths == ["a/1.jpg", "no-entry/2.jpg"]
