@@ -84,7 +84,11 @@ def plan_parts(manifest: Manifest) -> list[PartToDecode]:
 def is_whole(manifest: Manifest) -> bool:
     """Whether a committed dataset still has its index and all of its parts; a lost one is told of."""
     sizes = storage.sizes(storage.shards_url(manifest.dataset_url))
-    names = [f"part-{part:05d}{ending}" for part in range(manifest.parts) for ending in (".npy", ".parquet")]
+    names = [
+        storage.name_of(url(manifest.dataset_url, part))
+        for part in range(manifest.parts)
+        for url in (storage.pixels_url, storage.side_car_url)
+    ]
     lost = [name for name in names if not sizes.get(name)]
     if lost:
         log.warning("%s of %s parts are lost and made again: %s", len(lost), len(names), manifest.dataset_url)
