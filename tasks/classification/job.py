@@ -13,7 +13,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
-from tasks.classification.listing import Listing, new_listing
+from tasks.classification.listing import Listing
 from tasks.classification.output import (
     check_images,
     check_ours,
@@ -31,6 +31,7 @@ from tasks.classification.plan import (
     read_plan,
     write_plan,
 )
+from tasks.classification.scratch import scratch_database
 from tasks.dataset import DECODER_VERSION
 from tasks.errors import InputError
 from tasks.networks import ModelVersion
@@ -116,7 +117,8 @@ def plan_job(images_url: str, output: str, model: ModelVersion, options: Classif
     plan_url, left_out = storage.plan_url(output), LeftOut()
     earlier_plan = read_plan(plan_url)
     is_replaced = check_images(output, earlier_plan, images_url, options)
-    with new_listing() as listing:
+    with scratch_database() as database:
+        listing = Listing(database)
         is_included = path_filter(options)
         files = (file for file in walk(images_url, left_out) if is_included(file.path))
         file_count = listing.add(files)

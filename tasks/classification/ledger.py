@@ -3,9 +3,7 @@
 import os
 import sqlite3
 import stat
-import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
@@ -88,8 +86,8 @@ def write_ledger(url: str, ledger: Iterable[Placed]) -> None:
 class Ledgers:
     """All that was put into a folder, in a temporary SQLite database, to be dealt out to the parts anew."""
 
-    def __init__(self, database: str):
-        self._db = sqlite3.connect(database)
+    def __init__(self, database: sqlite3.Connection):
+        self._db = database
         self._db.execute("CREATE TABLE placed (path, folder, size, mtime_ns, link, done)")
 
     def add(self, ledger: Iterable[Placed]) -> None:
@@ -112,21 +110,7 @@ class Ledgers:
     def rest(self) -> Iterator[Placed]:
         yield from map(_placed, self._db.execute("SELECT * FROM placed ORDER BY path"))
 
-    def close(self) -> None:
-        self._db.close()
-
 
 def _placed(row: tuple) -> Placed:
     path, folder, size, mtime_ns, link, done = row
     return Placed(path, folder, size, mtime_ns, link, bool(done))
-
-
-@contextmanager
-def new_ledgers() -> Iterator[Ledgers]:
-    """An empty collection of ledgers; its database is deleted when the block ends."""
-    with tempfile.TemporaryDirectory(prefix="darkroom-") as folder:
-        ledgers = Ledgers(str(Path(folder, "ledgers.sqlite")))
-        try:
-            yield ledgers
-        finally:
-            ledgers.close()

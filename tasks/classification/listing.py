@@ -1,19 +1,12 @@
 """A folder's files in path order, compared with an earlier listing: on disk, so that memory stays flat."""
 
 import sqlite3
-import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from itertools import groupby
-from pathlib import Path
 
 from tasks.storage import FileEntry
 
-# A temporary database needs no journal: after a crash it is thrown away. The cache is 64 MiB.
 SCHEMA = """
-PRAGMA journal_mode = OFF;
-PRAGMA synchronous = OFF;
-PRAGMA cache_size = -65536;
 CREATE TABLE listed (path TEXT, bytes INTEGER, mark TEXT);
 CREATE TABLE earlier (path TEXT, bytes INTEGER, mark TEXT, part INTEGER);
 """
@@ -33,8 +26,8 @@ THERE = "SELECT path, path IN (SELECT path FROM listed) FROM earlier"
 class Listing:
     """Files in a temporary SQLite database, which sorts and joins more of them than memory holds."""
 
-    def __init__(self, database: str):
-        self._db = sqlite3.connect(database)
+    def __init__(self, database: sqlite3.Connection):
+        self._db = database
         self._db.executescript(SCHEMA)
 
     def add(self, files: Iterable[FileEntry]) -> int:
@@ -71,17 +64,3 @@ class Listing:
         """Yield, in path order, every file that is new or changed since the earlier listing."""
         for row in self._db.execute(NEW):
             yield FileEntry(*row)
-
-    def close(self) -> None:
-        self._db.close()
-
-
-@contextmanager
-def new_listing() -> Iterator[Listing]:
-    """An empty listing; its database is deleted when the block ends."""
-    with tempfile.TemporaryDirectory(prefix="darkroom-") as folder:
-        listing = Listing(str(Path(folder, "listing.sqlite")))
-        try:
-            yield listing
-        finally:
-            listing.close()

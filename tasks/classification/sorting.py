@@ -20,13 +20,13 @@ from tasks.classification.ledger import (
     LEFT,
     Ledgers,
     Placed,
-    new_ledgers,
     placed_at,
     read_ledger,
     write_ledger,
 )
 from tasks.classification.plan import read_parts
 from tasks.classification.rows import read_part
+from tasks.classification.scratch import scratch_database
 from tasks.errors import InputError, JobError
 
 UNSURE = "_unsure"
@@ -86,7 +86,8 @@ def check_target(job: Job, folder: str, method: Method) -> dict[str, Any]:
 def deal_out(job: Job, folder: str, record: dict[str, Any]) -> None:
     """Write a ledger for each part of the job's plan, of all that earlier plans have put into the folder."""
     earlier_url = storage.ledgers_url(folder, str(record.get("plan", "")))
-    with new_ledgers() as ledgers:
+    with scratch_database() as database:
+        ledgers = Ledgers(database)
         for name in storage.names(earlier_url) if record.get("plan") else ():
             for placed in read_ledger(storage.join(earlier_url, name)).values():
                 ledgers.add(placed)
