@@ -15,20 +15,21 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from deployments.services import LOOPBACK_NAMES
 from deployments.settings import Settings
 
 REPORT, OVERVIEW = "report.html", "index.html"
 
 
 def files_app(settings: Settings) -> ASGIApp:
-    """The reports of the stack's local store and predictions; behind the password if there is one."""
+    """The reports of the stack's local store and predictions, behind the password."""
     mounts = []
     for name, place in settings.served.items():
         Path(place).mkdir(parents=True, exist_ok=True)
         mounts.append(Mount(f"/{name}", Reports(directory=place)))
-    hosts = Middleware(TrustedHostMiddleware, allowed_hosts=[settings.host, "localhost"])
+    hosts = Middleware(TrustedHostMiddleware, allowed_hosts=[settings.host, *LOOPBACK_NAMES])
     app = Starlette(routes=mounts, middleware=[hosts])
-    return Guarded(app, settings.login) if settings.login else app
+    return Guarded(app, settings.login)
 
 
 class Reports(StaticFiles):

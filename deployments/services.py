@@ -16,6 +16,10 @@ import psutil
 from tasks.errors import JobError
 
 BIN = Path(sys.executable).parent
+USER = "admin"
+LOOPBACK = "127.0.0.1"
+LOOPBACK_NAMES = (LOOPBACK, "localhost")
+RAY_ONE_MACHINE = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # "0" keeps all of Ray on loopback, on Linux too
 ROOT = "/"  # where all of it runs: where a user has a `tasks.py`, `prefect deploy` imports that before ours
 START_SECONDS, STOP_SECONDS, POLL_SECONDS = 120.0, 10.0, 0.5
 
@@ -30,10 +34,23 @@ class Service:
     ready: Callable[[], bool]
 
 
-def prefect_server(host: str, port: int, log: Path, login: tuple[str, str] | None, *flags: str) -> Service:
-    """A Prefect server; `login` is the user and password that it asks for, if it does."""
-    command = [f"{BIN}/prefect", "server", "start", "--host", host, "--port", str(port), *flags]
-    return Service("server", command, log, lambda: succeeds(f"http://{host}:{port}/api/health", login))
+def prefect_server(host: str, port: int, log: Path, login: tuple[str, str]) -> Service:
+    """A Prefect server; it must find `guards` in its environment."""
+    command = [sys.executable, "-m", "deployments.server", host, str(port)]
+    return Service("server", command, log, lambda: succeeds(f"http://{host}:{port}/api/admin/version", login))
+
+
+def guards(url: str, login: tuple[str, str]) -> dict[str, str]:
+    """Environment of a Prefect server at a URL: it obeys who knows user and password, and its own pages.
+
+    Whoever may write to a Prefect server runs code as whoever runs Darkroom: all users of this machine reach
+    loopback, and so does every web page in a browser on it.
+    """
+    return {
+        "PREFECT_SERVER_API_AUTH_STRING": ":".join(login),
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": url,
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    }
 
 
 def start(service: Service, environment: Mapping[str, str]) -> psutil.Popen:

@@ -1,6 +1,8 @@
 """The settings of a stack on one machine, read from DARKROOM_* variables."""
 
+import os
 import secrets
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Self
@@ -8,14 +10,14 @@ from typing import Self
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from deployments.services import LOOPBACK, LOOPBACK_NAMES, RAY_ONE_MACHINE, USER, guards
 from tasks import storage
+from tasks.errors import InputError
 from tasks.storage import SERVED
 
 POOL = "darkroom"
-USER = "admin"
-RAY_ONE_MACHINE = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # "0" keeps all of Ray on loopback, on Linux too
 LEASES = "prefect.server.concurrency.lease_storage.filesystem"  # in memory, a restarted server forgets them
-LOOPBACK = {"127.0.0.1", "localhost"}
+PASSWORD_BYTES = 24
 
 
 class Settings(BaseSettings):
@@ -35,12 +37,12 @@ class Settings(BaseSettings):
     store: str | None = Field(None, description="Datasets, runs and models; by default `store` in the home.")
     predictions: str | None = Field(None, description="Predictions; by default `predictions` in the home.")
     weights: str = Field("imagenet", description="What MobileNetV2 starts from in the deployments.")
-    host: str = Field("127.0.0.1", description="Address that the UI, the reports and Ray listen on.")
+    host: str = Field(LOOPBACK, description="Address that the UI, the reports and Ray listen on.")
     port: int = Field(4200, ge=1, le=65_535, description="Port of the Prefect server and its UI.")
     ray_port: int = Field(6379, ge=1, le=65_535, description="Port of the Ray head.")
     files_port: int = Field(4201, ge=1, le=65_535, description="Port on which reports are served.")
     password: SecretStr | None = Field(
-        None, description="Password of the UI (user `admin`) and token of Ray; needed beyond loopback."
+        None, description="Password of the UI (user `admin`) and token of Ray; by default made up and kept."
     )
     database: SecretStr | None = Field(
         None, description="Such as postgresql+asyncpg://user:password@host/prefect; by default SQLite."
@@ -50,15 +52,13 @@ class Settings(BaseSettings):
     )
 
     @model_validator(mode="after")
-    def _guarded_beyond_loopback(self) -> Self:
+    def _reached_by_one_name(self) -> Self:
         if self.host in ("", "0.0.0.0") or ":" in self.host:
             raise ValueError(
                 "DARKROOM_HOST must be the name or IPv4 address that browsers and nodes reach this "
                 "machine by. "
                 f"Received: {self.host!r}"
             )
-        if self.host not in LOOPBACK and not self.password:
-            raise ValueError("DARKROOM_PASSWORD is needed where DARKROOM_HOST is not loopback")
         return self
 
     @property
@@ -95,13 +95,14 @@ class Settings(BaseSettings):
         return {name: self.places[name] for name in SERVED if storage.is_local(self.places[name])}
 
     @property
-    def login(self) -> tuple[str, str] | None:
-        """User and password of the UI and the reports."""
-        return (USER, self.password.get_secret_value()) if self.password else None
+    def password_file(self) -> Path:
+        """Where the password is kept that is made up when none is given."""
+        return self.folder / "password"
 
     @cached_property
-    def ray_token(self) -> str:
-        return self.password.get_secret_value() if self.password else secrets.token_hex(32)
+    def login(self) -> tuple[str, str]:
+        """User and password of the UI and the reports; the password is Ray's token too."""
+        return (USER, self.password.get_secret_value() if self.password else kept_secret(self.password_file))
 
     @property
     def environment(self) -> dict[str, str]:
@@ -111,11 +112,11 @@ class Settings(BaseSettings):
             "PREFECT_HOME": str(self.folder / "prefect"),
             "PREFECT_API_URL": f"{self.url}/api",
             "PREFECT_SERVER_UI_API_URL": f"{self.url}/api",
-            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": LEASES,
             "RAY_ADDRESS": f"{self.host}:{self.ray_port}",
+            RAY_ONE_MACHINE: "0" if self.host in LOOPBACK_NAMES else "1",
             "RAY_AUTH_MODE": "token",
-            "RAY_AUTH_TOKEN": self.ray_token,
+            "RAY_AUTH_TOKEN": self.login[1],
             "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",  # no other node takes over: 30 s for nothing
             "DARKROOM_WEIGHTS": self.located_weights,
             "DARKROOM_FILES_URL": self.files_url,
@@ -123,9 +124,24 @@ class Settings(BaseSettings):
         variables |= {f"DARKROOM_{name.upper()}": url for name, url in self.places.items()}
         if self.database:
             variables["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = self.database.get_secret_value()
-        if self.login:
-            login = ":".join(self.login)
-            variables |= dict.fromkeys(("PREFECT_API_AUTH_STRING", "PREFECT_SERVER_API_AUTH_STRING"), login)
-        if self.host in LOOPBACK:
-            variables[RAY_ONE_MACHINE] = "0"
-        return variables
+        return variables | guards(self.url, self.login) | {"PREFECT_API_AUTH_STRING": ":".join(self.login)}
+
+
+def kept_secret(path: Path) -> str:
+    """A secret that only this user can read; made up, and kept, when there is none yet.
+
+    Raises InputError when others could read or write it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        suppress(FileExistsError),
+        open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file,
+    ):
+        file.write(secrets.token_urlsafe(PASSWORD_BYTES))
+    status = path.stat()
+    if status.st_uid != os.getuid() or status.st_mode & 0o077:
+        raise InputError(
+            f"The password in {str(path)!r} must be yours, of mode 0600: remove the file, and another "
+            f"is made up. Received: owner {status.st_uid}, mode {status.st_mode & 0o777:04o}."
+        )
+    return path.read_text().strip()

@@ -158,6 +158,8 @@ def marked(settings: Settings) -> list[psutil.Process]:
 def addresses(settings: Settings) -> Iterator[str]:
     """Lines that say where everything is."""
     yield f"UI: {settings.url}"
+    if not settings.password:
+        yield f"It asks for a password: admin:PASSWORD, as kept in {settings.password_file}"
     for name, place in settings.places.items():
         yield f"{name.capitalize()}: {place}"
     if "store" in settings.served:

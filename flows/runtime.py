@@ -1,6 +1,7 @@
 """How flows reach Prefect's API and Ray: what is configured, else what is started for one command."""
 
 import os
+import secrets
 import shlex
 import subprocess
 import sys
@@ -17,11 +18,19 @@ from prefect.logging.handlers import APILogWorker
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect_ray import RayTaskRunner
 
-from deployments.services import end, free_port, prefect_server, start, wait_until_ready
+from deployments.services import (
+    LOOPBACK,
+    USER,
+    end,
+    free_port,
+    guards,
+    prefect_server,
+    start,
+    wait_until_ready,
+)
 
 FLUSH_SECONDS = 10
-LOOPBACK = "127.0.0.1"
-QUIET_SERVER = {"PREFECT_LOGGING_ROOT_LEVEL": "CRITICAL", "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
+QUIET_SERVER = {"PREFECT_LOGGING_ROOT_LEVEL": "CRITICAL", "PREFECT_SERVER_UI_ENABLED": "false"}
 
 
 def ray_runner() -> RayTaskRunner:
@@ -61,20 +70,21 @@ class _RayTaskRunner(RayTaskRunner):
 def prefect_api() -> Iterator[None]:
     """Have one Prefect API for the whole run: the configured one, else a temporary server.
 
-    Its URL goes into the environment, where the workers of a local Ray find it; a worker without it would
-    start a server of its own. Raises JobError when the server does not start.
+    Its URL and a password of this run go into the environment, where the workers of a local Ray find them; a
+    worker without the URL would start a server of its own. Raises JobError when the server does not start.
     """
     if PREFECT_API_URL.value():
         yield
         return
     with TemporaryDirectory(prefix="darkroom-") as folder, one_certificate():
-        port = free_port(LOOPBACK)
-        server = prefect_server(LOOPBACK, port, Path(folder, "server.log"), None, "--no-ui")
-        process = start(server, QUIET_SERVER)
+        port, login = free_port(LOOPBACK), (USER, secrets.token_urlsafe())
+        url = f"http://{LOOPBACK}:{port}"
+        server = prefect_server(LOOPBACK, port, Path(folder, "server.log"), login)
+        process = start(server, guards(url, login) | QUIET_SERVER)
         try:
             with ended_with_us(process):
                 wait_until_ready(server, process)
-                with setting("api.url", f"http://{LOOPBACK}:{port}/api"):
+                with setting("api.auth_string", ":".join(login)), setting("api.url", f"{url}/api"):
                     yield
         finally:
             APILogWorker.drain_all(timeout=FLUSH_SECONDS)

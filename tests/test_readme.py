@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from deployments.settings import Settings
-from flows.cli import app
+from flows.cli.main import app
 from flows.cli.models import models
 
 README = Path(__file__).parent.parent / "README.md"

@@ -1,5 +1,32 @@
-"""`python -m flows.cli`, the same as `darkroom`."""
+"""Where `darkroom` begins: what the environment must say before Ray is imported, then the command line."""
 
-from flows.cli import main
+import os
+import secrets
+import sys
 
-main()
+from deployments.services import RAY_ONE_MACHINE
+
+TOKEN_BYTES = 32
+
+
+def main() -> None:
+    os.environ["PYTHONSAFEPATH"] = "1"  # a user's tasks.py here must not hide ours from children
+    if "RAY_ADDRESS" not in os.environ:
+        guard_ray()
+    from flows.cli.main import run  # imports Ray
+
+    sys.exit(run(sys.argv[1:]))
+
+
+def guard_ray() -> None:
+    """Have a Ray of this command's own listen on loopback only and obey no other user of this machine.
+
+    Set outright, whatever Ray's defaults are. Its token is made up for each command and written nowhere.
+    """
+    os.environ[RAY_ONE_MACHINE] = "0"
+    os.environ["RAY_AUTH_MODE"] = "token"
+    os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(TOKEN_BYTES)
+
+
+if __name__ == "__main__":
+    main()

@@ -30,11 +30,6 @@ for name, command in (jobs.COMMANDS | stack.COMMANDS).items():
 app.command(models)
 
 
-def main() -> None:
-    os.environ["PYTHONSAFEPATH"] = "1"  # a user's tasks.py here must not hide ours from children
-    sys.exit(run(sys.argv[1:]))
-
-
 def run(arguments: Sequence[str]) -> int:
     """Carry out one command line. Returns its exit status: 0 done, 1 the job failed, 2 bad arguments."""
     speak_plainly()

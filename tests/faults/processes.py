@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-SERVERS = ("prefect server start", "prefect.server.api.server:create_app")  # ours; of workers without an API
+SERVERS = ("deployments.server", "prefect.server.api.server:create_app")  # ours; of workers without an API
 PATIENCE_SECONDS = 300.0  # more than anything takes, on a slow machine beside another such test
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from flows.cli import run
+from flows.cli.main import run
 from tasks import storage
 from tasks.storage import Run
 from tasks.training.history import read_history

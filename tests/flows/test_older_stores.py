@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from flows.classify import classify
-from flows.cli import run as run_command
+from flows.cli.main import run as run_command
 from flows.retrain import retrain
 from tasks import storage
 from tasks.errors import InputError

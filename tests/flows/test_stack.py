@@ -76,12 +76,17 @@ def stack(settings: Settings) -> Iterator[Settings]:
 
 
 @pytest.fixture
-def page() -> Iterator[Page]:
+def page(settings: Settings) -> Iterator[Page]:
     if not CHROMIUM:
         pytest.skip("needs Chromium: install Debian's package `chromium`")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        page = browser.new_page(viewport={"width": 1400, "height": 1000})
+        user, password = settings.login
+        page = browser.new_page(
+            viewport={"width": 1400, "height": 1000},
+            http_credentials={"username": user, "password": password, "origin": settings.files_url},
+        )
+        page.add_init_script(f"localStorage.setItem('prefect-password', btoa('{user}:{password}'))")
         page.set_default_timeout(PATIENCE_SECONDS * 1000)
         expect.set_options(timeout=PATIENCE_SECONDS * 1000)
         yield page
@@ -89,7 +94,8 @@ def page() -> Iterator[Page]:
 
 
 def ask(stack: Settings, what: str, **filters: Any) -> list[dict[str, Any]]:
-    return httpx.post(f"{stack.url}/api/{what}/filter", json=filters).raise_for_status().json()
+    answer = httpx.post(f"{stack.url}/api/{what}/filter", json=filters, auth=stack.login)
+    return answer.raise_for_status().json()
 
 
 def open_form(page: Page, stack: Settings, flow: str, deployment: str) -> str:
@@ -137,12 +143,31 @@ def test_all_is_deployed_and_a_second_stack_is_refused(stack: Settings):
     assert deployed == set(names.split())
     until(lambda: len({run["deployment_id"] for run in ask(stack, "flow_runs")}) == 2)  # the nightly ones
     for nightly in ask(stack, "deployments", deployments={"name": {"any_": ["nightly"]}}):
-        httpx.patch(f"{stack.url}/api/deployments/{nightly['id']}", json={"paused": True}).raise_for_status()
+        url = f"{stack.url}/api/deployments/{nightly['id']}"
+        httpx.patch(url, json={"paused": True}, auth=stack.login).raise_for_status()
     second = up(stack)
     _, complaint = second.communicate(timeout=PATIENCE_SECONDS)
     assert second.returncode == 2
     assert "runs in" in complaint
     assert complaint.count("\n") == 1
+
+
+def test_whoever_does_not_know_the_password_gets_nothing_done(stack: Settings):
+    assert not stack.password
+    assert stack.password_file.stat().st_mode & 0o777 == 0o600
+    for url in (f"{stack.url}/api/deployments/filter", f"{stack.url}/api/flow_runs/filter", stack.files_url):
+        assert httpx.post(url, json={}).status_code == 401
+        assert httpx.post(url, json={}, auth=("admin", "guess")).status_code == 401
+    rebound = httpx.get(f"{stack.url}/api/admin/version", headers={"Host": "evil.example"}, auth=stack.login)
+    assert rebound.status_code == 400
+    elsewhere = httpx.get(
+        f"{stack.url}/api/admin/version", headers={"Origin": "https://evil.example"}, auth=stack.login
+    )
+    assert "access-control-allow-origin" not in elsewhere.headers
+    secret = stack.login[1]
+    assert not [process for process in psutil.process_iter() if secret in command_of(process)]
+    logs = [file for file in stack.folder.rglob("*.log") if secret in file.read_text(errors="replace")]
+    assert not logs
 
 
 @pytest.mark.slow

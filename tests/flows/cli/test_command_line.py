@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli import run
+from flows.cli.main import run
 from tasks import storage
 from tasks.registry.promotions import champion
 from tasks.registry.versions import read_record
@@ -140,6 +140,6 @@ def test_a_version_is_exported_if_it_answers_its_test_images_alike(models, tmp_p
 
 
 def test_help_starts_without_tensorflow_and_prefects_server():
-    code = "import flows.cli, sys; print({'tensorflow', 'prefect.server.api.server'} & set(sys.modules))"
+    code = "import flows.cli.main, sys; print({'tensorflow', 'prefect.server.api.server'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

@@ -1,0 +1,22 @@
+"""A Prefect server that answers by its own names only: `python -m deployments.server HOST PORT`.
+
+It is what `prefect server start` runs, and refuses requests that were sent to another name: a web page whose
+name was pointed at this machine (DNS rebinding) would else speak to it with the reader's browser.
+"""
+
+import sys
+
+import uvicorn
+from prefect.server.api.server import create_app
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from deployments.services import LOOPBACK_NAMES
+
+
+def serve(host: str, port: int) -> None:
+    app = TrustedHostMiddleware(create_app(final=True), allowed_hosts=[host, *LOOPBACK_NAMES])
+    uvicorn.run(app, host=host, port=port)
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1], int(sys.argv[2]))
