@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import httpx
+import kubernetes_validate
 import pytest
 import yaml
 from prefect.client.orchestration import get_client
@@ -17,6 +18,7 @@ from deployments.files import files_app
 from deployments.settings import Settings
 from tasks.errors import InputError
 
+KUBERNETES = "1.37"
 FOLDER = Path(__file__).parent.parent / "deployments"
 
 
@@ -38,6 +40,18 @@ def test_kubernetes_is_told_what_the_deployments_read():
     told = next(one for one in yaml.safe_load_all(text) if one["kind"] == "ConfigMap")["data"]
     asked = set(re.findall(r"\$(DARKROOM_\w+)", (FOLDER / "prefect.yaml").read_text()))
     assert asked | {"PREFECT_API_URL", "RAY_ADDRESS", "RAY_AUTH_MODE"} <= set(told)
+
+
+def test_the_manifests_are_what_kubernetes_takes():
+    manifests = list(yaml.safe_load_all((FOLDER / "kubernetes" / "darkroom.yaml").read_text()))
+    [cluster] = [manifest for manifest in manifests if manifest["kind"] == "RayCluster"]
+    groups = [cluster["spec"]["headGroupSpec"], *cluster["spec"]["workerGroupSpecs"]]
+    pods = [
+        {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "ray"}} | group["template"]
+        for group in groups
+    ]
+    for manifest in (*(manifest for manifest in manifests if manifest is not cluster), *pods):
+        kubernetes_validate.validate(manifest, KUBERNETES, strict=True)
 
 
 def test_a_stack_is_reached_by_one_name():
