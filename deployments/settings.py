@@ -10,7 +10,7 @@ from typing import Self
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from deployments.services import LOOPBACK, LOOPBACK_NAMES, RAY_ONE_MACHINE, USER, guards
+from deployments.services import LOOPBACK, LOOPBACK_NAMES, RAY_HIDE_GPUS, RAY_ONE_MACHINE, USER, guards
 from tasks import storage
 from tasks.errors import InputError
 from tasks.storage import SERVED
@@ -114,6 +114,7 @@ class Settings(BaseSettings):
             "PREFECT_SERVER_UI_API_URL": f"{self.url}/api",
             "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": LEASES,
             "RAY_ADDRESS": f"{self.host}:{self.ray_port}",
+            RAY_HIDE_GPUS: "1",
             RAY_ONE_MACHINE: "0" if self.host in LOOPBACK_NAMES else "1",
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN": self.login[1],

@@ -15,6 +15,7 @@ from starlette.testclient import TestClient
 
 from deployments.automations import automations_of, bring_up_to_date, end_zombies
 from deployments.files import files_app
+from deployments.services import RAY_HIDE_GPUS
 from deployments.settings import Settings
 from tasks.errors import InputError
 
@@ -39,7 +40,7 @@ def test_kubernetes_is_told_what_the_deployments_read():
     text = (FOLDER / "kubernetes" / "darkroom.yaml").read_text()
     told = next(one for one in yaml.safe_load_all(text) if one["kind"] == "ConfigMap")["data"]
     asked = set(re.findall(r"\$(DARKROOM_\w+)", (FOLDER / "prefect.yaml").read_text()))
-    assert asked | {"PREFECT_API_URL", "RAY_ADDRESS", "RAY_AUTH_MODE"} <= set(told)
+    assert asked | {"PREFECT_API_URL", "RAY_ADDRESS", "RAY_AUTH_MODE", RAY_HIDE_GPUS} <= set(told)
 
 
 def test_the_manifests_are_what_kubernetes_takes():

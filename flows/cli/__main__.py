@@ -4,13 +4,14 @@ import os
 import secrets
 import sys
 
-from deployments.services import RAY_ONE_MACHINE
+from deployments.services import RAY_HIDE_GPUS, RAY_ONE_MACHINE
 
 TOKEN_BYTES = 32
 
 
 def main() -> None:
     os.environ["PYTHONSAFEPATH"] = "1"  # a user's tasks.py here must not hide ours from children
+    os.environ[RAY_HIDE_GPUS] = "1"
     if "RAY_ADDRESS" not in os.environ:
         guard_ray()
     from flows.cli.main import run  # imports Ray

@@ -10,7 +10,7 @@ import httpx
 import psutil
 import pytest
 
-from deployments.services import RAY_ONE_MACHINE
+from deployments.services import RAY_HIDE_GPUS, RAY_ONE_MACHINE
 from tests.faults.processes import command_of, until
 
 pytestmark = pytest.mark.slow
@@ -68,6 +68,7 @@ def test_only_the_command_itself_may_use_what_it_starts(command: psutil.Process)
     assert "access-control-allow-origin" not in page.headers
 
     raylet = part(command, "raylet/raylet")
+    assert raylet.environ()[RAY_HIDE_GPUS] == "1"
     [head] = [word for word in raylet.cmdline() if word.startswith("--gcs-address=")]
     stranger = {**os.environ, RAY_ONE_MACHINE: "0", "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "guess"}
     status = [f"{Path(sys.executable).parent}/ray", "status", "--address", head.partition("=")[2]]
