@@ -14,7 +14,7 @@ from tasks.parameters import Gate, Leakage, MaxBadShare, Training, Word
 from tasks.publishing import Retraining, check_tracking, publish_report, track
 from tasks.registry import promote, register
 from tasks.storage import Run
-from tasks.training import open_run, train_model
+from tasks.training import dataset_begun, open_run, train_model
 
 
 @flow(name="retrain", task_runner=ray_runner(), flow_run_name=run_title)
@@ -42,7 +42,8 @@ def retrain(
     training = training.model_copy(update={"weights": locate_weights(training.weights)})
     check_tracking()
     with stages.stage("list"):
-        manifest = list_images(images, store, training.image_size, training.val_share, leakage)
+        size_px, begun = training.image_size, dataset_begun(run)
+        manifest = list_images(images, store, size_px, training.val_share, leakage, begun)
         check_trainable(manifest)
     dataset = examine(manifest, training.weights, training.uses_weights, max_bad_share, run, stages)
     check_splits(dataset)

@@ -1,6 +1,8 @@
 """The layout of a store and of an output: the URL of every file. No other module joins these names.
 
 <store>/index.html
+<store>/catalogue.json            what the datasets hold, for those to come
+<store>/networks/<key>.onnx       what features are computed with
 <store>/datasets/<fingerprint>/   manifest.parquet  index.parquet  shards/  features/  audit.json  _SUCCESS
 <store>/runs/<run>/               run.json  summary.json  verdict.json  report.html  labels.json  *.csv  *.png
 <store>/runs/<run>/<kind>/        history.csv  training.json  metrics.json  predictions.npz  ...  *.png
@@ -147,6 +149,16 @@ def datasets_url(store: str) -> str:
 
 def dataset_url(store: str, fingerprint: str) -> str:
     return join(datasets_url(store), plain_name(fingerprint, "A dataset"))
+
+
+def catalogue_url(store: str) -> str:
+    """The markers of the store's datasets in one file; made anew where it is lost."""
+    return join(store, "catalogue.json")
+
+
+def network_url(store: str, key: str) -> str:
+    """A network that features are computed with, as ONNX."""
+    return join(store, "networks", f"{key}.onnx")
 
 
 def store_of(dataset: str) -> str:

@@ -69,6 +69,11 @@ def open_run(run: Run, dataset: Dataset, training: Training) -> None:
         )
 
 
+def dataset_begun(run: Run) -> str | None:
+    """The fingerprint of the dataset that a run has begun to train on; None where it has not."""
+    return read_run(run)["dataset"] if run.has_begun() else None
+
+
 def read_run(run: Run) -> dict[str, Any]:
     """What run.json says: fingerprint of the dataset and parameters, each kind's in a block of its own."""
     record = storage.read_record(run.record_url)

@@ -12,6 +12,7 @@ from prefect.artifacts import Artifact
 from flows.explore import explore
 from flows.retrain import retrain
 from tasks import storage
+from tasks.dataset import list_images
 from tasks.errors import InputError
 from tasks.evaluation.records import read_arrays
 from tasks.registry.gate import promote_by_hand
@@ -150,3 +151,25 @@ def test_a_refused_run_stays_refused_when_it_is_resumed(retrained: Run, sample: 
     storage.write_record(run.verdict_url, record | {"promoted": False, "reason": "recall of sea is too low"})
     retrain(str(sample), store, SMALL, OPEN, resume=run.name)
     assert champion(store) is None
+
+
+def test_a_resumed_run_reads_what_it_read_before_though_unreadable_files_can_be_read_by_now(
+    retrained: Run, sample: Path, tmp_path: Path
+):
+    store = Path(shutil.copytree(retrained.store, tmp_path / "store"))
+    [dataset] = (store / "datasets").iterdir()
+    for path in (dataset / "index.parquet", *dataset.glob("shards/*.parquet")):
+        table = pq.read_table(path)
+        column = table.column_names.index("status")
+        statuses = [status.replace("corrupt", "unreadable") for status in table["status"].to_pylist()]
+        pq.write_table(table.set_column(column, "status", [statuses]), path)
+    marker = storage.read_json(str(dataset / "_SUCCESS"))
+    storage.write_json(str(dataset / "_SUCCESS"), marker | {"unreadable": 1})
+    fresh = list_images.fn(str(sample), str(store), SMALL.image_size, SMALL.val_share)
+    assert fresh.fingerprint != dataset.name
+
+    before = {path: path.stat() for path in dataset.rglob("*.*") if path.name != "audit.json"}
+    retrain(str(sample), str(store), SMALL, OPEN, resume=retrained.name)
+    assert {path: path.stat() for path in before} == before
+    summary = storage.read_json(storage.summary_url(storage.join(str(store), "runs", retrained.name)))
+    assert summary["dataset"]["fingerprint"] == dataset.name
