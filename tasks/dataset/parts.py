@@ -146,12 +146,12 @@ def committed_part(part: PartToDecode) -> DecodedPart | None:
     side_car = sound_side_car(part, Place(dataset_url, part.number, part.manifest.images_url))
     if side_car is None:
         return None
-    is_final = UNREADABLE not in side_car["status"].to_pylist() or part.was_committed
-    return (
-        _counted(side_car, decoded=False)
-        if is_final or storage.exists(storage.success_url(dataset_url))
-        else None
+    is_final = (
+        UNREADABLE not in side_car["status"].to_pylist()
+        or part.was_committed
+        or storage.exists(storage.success_url(dataset_url))
     )
+    return _counted(side_car, decoded=False) if is_final else None
 
 
 def sound_side_car(part: PartToDecode, place: Place) -> pa.Table | None:

@@ -9,7 +9,7 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from tasks import storage
-from tasks.audit.features import Base, feature_urls, plan_features
+from tasks.audit.features import Base, feature_urls, plan_features, take_over
 from tasks.dataset.manifest import list_images
 from tasks.dataset.parts import decode_part, plan_parts
 from tasks.dataset.records import Dataset
@@ -79,6 +79,7 @@ def test_a_dataset_that_vanishes_while_it_is_taken_over_costs_only_time(images: 
     assert [decode_part.fn(part).decoded for part in plan] == [True, True]
     second = decode_all(images, store)
     assert look(second) == 2
+    assert not take_over(storage.features_url(second.url, "x.npy"), first.url, lambda _: ["x.npy"])
     assert second.split("train", "val").take(np.arange(3)).any()
 
 
