@@ -20,7 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from tasks import storage
 from tasks.storage import Run
-from tasks.training import read_history
+from tasks.training import read_history, read_wait
 
 POLL_SECONDS = 0.5
 ARTIFACT_SECONDS = 5.0
@@ -94,7 +94,9 @@ class Stages:
         with self.stage("train"), show_progress(f"train {kind}", epochs, "epochs") as show:
 
             def poll() -> None:
-                if storage.exists(history):
+                if words := read_wait(run, kind):
+                    show(len(read_history(history)) if storage.exists(history) else 0, words)
+                elif storage.exists(history):
                     last = read_history(history)[-1]
                     show(int(last["epoch"]), f"validation accuracy {last['val_accuracy']:.3f}")
 

@@ -8,13 +8,13 @@ from flows.naming import run_of, run_title
 from flows.progress import Stages
 from flows.runtime import ray_runner
 from tasks.audit import locate_weights
-from tasks.dataset import check_splits, check_trainable, list_images
+from tasks.dataset import check_trainable, list_images
 from tasks.evaluation import evaluate_model
 from tasks.parameters import Gate, Leakage, MaxBadShare, Training, Word
 from tasks.publishing import Retraining, check_tracking, publish_report, track
 from tasks.registry import promote, register
 from tasks.storage import Run
-from tasks.training import open_run, train_model
+from tasks.training import check_request, open_run, train_model
 
 
 @flow(name="retrain", task_runner=ray_runner(), flow_run_name=run_title)
@@ -40,13 +40,13 @@ def retrain(
     """
     stages, run = Stages(), run_of(store, resume)
     training = training.model_copy(update={"weights": locate_weights(training.weights)})
+    check_request(run, training)
     check_tracking()
     with stages.stage("list"):
         manifest = list_images(images, store, training.image_size, training.val_share, leakage)
         check_trainable(manifest)
-    dataset = examine(manifest, training.weights, training.uses_weights, max_bad_share, run, stages)
-    check_splits(dataset)
-    open_run(run, dataset, training)
+    open_run(run, manifest.fingerprint, training)
+    dataset = examine(manifest, training.weights, training, max_bad_share, run, stages)
     with remote_options(num_cpus=0):
         started = [train_model.submit(kind, dataset, training, run) for kind in training.models]
     trained = [

@@ -77,6 +77,7 @@ from tasks.storage.runs import (
     training_url,
     version_record_url,
     version_url,
+    waiting_url,
 )
 from tasks.storage.schema import check_schema_version, from_record, with_schema_version
 from tasks.storage.urls import absolute, beside, check_apart, filesystem, is_local, join, name_of
@@ -174,6 +175,7 @@ __all__ = [
     "unless_broken",
     "version_record_url",
     "version_url",
+    "waiting_url",
     "walk",
     "way_to_overview",
     "with_schema_version",
