@@ -7,23 +7,32 @@ import ray
 from tasks.parameters import ModelKind, Training
 from tasks.training.cluster import largest_share
 
-PROCESS_BYTES = 1.2e9  # TensorFlow, a model in two precisions, and what its checkpoint holds
-BYTES_A_PIXEL: dict[tuple[ModelKind, bool], float] = {  # of each image of a batch; whether pretrained
-    ("cnn", False): 0.0,
-    ("cnn", True): 0.0,
-    ("mobilenet_v2", False): 0.0,
-    ("mobilenet_v2", True): 0.0,
-}
+# By measurement (`BENCH=memory make bench`), within a quarter.
+PROCESS_BYTES = 1.1e9  # TensorFlow with its kernels in two precisions, and small models
+BYTES_A_PIXEL: dict[ModelKind, float] = {
+    "cnn": 420,
+    "mobilenet_v2": 730,
+}  # of each image that gives gradients
+CNN_DENSE_BYTES = 18_400  # of each pixel of the picture: nine copies of the large dense layer
+FORWARD_SHARE = 0.45  # of that, where an image gives none
+SETTLING_IMAGES, FROZEN_IMAGES = 128, 64  # which MobileNetV2 sees so at once: from random weights, pretrained
+TAIL_SHARE = 0.25  # what its last blocks take of the whole
+
 MEGABYTE = 1e6
 
 log = logging.getLogger("darkroom")
 
 
 def needed_bytes(kind: ModelKind, training: Training) -> float:
-    """What each worker takes at its peak, by measurement (`BENCH=memory make bench`), within a quarter."""
-    images = -(-training.batch_size // training.workers)
-    pixels = images * training.image_size**2
-    return PROCESS_BYTES + pixels * BYTES_A_PIXEL[kind, training.weights != "none"]
+    """What each worker takes at its peak."""
+    images, pixels = training.batch_size / training.workers, training.image_size**2
+    if kind == "cnn":
+        return PROCESS_BYTES + pixels * (images * BYTES_A_PIXEL[kind] + CNN_DENSE_BYTES)
+    if training.weights == "none":
+        images = max(images, FORWARD_SHARE * SETTLING_IMAGES)
+    else:
+        images = max(images * TAIL_SHARE, FORWARD_SHARE * FROZEN_IMAGES)
+    return PROCESS_BYTES + pixels * images * BYTES_A_PIXEL[kind]
 
 
 def tell_memory(training: Training) -> None:
