@@ -80,7 +80,7 @@ def train_on_noise(kind: ModelKind, training: Training) -> int:
 
 
 def tail_phase(dataset: SimpleNamespace, training: Training) -> Phase:
-    """The last phase of a pretrained MobileNetV2, on its frozen part's outputs on noise; weights by chance."""
+    """The last phase of a MobileNetV2 as if pretrained, on what its frozen part says of noise."""
     whole = architectures.build_mobilenet_v2(6, training.image_size)
     base = architectures.frozen_part(whole, activations=True)
     examples = []
