@@ -3,7 +3,7 @@
 from tasks.storage.broken import json_unless_broken, table_unless_broken, unless_broken
 from tasks.storage.folder import AHEAD_BYTES, file_url, read_ahead
 from tasks.storage.left_out import LeftOut, is_left_out
-from tasks.storage.listing import FileEntry, walk
+from tasks.storage.listing import FileEntry, check_folder, walk
 from tasks.storage.local import local_copy, sweep
 from tasks.storage.lock import Lock, locked
 from tasks.storage.names import escape, is_plain_name, plain_name, unescape
@@ -103,6 +103,7 @@ __all__ = [
     "card_url",
     "champion_url",
     "check_apart",
+    "check_folder",
     "check_schema_version",
     "check_writable",
     "committing",

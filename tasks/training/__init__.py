@@ -1,11 +1,20 @@
 """Training under Ray Train and tf.distribute: phases, one loop, checkpoints."""
 
 from tasks.training.history import read_history
-from tasks.training.run import TrainedModel, check_request, open_run, read_run, read_wait, train_model
+from tasks.training.run import (
+    TrainedModel,
+    check_machines,
+    check_resumed,
+    open_run,
+    read_run,
+    read_wait,
+    train_model,
+)
 
 __all__ = [
     "TrainedModel",
-    "check_request",
+    "check_machines",
+    "check_resumed",
     "open_run",
     "read_history",
     "read_run",

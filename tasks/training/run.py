@@ -53,13 +53,14 @@ class TrainedModel:
         )
 
 
-def check_request(run: Run, training: Training) -> None:
-    """Raise InputError, before any work, where a run is resumed with other parameters or cannot be trained.
-
-    Says so where the machines have less memory than the training takes.
-    """
+def check_machines(training: Training) -> None:
+    """Raise InputError where the cluster is too small for a training, and say so where its memory is."""
     check_cluster(training)
     tell_memory(training)
+
+
+def check_resumed(run: Run, training: Training) -> None:
+    """Raise InputError where a run that has begun is resumed with other parameters."""
     if not run.has_begun():
         return
     parameters, earlier_parameters = training.model_dump(mode="json"), read_run(run)["training"]
