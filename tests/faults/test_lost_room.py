@@ -1,5 +1,8 @@
 """Trainings that lose their controller, a node or their CPUs: they go on, or fail in time and say why."""
 
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -73,6 +76,23 @@ def test_a_training_that_others_leave_no_cpus_says_so_and_fails_in_time(
     assert words[-1] == "waits for 2 CPUs, which other work holds"
     assert not read_wait(run, "cnn")
     ray.kill(holder)
+
+
+SHORT_OF_MEMORY = """
+import ray, time
+from flows.runtime import ray_options, ray_runner
+ray_runner()
+ray.init(address="local", num_cpus=1, include_dashboard=False, **ray_options())
+ray.get(ray.remote(lambda: time.sleep(600)).remote(), timeout=120)
+"""
+
+
+@pytest.mark.slow
+def test_a_task_that_ray_ends_for_want_of_memory_each_time_fails():
+    every_worker = {"RAY_memory_usage_threshold": "0.0001", "RAY_memory_monitor_refresh_ms": "200"}
+    command = [sys.executable, "-c", SHORT_OF_MEMORY]
+    ended = subprocess.run(command, env=os.environ | every_worker, stderr=subprocess.PIPE)
+    assert b"OutOfMemoryError" in ended.stderr
 
 
 @pytest.fixture
