@@ -118,7 +118,7 @@ def test_what_can_be_known_at_once_is_told_before_anything_is_decoded(
         training, complaint = SMALL.model_copy(update={"workers": 64}), "64 workers"
     elif mistake == "no weights":
         weights.write_text("<!DOCTYPE html>")
-        training, complaint = SMALL.model_copy(update={"weights": str(weights)}), "DOCTYPE"
+        training, complaint = SMALL.model_copy(update={"weights": str(weights)}), "that Keras wrote"
     elif mistake == "other weights":
         with h5py.File(weights, "w") as file:
             file["x"] = [1.0]
