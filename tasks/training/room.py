@@ -28,7 +28,7 @@ def wait_for_room(training: Training, tell: Tell) -> Resources:
     tell: is given what is waited for, in words. Raises JobError when that has not come within
     LOST_NODE_SECONDS or BUSY_SECONDS; another training of this job that holds the room ends by itself.
     """
-    waited, last = 0.0, time.monotonic()
+    last_words, since = "", time.monotonic()
     while True:
         remove_orphans()
         try:
@@ -40,11 +40,11 @@ def wait_for_room(training: Training, tell: Tell) -> Resources:
                 return resources
             holder, limit = ("another training", math.inf) if has_training() else ("other work", BUSY_SECONDS)
             words = f"{resources}, which {holder} holds"
-        now = time.monotonic()
-        waited, last = waited + now - last, now
-        if waited > limit:
-            raise JobError(f"Waited {waited:,.0f} s in vain for {words}.")
-        tell(f"waits for {words}")
+        if words != last_words:
+            last_words, since = words, time.monotonic()
+            tell(f"waits for {words}")
+        if time.monotonic() - since > limit:
+            raise JobError(f"Waited {limit:,.0f} s in vain for {words}.")
         time.sleep(POLL_SECONDS)
 
 

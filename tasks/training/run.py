@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -176,19 +176,21 @@ def trainer(
 
 @contextmanager
 def telling_waits(run: Run, kind: ModelKind) -> Iterator[Tell]:
-    """Yield a function that writes what is waited for where the flow reads it (see `read_wait`)."""
-    url, last_words = storage.waiting_url(run.kind_url(kind)), ""
+    """Yield a function that writes what is waited for where the flow reads it (see `read_wait`).
+
+    Storage that is away is no reason to fail.
+    """
+    url = storage.waiting_url(run.kind_url(kind))
 
     def tell(words: str) -> None:
-        nonlocal last_words
-        if words != last_words:
+        with suppress(Exception):
             storage.write_json(url, {"words": words})
-            last_words = words
 
     try:
         yield tell
     finally:
-        storage.remove(url)
+        with suppress(Exception):
+            storage.remove(url)
 
 
 def read_wait(run: Run, kind: str) -> str:
