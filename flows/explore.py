@@ -33,5 +33,5 @@ def explore(
     weights = locate_weights(weights)
     with stages.stage("list"):
         manifest = list_images(images, store, usual.image_size, usual.val_share, leakage)
-    dataset = examine(manifest, weights, False, max_bad_share, run, stages)
+    dataset = examine(manifest, weights, None, max_bad_share, run, stages)
     return publish_exploration(dataset, run)

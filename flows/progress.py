@@ -14,16 +14,19 @@ import httpx
 import ray
 from prefect import Task
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect_ray.context import RemoteOptionsContext
 from prefect_ray.task_runners import PrefectRayFuture
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from tasks import storage
+from tasks.errors import JobError
 from tasks.storage import Run
-from tasks.training import read_history
+from tasks.training import read_history, read_wait
 
 POLL_SECONDS = 0.5
 ARTIFACT_SECONDS = 5.0
+LOST_NODE_SECONDS = 300.0  # how long task runs wait for a node where the cluster has none for them any more
 
 log = logging.getLogger("darkroom")
 
@@ -94,7 +97,9 @@ class Stages:
         with self.stage("train"), show_progress(f"train {kind}", epochs, "epochs") as show:
 
             def poll() -> None:
-                if storage.exists(history):
+                if words := read_wait(run, kind):
+                    show(len(read_history(history)) if storage.exists(history) else 0, words)
+                elif storage.exists(history):
                     last = read_history(history)[-1]
                     show(int(last["epoch"]), f"validation accuracy {last['val_accuracy']:.3f}")
 
@@ -126,7 +131,7 @@ def wait_for_each(
     futures: Iterable[PrefectRayFuture], poll: Poll, limit: Limit = no_limit
 ) -> Iterator[PrefectRayFuture]:
     """Yield futures as they finish, calling `poll` while waiting; at most `limit()` are awaited at once."""
-    coming = iter(futures)
+    coming, nodes = iter(futures), NodeWatch()
     waiting: dict[Any, PrefectRayFuture] = {}
     while True:
         room = max(max(limit(), 1) - len(waiting), 0)
@@ -138,6 +143,35 @@ def wait_for_each(
             yield waiting.pop(reference)
         if not ready:
             poll()
+            nodes.check()
+
+
+class NodeWatch:
+    """Says when no node of the cluster can take the task runs that are waited for, and ends the wait in time.
+
+    Ray itself would wait for one without end or word.
+    """
+
+    def __init__(self) -> None:
+        options = RemoteOptionsContext.get().current_remote_options
+        self._needs = {"CPU": options.get("num_cpus", 1), "GPU": options.get("num_gpus", 0)}
+        self._lost_at: float | None = None
+
+    def check(self) -> None:
+        """Raises JobError when there has been no node for LOST_NODE_SECONDS."""
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        if any(all(node.get(name, 0) >= need for name, need in self._needs.items()) for node in nodes):
+            self._lost_at = None
+            return
+        needs = " and ".join(f"{need:g} {name}" for name, need in self._needs.items() if need)
+        if self._lost_at is None:
+            self._lost_at = time.monotonic()
+            log.warning("Waits for a node with %s: the cluster has lost all of them.", needs)
+        if time.monotonic() - self._lost_at > LOST_NODE_SECONDS:
+            raise JobError(
+                f"Waited {LOST_NODE_SECONDS:,.0f} s in vain for a node with {needs}: the cluster lost all. "
+                "The same command goes on where it stopped (retrain: with `--resume RUN`)."
+            )
 
 
 @contextmanager

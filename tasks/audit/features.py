@@ -22,6 +22,7 @@ from tasks.networks import OnnxClassifier
 
 SIDE_PX = 96  # finds as many planted label errors as 150, 2.5 times as fast
 AT_ONCE = 256  # images that are held enlarged or shrunk
+SIGNATURES = {".h5": b"\x89HDF\r\n\x1a\n", ".keras": b"PK\x03\x04"}  # HDF5, ZIP
 VERSION = 1  # raise when the network or what is fed to it changes
 
 log = logging.getLogger("darkroom")
@@ -56,17 +57,37 @@ class EmbeddedPart:
 def locate_weights(weights: str) -> str:
     """Weights with their path made absolute, since workers run in other folders.
 
-    Raises InputError when they are a file that is not there.
+    Raises InputError when they are a file that is not there, or not of its format: a page of a web server
+    that was saved in its place, say.
     """
     if weights in ("imagenet", "none"):
         return weights
     located = storage.absolute(weights)
-    if not located.endswith((".h5", ".keras")) or not storage.exists(located):
+    suffix = next((suffix for suffix in SIGNATURES if located.endswith(suffix)), None)
+    if suffix is None or not storage.exists(located):
         raise InputError(
             "`weights` must be imagenet, none or the path of an existing .h5 or .keras file. "
             f"Received: {weights!r}."
         )
+    start = read_start(located, len(SIGNATURES[suffix]))
+    if start != SIGNATURES[suffix]:
+        raise InputError(
+            f"`weights` must be a file that Keras wrote. Received {weights!r}, which begins with {start!r} "
+            f"and not as {suffix} files do: download it again."
+        )
     return located
+
+
+def read_start(url: str, count: int) -> bytes:
+    """The first bytes of a file of weights; InputError when it cannot be read."""
+    fs, path = storage.filesystem(url)
+    try:
+        with fs.open(path, "rb") as file:
+            return bytes(file.read(count))
+    except Exception as error:  # drivers of object stores raise errors of their own
+        raise InputError(
+            f"`weights` must be a file that can be read. Received: {url!r} ({error})."
+        ) from error
 
 
 @task(cache_policy=NO_CACHE, task_run_name="fetch weights")

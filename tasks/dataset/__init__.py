@@ -1,7 +1,7 @@
 """From a folder of labelled images to a committed dataset of decoded ones, which training reads."""
 
 from tasks.dataset.catalogue import places_of_parts
-from tasks.dataset.checks import check_splits, check_trainable
+from tasks.dataset.checks import check_places, check_splits, check_trainable
 from tasks.dataset.decode import read_images
 from tasks.dataset.index import commit_dataset, pixels_of_parts
 from tasks.dataset.looks import measure_looks
@@ -30,6 +30,7 @@ __all__ = [
     "ImageError",
     "Manifest",
     "Split",
+    "check_places",
     "check_splits",
     "check_trainable",
     "commit_dataset",

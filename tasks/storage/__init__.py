@@ -3,7 +3,7 @@
 from tasks.storage.broken import json_unless_broken, table_unless_broken, unless_broken
 from tasks.storage.folder import AHEAD_BYTES, file_url, read_ahead
 from tasks.storage.left_out import LeftOut, is_left_out
-from tasks.storage.listing import FileEntry, walk
+from tasks.storage.listing import FileEntry, check_folder, walk
 from tasks.storage.local import local_copy, sweep
 from tasks.storage.lock import Lock, locked
 from tasks.storage.names import escape, is_plain_name, plain_name, unescape
@@ -79,6 +79,7 @@ from tasks.storage.runs import (
     training_url,
     version_record_url,
     version_url,
+    waiting_url,
 )
 from tasks.storage.schema import check_schema_version, from_record, with_schema_version
 from tasks.storage.urls import absolute, beside, check_apart, filesystem, is_local, join, name_of
@@ -105,6 +106,7 @@ __all__ = [
     "catalogue_url",
     "champion_url",
     "check_apart",
+    "check_folder",
     "check_schema_version",
     "check_writable",
     "committing",
@@ -178,6 +180,7 @@ __all__ = [
     "unless_broken",
     "version_record_url",
     "version_url",
+    "waiting_url",
     "walk",
     "way_to_overview",
     "with_schema_version",

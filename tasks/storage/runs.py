@@ -38,7 +38,7 @@ class Run:
 
     @property
     def record_url(self) -> str:
-        """Dataset and parameters of the run's training; written before training begins."""
+        """Dataset and parameters of the run's training; written before decoding begins."""
         return join(self.folder_url, "run.json")
 
     @property
@@ -70,7 +70,7 @@ class Run:
         return join(self.folder_url, kind)
 
     def has_begun(self) -> bool:
-        """Whether the run has begun to train, so that it can be resumed."""
+        """Whether the retraining has begun to work, so that it can be resumed."""
         return exists(self.record_url)
 
     def version(self, kind: str) -> str:
@@ -114,6 +114,11 @@ def training_url(folder: str) -> str:
 
 def diverged_url(folder: str) -> str:
     return join(folder, "diverged.json")
+
+
+def waiting_url(folder: str) -> str:
+    """What a training waits for, in words; there while it waits."""
+    return join(folder, "waiting.json")
 
 
 def cache_url(folder: str, split: str = "") -> str:

@@ -4,6 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -13,7 +14,7 @@ from flows.explore import explore
 from flows.retrain import retrain
 from tasks import storage
 from tasks.dataset import list_images
-from tasks.errors import InputError
+from tasks.errors import InputError, JobError
 from tasks.evaluation.records import read_arrays
 from tasks.registry.gate import promote_by_hand
 from tasks.registry.promotions import champion, read_promotions
@@ -100,6 +101,39 @@ def test_resuming_a_finished_run_neither_trains_nor_writes_its_versions_again(re
         retrain(str(sample), retrained.store, other, resume=retrained.name)
     with pytest.raises(InputError, match=retrained.name):
         retrain(str(sample), retrained.store, SMALL, resume="no-such-run")
+
+
+def decoded_parts(store: str) -> list[str]:
+    return sorted(str(path) for path in Path(store).glob("datasets/*/shards/*"))
+
+
+@pytest.mark.parametrize(
+    "mistake", ["workers", "no weights", "other weights", "resumed parameters", "images"]
+)
+def test_what_can_be_known_at_once_is_told_before_anything_is_decoded(
+    mistake: str, retrained: Run, sample: Path, tmp_path: Path, one_ray: None
+):
+    images, store, resume, training = str(sample), str(tmp_path / "store"), None, SMALL
+    weights = tmp_path / "base.h5"
+    if mistake == "workers":
+        training, complaint = SMALL.model_copy(update={"workers": 64}), "64 workers"
+    elif mistake == "no weights":
+        weights.write_text("<!DOCTYPE html>")
+        training, complaint = SMALL.model_copy(update={"weights": str(weights)}), "that Keras wrote"
+    elif mistake == "other weights":
+        with h5py.File(weights, "w") as file:
+            file["x"] = [1.0]
+        training, complaint = SMALL.model_copy(update={"weights": str(weights)}), "could not be loaded"
+    else:
+        store, resume = retrained.store, retrained.name
+        if mistake == "images":
+            images, complaint = str(shutil.copytree(sample, tmp_path / "other")), "images it began with"
+        else:
+            training, complaint = SMALL.model_copy(update={"image_size": 40}), "image_size"
+    before = decoded_parts(store)
+    with pytest.raises((InputError, JobError), match=complaint):
+        retrain(images, store, training, resume=resume)
+    assert decoded_parts(store) == before
 
 
 def test_exploring_audits_and_checks_labels_without_a_test_split(

@@ -74,6 +74,7 @@ def folder(place: Path, *paths: str) -> str:
         (["sea/1.jpg"], "only 'sea'"),
         (["sea/1.jpg", "forest/1.jpg"], "no test images"),
         (["train/sea/1.jpg", "test/sea/1.jpg", "test/forest/1.jpg"], "none for forest"),
+        (["train/sea/1.jpg", "train/forest/1.jpg", "test/sea/1.jpg"], "one of each class"),
     ],
 )
 def test_a_folder_that_cannot_be_trained_on_is_refused_in_words(
