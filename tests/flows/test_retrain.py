@@ -157,7 +157,7 @@ def test_a_refused_run_stays_refused_when_it_is_resumed(retrained: Run, sample: 
 
 
 @pytest.fixture
-def judged_by(retrained: Run, tmp_path: Path) -> Run:
+def unjudged(retrained: Run, tmp_path: Path) -> Run:
     """The retraining, in a copy of its store, before its verdict; its challenger meets the champion v0."""
     run = Run(retrained.name, str(shutil.copytree(retrained.store, tmp_path / "store")))
     version = storage.read_json(run.verdict_url)["version"]
@@ -170,40 +170,38 @@ def judged_by(retrained: Run, tmp_path: Path) -> Run:
 
 
 def test_the_report_is_written_and_says_so_where_the_champion_is_gone_and_it_is_judged_once_it_is_back(
-    judged_by: Run, sample: Path, tmp_path: Path, one_ray: None
+    unjudged: Run, sample: Path, tmp_path: Path, one_ray: None
 ):
-    v0 = storage.version_url(judged_by.store, "v0")
+    v0 = storage.version_url(unjudged.store, "v0")
     shutil.move(v0, tmp_path / "v0")
-    retrain(str(sample), judged_by.store, SMALL, OPEN, resume=judged_by.name)
-    verdict = storage.read_record(storage.summary_url(judged_by.folder_url))["champion"]
+    retrain(str(sample), unjudged.store, SMALL, OPEN, resume=unjudged.name)
+    verdict = storage.read_record(storage.summary_url(unjudged.folder_url))["champion"]
     assert (verdict["promoted"], verdict["previous"]) == (False, "v0")
     assert "the champion v0 could not be judged" in verdict["reason"]
-    report = storage.read_bytes(storage.report_url(judged_by.folder_url)).decode()
-    assert "the champion v0 could not be judged" in report
-    assert "record is lost" in storage.read_bytes(storage.overview_url(judged_by.store)).decode()
-    assert champion(judged_by.store) == "v0"
+    report = storage.read_bytes(storage.report_url(unjudged.folder_url)).decode()
+    assert "champion v0 could not be judged" in report
+    assert "record is lost" in storage.read_bytes(storage.overview_url(unjudged.store)).decode()
+    assert champion(unjudged.store) == "v0"
 
     shutil.move(tmp_path / "v0", v0)
-    retrain(str(sample), judged_by.store, SMALL, OPEN, resume=judged_by.name)
-    verdict = storage.read_record(storage.summary_url(judged_by.folder_url))["champion"]
+    retrain(str(sample), unjudged.store, SMALL, OPEN, resume=unjudged.name)
+    verdict = storage.read_record(storage.summary_url(unjudged.folder_url))["champion"]
     assert (verdict["promoted"], verdict["is_final"]) == (False, True)
     assert "no better than the champion" in verdict["reason"]  # it is the same model
 
 
-def test_a_model_that_diverged_is_told_of_and_the_other_is_judged(
-    judged_by: Run, sample: Path, one_ray: None
-):
-    folder = judged_by.kind_url("cnn")
+def test_a_model_that_diverged_is_told_of_and_the_other_is_judged(unjudged: Run, sample: Path, one_ray: None):
+    folder = unjudged.kind_url("cnn")
     storage.remove(storage.training_url(folder))
-    storage.remove(judged_by.version_url("cnn"))
+    storage.remove(unjudged.version_url("cnn"))
     storage.write_json(storage.diverged_url(folder), "the validation loss is nan")
-    retrain(str(sample), judged_by.store, SMALL, OPEN, resume=judged_by.name)
-    summary = storage.read_record(storage.summary_url(judged_by.folder_url))
+    retrain(str(sample), unjudged.store, SMALL, OPEN, resume=unjudged.name)
+    summary = storage.read_record(storage.summary_url(unjudged.folder_url))
     assert list(summary["models"]) == ["mobilenet_v2"]
     assert summary["champion"]["model"] == "mobilenet_v2"
     assert list(summary["failures"]) == ["cnn"]
-    report = storage.read_bytes(storage.report_url(judged_by.folder_url)).decode()
-    assert "the validation loss is nan" in report
+    report = storage.read_bytes(storage.report_url(unjudged.folder_url)).decode()
+    assert "validation loss is nan" in report
 
 
 def test_no_file_of_a_store_says_where_it_lies_so_that_it_can_be_moved(retrained: Run):
