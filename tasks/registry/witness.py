@@ -22,7 +22,7 @@ def witness_champion(store: str) -> None:
         raise InputError(
             f"`store` must have a champion, since this Prefect server knew one there, {earlier}. Received "
             f"one without: {store!r}. Is its disk mounted? If a new store is meant: "
-            f"`prefect variable unset {name}`."
+            f"remove the Prefect variable {name}."
         )
     if version and version != earlier:
         Variable.set(name, {"store": store, "champion": version}, tags=["darkroom"], overwrite=True)
