@@ -19,7 +19,7 @@ from tasks.classification import (
     room_for,
 )
 from tasks.parameters import Classification, Word
-from tasks.registry import read_version
+from tasks.registry import read_version, witness_champion
 from tasks.storage import locked
 
 
@@ -40,6 +40,7 @@ def classify(
         model: Version to classify with; champion is the store's present one.
         options: How the folder is classified.
     """
+    witness_champion(store)
     stages = Stages()
     version = read_version(store, model)
     images, output, options = locate(images, output, options)

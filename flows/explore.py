@@ -10,6 +10,7 @@ from tasks.audit import locate_weights
 from tasks.dataset import list_images
 from tasks.parameters import Leakage, MaxBadShare, Training, Word
 from tasks.publishing import publish_exploration
+from tasks.registry import witness_champion
 
 
 @flow(name="explore", task_runner=ray_runner(), flow_run_name=run_title)
@@ -29,6 +30,7 @@ def explore(
         leakage: Training images that are copies of test images: exclude them, or only report them.
         max_bad_share: Share of unusable files that fails the run.
     """
+    witness_champion(store)
     stages, run, usual = Stages(), run_of(store), Training()
     weights = locate_weights(weights)
     with stages.stage("list"):

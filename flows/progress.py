@@ -20,7 +20,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from tasks import storage
-from tasks.errors import JobError
+from tasks.errors import Diverged, JobError
+from tasks.parameters import Training
 from tasks.storage import Run
 from tasks.training import read_history, read_wait
 
@@ -64,8 +65,10 @@ class Stages:
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         started = time.monotonic()
-        yield
-        self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - started
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - started
 
     def parts(
         self,
@@ -90,6 +93,22 @@ class Stages:
                 images_done, bad = images_done + result.images, bad + result.bad
                 show(images_done, f"{bad:,} bad")
             return [future.result() for future in started]
+
+    def trainings(self, futures: Sequence[PrefectRayFuture], run: Run, training: Training) -> list[Any]:
+        """Wait for the training of each kind of model. Returns those that did not diverge.
+
+        Raises JobError where all did.
+        """
+        trained, failures = [], []
+        for kind, future in zip(training.models, futures, strict=True):
+            try:
+                trained.append(self.epochs(future, run, kind, training.epochs_of(kind)))
+            except Diverged as error:  # a retry would too: the others are no worse for it
+                log.error("%s", error)
+                failures.append(str(error))
+        if not trained:
+            raise JobError(" ".join(failures))
+        return trained
 
     def epochs(self, future: PrefectRayFuture, run: Run, kind: str, epochs: int) -> Any:
         """Wait for a training, showing each epoch that it has written to its history. Returns its result."""

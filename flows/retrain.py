@@ -14,7 +14,7 @@ from tasks.dataset import check_places, check_trainable, list_images
 from tasks.evaluation import evaluate_model
 from tasks.parameters import Gate, Leakage, MaxBadShare, Training, Word
 from tasks.publishing import Retraining, check_tracking, publish_report, track
-from tasks.registry import promote, register
+from tasks.registry import promote, register, witness_champion
 from tasks.storage import Run
 from tasks.training import check_machines, check_resumed, dataset_begun, open_run, train_model
 
@@ -41,6 +41,7 @@ def retrain(
         resume: Name of an interrupted run of the store to go on with.
     """
     check_places(images, store)
+    witness_champion(store)
     stages, run = Stages(), run_of(store, resume)
     training = training.model_copy(update={"weights": locate_weights(training.weights)})
     check_resumed(run, training)
@@ -54,10 +55,7 @@ def retrain(
     dataset = examine(manifest, training.weights, training, max_bad_share, run, stages)
     with remote_options(num_cpus=0):
         started = [train_model.submit(kind, dataset, training, run) for kind in training.models]
-    trained = [
-        stages.epochs(future, run, kind, training.epochs_of(kind))
-        for kind, future in zip(training.models, started, strict=True)
-    ]
+    trained = stages.trainings(started, run, training)
     evaluating = [evaluate_model.submit(model, dataset, run) for model in trained]
     evaluations = stages.results("evaluate", evaluating)
     for model, evaluation in zip(trained, evaluations, strict=True):
@@ -67,6 +65,7 @@ def retrain(
         Retraining(run, dataset, training, trained, evaluations, verdict, stages.started, stages.seconds)
     )
     track(run, trained, evaluations)
+    witness_champion(store)
     return run
 
 

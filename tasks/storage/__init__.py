@@ -82,7 +82,7 @@ from tasks.storage.runs import (
     waiting_url,
 )
 from tasks.storage.schema import check_schema_version, from_record, with_schema_version
-from tasks.storage.urls import absolute, beside, check_apart, filesystem, is_local, join, name_of
+from tasks.storage.urls import absolute, beside, check_apart, filesystem, is_local, join, name_of, within
 from tasks.storage.web import SERVED, address_of, way_to_overview
 
 __all__ = [
@@ -184,6 +184,7 @@ __all__ = [
     "walk",
     "way_to_overview",
     "with_schema_version",
+    "within",
     "write_bytes",
     "write_json",
     "write_record",

@@ -1,7 +1,7 @@
 """Ray Train around the training loop: one worker or many, a checkpoint every epoch, the model at the end."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -115,21 +115,20 @@ def with_blocks(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 @task(cache_policy=NO_CACHE, task_run_name="train {kind}")
 def train_model(kind: ModelKind, dataset: Dataset, training: Training, run: Run) -> TrainedModel:
-    """Train one model on Ray Train, unless this run has trained it already."""
+    """Train one model on Ray Train, unless this run did so before. Raises Diverged, when resumed too."""
     folder = run.kind_url(kind)
     diverged = storage.diverged_url(folder)
-    if not storage.exists(storage.training_url(folder)):
+    if not storage.exists(storage.training_url(folder)) and not storage.exists(diverged):
         check_unregistered(run.version_url(kind))
-        storage.remove(diverged)
         try:
             fit(kind, dataset, training, run)
         except JobError as error:
             resume = f"The same command with `--resume {run.name}` goes on with it."
             raise JobError(f"Training {kind} failed: {error} {resume}") from error
-        if storage.exists(diverged):
-            raise JobError(f"Training {kind} failed: {storage.read_json(diverged)}")
     storage.remove(run.checkpoint_url(kind))
     storage.remove(storage.cache_url(folder))
+    if storage.exists(diverged):
+        raise Diverged(f"Training {kind} failed: {storage.read_json(diverged)}")
     return read_trained(folder)
 
 
@@ -202,6 +201,12 @@ def read_wait(run: Run, kind: str) -> str:
     """What a training waits for, in words; empty where it does not wait."""
     record = storage.json_unless_broken(storage.waiting_url(run.kind_url(kind))) or {}
     return str(record.get("words", ""))
+
+
+def read_failures(run: Run, kinds: Sequence[str]) -> dict[str, str]:
+    """Why trainings of a run diverged, by the kind of model."""
+    urls = {kind: storage.diverged_url(run.kind_url(kind)) for kind in kinds}
+    return {kind: storage.read_json(url) for kind, url in urls.items() if storage.exists(url)}
 
 
 def read_trained(folder: str) -> TrainedModel:

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from prefect.artifacts import Artifact
 
+from flows.classify import classify
 from flows.explore import explore
 from flows.retrain import retrain
 from tasks import storage
@@ -19,6 +20,7 @@ from tasks.evaluation.records import read_arrays
 from tasks.registry.gate import promote_by_hand
 from tasks.registry.promotions import champion, read_promotions
 from tasks.registry.versions import package_versions, read_record
+from tasks.registry.witness import witness_champion
 from tasks.storage import Run
 from tasks.training.history import read_history
 from tests.conftest import EPOCHS, OPEN, SMALL
@@ -63,7 +65,9 @@ def test_the_champion_is_a_version_that_can_be_traced(retrained: Run):
     assert record["dataset"] == summary["dataset"]["fingerprint"]
     assert record["leakage"] == {"leaked": 1, "leaking": 0}
     assert record["versions"] == package_versions()
-    assert record["sha256"] == storage.sha256(storage.read_bytes(record["uri"]))
+    assert record["sha256"] == storage.sha256(
+        storage.read_bytes(storage.join(retrained.store, record["uri"]))
+    )
 
 
 def test_the_ui_gets_a_summary_tables_and_progress(retrained: Run):
@@ -207,3 +211,71 @@ def test_a_resumed_run_reads_what_it_read_before_though_unreadable_files_can_be_
     assert {path: path.stat() for path in before} == before
     summary = storage.read_json(storage.summary_url(storage.join(str(store), "runs", retrained.name)))
     assert summary["dataset"]["fingerprint"] == dataset.name
+
+
+@pytest.fixture
+def unjudged(retrained: Run, tmp_path: Path) -> Run:
+    """The retraining, in a copy of its store, before its verdict; its challenger meets the champion v0."""
+    run = Run(retrained.name, str(shutil.copytree(retrained.store, tmp_path / "store")))
+    version = storage.read_json(run.verdict_url)["version"]
+    for url in (run.verdict_url, storage.summary_url(run.folder_url), storage.promotions_url(run.store)):
+        storage.remove(url)
+    v0 = shutil.copytree(storage.version_url(run.store, version), storage.version_url(run.store, "v0"))
+    storage.write_json(f"{v0}/model.json", read_record(run.store, version) | {"version": "v0"})
+    promote_by_hand(run.store, "v0")
+    return run
+
+
+def test_the_report_is_written_and_says_so_where_the_champion_is_gone_and_it_is_judged_once_it_is_back(
+    unjudged: Run, sample: Path, tmp_path: Path, one_ray: None
+):
+    v0 = storage.version_url(unjudged.store, "v0")
+    shutil.move(v0, tmp_path / "v0")
+    retrain(str(sample), unjudged.store, SMALL, OPEN, resume=unjudged.name)
+    verdict = storage.read_record(storage.summary_url(unjudged.folder_url))["champion"]
+    assert (verdict["promoted"], verdict["previous"]) == (False, "v0")
+    assert "the champion v0 could not be judged" in verdict["reason"]
+    report = storage.read_bytes(storage.report_url(unjudged.folder_url)).decode()
+    assert "champion v0 could not be judged" in report
+    assert "record is lost" in storage.read_bytes(storage.overview_url(unjudged.store)).decode()
+    assert champion(unjudged.store) == "v0"
+
+    shutil.move(tmp_path / "v0", v0)
+    retrain(str(sample), unjudged.store, SMALL, OPEN, resume=unjudged.name)
+    verdict = storage.read_record(storage.summary_url(unjudged.folder_url))["champion"]
+    assert (verdict["promoted"], verdict["is_final"]) == (False, True)
+    assert "no better than the champion" in verdict["reason"]  # it is the same model
+
+
+def test_a_model_that_diverged_is_told_of_and_the_other_is_judged(unjudged: Run, sample: Path, one_ray: None):
+    folder = unjudged.kind_url("cnn")
+    storage.remove(storage.training_url(folder))
+    storage.remove(unjudged.version_url("cnn"))
+    storage.write_json(storage.diverged_url(folder), "the validation loss is nan")
+    retrain(str(sample), unjudged.store, SMALL, OPEN, resume=unjudged.name)
+    summary = storage.read_record(storage.summary_url(unjudged.folder_url))
+    assert list(summary["models"]) == ["mobilenet_v2"]
+    assert summary["champion"]["model"] == "mobilenet_v2"
+    assert list(summary["failures"]) == ["cnn"]
+    report = storage.read_bytes(storage.report_url(unjudged.folder_url)).decode()
+    assert "validation loss is nan" in report
+
+
+def test_no_file_of_a_store_says_where_it_lies_so_that_it_can_be_moved(retrained: Run):
+    files = [path for path in Path(retrained.store).rglob("*") if path.is_file()]
+    place = retrained.store.encode()
+    assert [path.name for path in files if place in path.read_bytes()] == []
+
+
+def test_a_store_that_had_a_champion_is_not_begun_anew_where_its_disk_is_not_mounted(
+    retrained: Run, sample: Path, tmp_path: Path, one_ray: None
+):
+    store = str(shutil.copytree(retrained.store, tmp_path / "store"))
+    witness_champion(store)
+    shutil.move(store, tmp_path / "unmounted")
+    for flow in (retrain, explore, classify):
+        with pytest.raises(InputError, match=f"knew one there, {champion(retrained.store)}.*mounted"):
+            flow(str(sample), store)
+    assert not storage.exists(store)
+    shutil.move(tmp_path / "unmounted", store)
+    witness_champion(store)

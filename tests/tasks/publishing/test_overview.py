@@ -92,6 +92,16 @@ def test_the_line_follows_the_champion_on_each_nights_images(store: str, nights:
     assert line[1]["version"] == f"{nights[0]}-cnn"
 
 
+def test_a_champion_that_an_older_version_judged_at_another_size_is_not_on_the_line(
+    store: str, nights: list[str]
+):
+    summaries = overview.read_summaries(store)
+    summaries[1]["training"] = summaries[1]["training"] | {"image_size": 32}
+    assert [point["accuracy"] for point in champion_line(summaries)] == [0.90, 0.93]
+    summaries[1]["champion"]["comparison"]["champion_size_px"] = 150
+    assert len(champion_line(summaries)) == 3
+
+
 def test_a_run_that_was_removed_is_gone_from_the_page_but_its_champion_is_not(store: str, nights: list[str]):
     write_overview(store)
     storage.remove(storage.join(store, "runs", nights[2]))
