@@ -249,3 +249,13 @@ def test_a_classification_without_a_bad_file_is_complete(tmp_path: Path):
 )
 def test_durations_read_naturally(seconds, written):
     assert html.duration(seconds) == written
+
+
+def test_a_report_is_written_where_a_model_is_missing_and_the_champion_cannot_be_read(
+    summary, audit, metrics
+):
+    unknown = {"dataset": None, "same": False, "kept": False}
+    spoilt = summary | {"failures": {"mobilenet_v2": "the loss is nan"}, "changes": unknown}
+    text = Page(html.retrain_report(spoilt, audit, metrics, {})).text
+    assert "mobilenet_v2 is missing. The loss is nan." in text
+    assert "what the champion was trained on cannot be read" in text

@@ -114,6 +114,19 @@ def test_a_run_that_was_removed_is_gone_from_the_page_but_its_champion_is_not(st
     assert page.texts_of("p", "reason") == [f"Version {nights[2]}-cnn"]
 
 
+@pytest.mark.parametrize("left", [None, b"{"], ids=["lost", "damaged"])
+def test_the_page_is_written_where_the_champions_record_is_not_to_be_read(
+    left: bytes | None, store: str, nights: list[str]
+):
+    url = storage.version_record_url(storage.version_url(store, f"{nights[2]}-cnn"))
+    storage.remove(url) if left is None else storage.write_bytes(url, left)
+    write_overview(store)
+    assert "record is lost or damaged" in read(store).text
+    assert [f"Version {nights[2]}-cnn: restore" in text for text in read(store).texts_of("p", "reason")] == [
+        True
+    ]
+
+
 def test_of_runs_that_finish_at_once_none_is_lost(store: str, night: Callable[..., str]):
     def finish(number: int) -> None:
         night(number, 0.9, promoted=False)
