@@ -16,6 +16,7 @@ from flows.cli import jobs, stack
 from flows.cli.models import models
 from tasks.errors import InputError, JobError
 from tasks.registry import package_versions
+from tasks.storage import own_temporary_folder
 
 DONE, FAILED, BAD_ARGUMENTS = 0, 1, 2
 
@@ -34,7 +35,8 @@ def run(arguments: Sequence[str]) -> int:
     """Carry out one command line. Returns its exit status: 0 done, 1 the job failed, 2 bad arguments."""
     speak_plainly()
     try:
-        app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        with own_temporary_folder():
+            app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
         print(f"darkroom: {in_one_line(error)}", file=sys.stderr)
         return BAD_ARGUMENTS

@@ -66,7 +66,8 @@ def convert(model: keras.Model, format: ExportFormat, path: Path) -> None:
         "litert": {"format": "litert", "target_spec": {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]}},
         "onnx": {"format": "onnx"},
     }
-    with warnings.catch_warnings(action="ignore"):
+    # AutoGraph, which cannot be switched off here, leaves files where Ray ends the process.
+    with warnings.catch_warnings(action="ignore"), storage.own_temporary_folder():
         model.export(str(path), verbose=False, **options[format])
 
 

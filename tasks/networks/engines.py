@@ -1,7 +1,11 @@
 """Runs a model in bulk: with ONNX Runtime on CPUs if the version has a model.onnx, else with TensorFlow."""
 
 import functools
+import os
 from typing import Protocol
+
+# Else it reports to its maker, and leaves a file of one name for all users in the temporary folder.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 import numpy as np
 import onnxruntime

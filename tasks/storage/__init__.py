@@ -30,6 +30,7 @@ from tasks.storage.objects import (
     write_record,
     write_table,
 )
+from tasks.storage.private import own_temporary_folder, private_folder
 from tasks.storage.runs import (
     ONNX,
     PART_NAME,
@@ -148,11 +149,13 @@ __all__ = [
     "noting_death",
     "onnx_url",
     "overview_url",
+    "own_temporary_folder",
     "part_url",
     "pixels_url",
     "plain_name",
     "plan_url",
     "predictions_url",
+    "private_folder",
     "promotion_url",
     "promotions_url",
     "read_ahead",

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from fsspec.implementations.local import LocalFileSystem
 
 from tasks.storage.objects import UNFINISHED, committing, mark_of
+from tasks.storage.private import private_folder
 from tasks.storage.urls import filesystem, is_local, join, name_of
 
 KEPT_SECONDS = 2 * 24 * 3600  # how long a local copy outlives its last use
@@ -19,13 +19,14 @@ DEAD_SECONDS = 3600  # no writer leaves a file untouched for so long
 def local_copy(url: str) -> str:
     """The path of a local file with the bytes of `url`, for memory-mapping; downloaded once per machine.
 
-    Copies unused for KEPT_SECONDS are removed; a process that has mapped one can still read it.
+    Copies unused for KEPT_SECONDS are removed; a process that has mapped one can still read it. They lie
+    where no other user can plant one.
     """
     fs, path = filesystem(url)
     if isinstance(fs, LocalFileSystem):
         return path
     key = hashlib.sha256(f"{url} {mark_of(fs.info(path))}".encode()).hexdigest()[:32]
-    cached_path = join(tempfile.gettempdir(), "darkroom-cache", f"{key}-{name_of(url)}")
+    cached_path = join(str(private_folder()), "cache", f"{key}-{name_of(url)}")
     if not Path(cached_path).exists():
         _remove_older(Path(cached_path).parent, "*", KEPT_SECONDS)
         with committing(cached_path) as partial:

@@ -1,11 +1,9 @@
 """Lets one run at a time write to a folder; the lock of a run that died is broken."""
 
-import fcntl
 import json
 import logging
 import os
 import socket
-import tempfile
 import threading
 import time
 import uuid
@@ -16,13 +14,14 @@ from typing import Any
 
 from tasks.errors import InputError, JobError
 from tasks.storage.objects import create_json, read_bytes, remove, write_json
+from tasks.storage.private import new_flocked, private_folder, remove_unless_flocked
 from tasks.storage.runs import lock_url
 from tasks.storage.urls import absolute
 
 RENEW_SECONDS = 10.0
 STALE_SECONDS = 3 * RENEW_SECONDS
 SETTLING_SECONDS = 0.5
-PROOF = "darkroom-lock-"
+PROOF = "lock-"
 
 log = logging.getLogger("darkroom")
 
@@ -36,13 +35,12 @@ class Lock:
 
     def __init__(self, url: str):
         self._url = url
-        self._proof_file, proof_path = tempfile.mkstemp(prefix=PROOF)
-        fcntl.flock(self._proof_file, fcntl.LOCK_EX)
+        proof, self._proof_file = new_flocked(PROOF, Path.touch)
         self._record: dict[str, Any] = {
             "holder": uuid.uuid4().hex,
             "host": socket.gethostname(),
             "process": os.getpid(),
-            "proof": proof_path,
+            "proof": str(proof),
             "renewed": 0,
         }
         self._released = threading.Event()
@@ -130,7 +128,7 @@ def is_holder_alive(url: str, content: bytes) -> bool:
     """
     record = record_of(content)
     if record.get("host") == socket.gethostname() and is_proof(record.get("proof")):
-        return is_flocked(record["proof"])
+        return remove_unless_flocked(Path(record["proof"]))
     deadline = time.monotonic() + STALE_SECONDS
     while time.monotonic() < deadline:
         time.sleep(RENEW_SECONDS / 10)
@@ -144,20 +142,7 @@ def is_proof(path: Any) -> bool:
     if not isinstance(path, str) or not os.path.isfile(path) or os.path.islink(path):
         return False
     folder, name = os.path.split(path)
-    return folder == tempfile.gettempdir() and name.startswith(PROOF)
-
-
-def is_flocked(path: str) -> bool:
-    """Whether a process keeps the file `path` locked; otherwise the file is removed."""
-    try:
-        with open(path, "rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except FileNotFoundError:
-        return False
-    Path(path).unlink(missing_ok=True)
-    return False
+    return folder == str(private_folder()) and name.startswith(PROOF)
 
 
 @contextmanager

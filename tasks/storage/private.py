@@ -1,0 +1,98 @@
+"""The folder in the machine's temporary folder that is this user's alone, and what a command keeps in it."""
+
+import fcntl
+import os
+import shutil
+import stat
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from tasks.errors import InputError
+
+RAY_FOLDER = "RAY_TMPDIR"  # where Ray puts its sessions, in which every user of the machine may write
+LONGEST_RAY_FOLDER = 30  # bytes: with them the paths of Ray's sockets have 107, the most that Linux takes
+
+
+def private_folder() -> Path:
+    """The folder of this user in the temporary folder, which all users share: made where it is not there.
+
+    Raises InputError for one that others own or may write to: what they planted there would be believed.
+    """
+    shared = Path(tempfile.gettempdir())
+    name = f"darkroom-{os.geteuid()}"
+    folder = shared.parent if shared.parent.name == name else shared / name  # of a command it is within
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    status = folder.lstat()
+    mode = stat.S_IMODE(status.st_mode)
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or mode & 0o022:
+        raise InputError(
+            f"{str(folder)!r} must be a folder of yours that nobody else may write to. Received one of user "
+            f"{status.st_uid} with mode {mode:o}: remove it, or set TMPDIR to a folder of your own."
+        )
+    if mode & 0o077:  # a node that joins a cluster makes it for Ray's session
+        folder.chmod(0o700)
+    return folder
+
+
+@contextmanager
+def own_temporary_folder() -> Iterator[None]:
+    """Let this process and those it starts have a temporary folder of their own, which ends with the block.
+
+    What TensorFlow, Prefect, multiprocessing and we leave there when a process is killed goes with it; that
+    of a killed command goes when the next begins. Ray's sessions, with its logs, stay in the private folder.
+    """
+    ray_folder = str(private_folder())
+    folder, lock = new_flocked("command-", Path.mkdir)
+    before = os.environ.copy()
+    if len(os.fsencode(ray_folder)) > LONGEST_RAY_FOLDER:
+        ray_folder = os.path.dirname(ray_folder)
+    os.environ.setdefault(RAY_FOLDER, ray_folder)
+    os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
+    try:
+        yield
+    finally:
+        tempfile.tempdir = None
+        for name in ("TMPDIR", RAY_FOLDER):
+            os.environ.pop(name)
+            os.environ.update({name: before[name]} if name in before else {})
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+
+
+def new_flocked(prefix: str, make: Callable[[Path], None]) -> tuple[Path, int]:
+    """Make a file or folder in the private folder, which this process keeps locked with flock while it lives.
+
+    Returns its path, and the descriptor that holds the lock. Those that dead processes left are removed.
+    """
+    folder = private_folder()
+    for path in folder.glob(f"{prefix}*"):
+        remove_unless_flocked(path)
+    while True:
+        path = folder / f"{prefix}{uuid.uuid4().hex[:8]}"
+        make(path)
+        with suppress(FileNotFoundError):
+            lock = os.open(path, os.O_RDONLY)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if path.exists():  # else another process thought it dead before it was locked
+                return path, lock
+            os.close(lock)
+
+
+def remove_unless_flocked(path: Path) -> bool:
+    """Remove a file or folder that no process keeps locked with flock. Returns whether one does."""
+    try:
+        lock = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False
