@@ -9,5 +9,13 @@ class JobError(RuntimeError):
     """The work cannot be finished. Says what failed and what to do. Exit status 1."""
 
 
+class BrokenFileError(JobError, ValueError):
+    """A file that was to be read back is not what was written: damaged, or of somebody else's making."""
+
+    def __init__(self, url: str, reason: object):
+        line = " ".join(str(reason).split())[:200]
+        super().__init__(f"Files must be as they were written. Received {url!r}, which is broken ({line}).")
+
+
 class Diverged(JobError):
     """The loss of a training is not a finite number any more. All workers raise it; a retry would too."""

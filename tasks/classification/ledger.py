@@ -50,13 +50,19 @@ class Placed:
 
 def place_of(target: str, folder: str, path: str) -> Path:
     """Where a file of the images stands in a class folder; InputError for a path that leads elsewhere."""
-    names = [storage.plain_name(name, "A file to sort") for name in path.split("/")]
-    return Path(target, storage.plain_name(folder, "A class"), *map(storage.unescape, names))
+    return Path(storage.join(target, folder, *storage.unescape(path).split("/")))
+
+
+def link_above(place: Path, path: str) -> Path | None:
+    """A link that stands for one of the class folders above a place: what lies there is not ours."""
+    return next((parent for parent in place.parents[: path.count("/") + 1] if parent.is_symlink()), None)
 
 
 def placed_at(target: str, folder: str, path: str) -> Placed | None:
     """What stands in that place now, as the record of having put it; None where no file or link does."""
     place = place_of(target, folder, path)
+    if link_above(place, path):
+        return None
     try:
         status = os.lstat(place)
         link = storage.escape(os.readlink(place)) if stat.S_ISLNK(status.st_mode) else None
@@ -70,12 +76,17 @@ def placed_at(target: str, folder: str, path: str) -> Placed | None:
 
 def read_ledger(url: str) -> dict[str, list[Placed]]:
     """What was put of each file, by its path in the images; nothing where there is no ledger."""
-    table = storage.table_unless_broken(url)
     ledger: dict[str, list[Placed]] = {}
-    for row in table.to_pylist() if table is not None else ():
-        placed = Placed(**row)
+    for placed in storage.unless_broken(lambda: _rows(url), url) or ():
         ledger.setdefault(placed.path, []).append(placed)
     return ledger
+
+
+def _rows(url: str) -> list[Placed]:
+    rows = storage.read_table(url).select(SCHEMA.names).cast(SCHEMA)
+    if any(column.null_count for column in rows.select(["path", "folder"]).columns):
+        raise ValueError("a row without a path")
+    return [Placed(**row) for row in rows.to_pylist()]
 
 
 def write_ledger(url: str, ledger: Iterable[Placed]) -> None:

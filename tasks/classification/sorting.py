@@ -20,6 +20,7 @@ from tasks.classification.ledger import (
     LEFT,
     Ledgers,
     Placed,
+    link_above,
     placed_at,
     read_ledger,
     write_ledger,
@@ -68,6 +69,8 @@ def check_target(job: Job, folder: str, method: Method) -> dict[str, Any]:
     if not (storage.is_local(folder) and storage.is_local(job.images_url)):
         raise InputError(f"`{method}_into` needs images and folder on a local disk. Received: {folder!r}.")
     storage.check_apart(job.images_url, folder, f"{method}_into")
+    if os.path.islink(storage.ledgers_url(folder)):  # what it leads to would be emptied
+        raise InputError(f"`{method}_into` must hold no links. Received: {storage.ledgers_url(folder)!r}.")
     for name in job.model.classes:
         if storage.plain_name(name, "A class to sort into").casefold() in OUR_NAMES:
             raise InputError(
@@ -198,6 +201,8 @@ def put(job: Job, folder: str, wanted: Placed, is_ours: bool) -> Placed | None:
     if present == wanted:
         return present if is_ours else None  # a person may have put the very same there
     place = wanted.place(folder)
+    if link := link_above(place, wanted.path):
+        raise NotADirectoryError(errno.ENOTDIR, f"{link.name} is a link, no folder")
     if os.path.lexists(place) and not is_ours:
         raise FileExistsError(errno.EEXIST, f"{wanted.folder} holds another file of that name")
     partial = Path(storage.ledgers_url(folder), f"partial-{uuid.uuid4().hex}")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tasks import storage
+from tasks.errors import BrokenFileError
 from tasks.training import TrainedModel
 
 
@@ -57,8 +58,12 @@ def write_arrays(url: str, **arrays: np.ndarray) -> None:
 
 def read_arrays(url: str) -> dict[str, np.ndarray]:
     """The arrays that `write_arrays` wrote, by name."""
-    with np.load(io.BytesIO(storage.read_bytes(url))) as arrays:
-        return dict(arrays)
+    data = storage.read_bytes(url)
+    try:
+        with np.load(io.BytesIO(data)) as arrays:
+            return dict(arrays)
+    except Exception as error:  # numpy, zipfile and zlib raise errors of many kinds; it unpickles nothing
+        raise BrokenFileError(url, error) from error
 
 
 def read_predictions(folder_url: str) -> tuple[np.ndarray, np.ndarray]:

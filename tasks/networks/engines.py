@@ -13,7 +13,7 @@ import ray
 
 from tasks import storage
 from tasks.errors import JobError
-from tasks.networks.archive import read_verified
+from tasks.networks.archive import read_verified, reason_of
 from tasks.networks.threads import granted_cpus
 from tasks.networks.version import ModelVersion
 
@@ -23,10 +23,11 @@ ONNX_BATCH = 8  # images that fit the cache of a core: a quarter faster than 64 
 class Classifier(Protocol):
     """Predicts probabilities float32 [n, classes] of images uint8 [n, size_px, size_px, 3].
 
-    engine: name and version of the software that runs the model.
+    engine: name and version of the software that runs the model. width: how many classes it tells apart.
     """
 
     engine: str
+    width: int
 
     def predict(self, images: np.ndarray) -> np.ndarray: ...
 
@@ -46,11 +47,12 @@ class OnnxClassifier:
         options.inter_op_num_threads = 1
         try:
             self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+            [self._input] = self._session.get_inputs()
+            self.width = self._session.get_outputs()[0].shape[1]
         except Exception as error:  # of many kinds that onnxruntime does not export
-            reason = str(error).splitlines()[0]
-            raise JobError(f"model.onnx must be whole, its weights inside. Received: {reason}") from error
-        [self._input] = self._session.get_inputs()
-        self.width = self._session.get_outputs()[0].shape[1]
+            raise JobError(
+                f"model.onnx must be whole, its weights inside. Received: {reason_of(error)}"
+            ) from error
 
     def predict(self, images: np.ndarray) -> np.ndarray:
         chunks = [
@@ -66,9 +68,17 @@ def load_classifier(model: ModelVersion) -> Classifier:
 
     Raises JobError when the model's bytes are not those that were registered.
     """
+    classifier: Classifier
     if model.onnx_sha256 and not (ray.is_initialized() and ray.get_gpu_ids()):
-        return OnnxClassifier(read_verified(storage.onnx_url(model.folder_url), model.onnx_sha256))
-    from tasks.networks.keras_engine import TensorflowClassifier, use_granted_resources
+        classifier = OnnxClassifier(read_verified(storage.onnx_url(model.folder_url), model.onnx_sha256))
+    else:
+        from tasks.networks.keras_engine import TensorflowClassifier, use_granted_resources
 
-    use_granted_resources()
-    return TensorflowClassifier(storage.model_url(model.folder_url), model.sha256)
+        use_granted_resources()
+        classifier = TensorflowClassifier(storage.model_url(model.folder_url), model.sha256)
+    if classifier.width != len(model.classes):
+        raise JobError(
+            f"A model must predict as many values as it has classes, {len(model.classes)}. "
+            f"Received {classifier.width} by {model.version!r}: restore the version."
+        )
+    return classifier

@@ -16,13 +16,14 @@ class TensorflowClassifier:
     def __init__(self, model_url: str, sha256: str | None = None):
         self.model = load_model(model_url, sha256)
         self.size_px: int = self.model.input_shape[1]
+        self.width: int = self.model.output_shape[1]
         self._forward = tf.function(lambda images: self.model(images, training=False), autograph=False)
 
     def predict(self, images: np.ndarray) -> np.ndarray:
         """Probabilities float32 [n, classes] of images uint8 [n, size_px, size_px, 3], any n."""
         starts = range(0, len(images), BATCH)
         chunks = [self._predict_batch(images[start : start + BATCH]) for start in starts]
-        return np.concatenate(chunks) if chunks else np.empty((0, self.model.output_shape[1]), np.float32)
+        return np.concatenate(chunks) if chunks else np.empty((0, self.width), np.float32)
 
     def _predict_batch(self, images: np.ndarray) -> np.ndarray:
         """Probabilities of up to BATCH images, padded to BATCH so that TensorFlow traces only one shape."""

@@ -1,11 +1,16 @@
 """The record of a registered model version that goes between tasks."""
 
-from dataclasses import dataclass
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self, get_args
 
 from tasks import storage
 from tasks.errors import JobError
+from tasks.parameters import ModelKind
 
 BATCH = 64  # images per prediction by TensorFlow
+LARGEST_PX = 1024  # side of the images, as in `Training`
 
 
 @dataclass(frozen=True)
@@ -24,6 +29,33 @@ class ModelVersion:
     size_px: int
     temperature: float
     onnx_sha256: str | None = None
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any], folder_url: str) -> Self:
+        """The version that a model.json tells of. Raises JobError for one that Darkroom would not write.
+
+        Its words become names of files and folders, columns of tables and sizes of arrays.
+        """
+        values: dict[str, Any] = {field.name: record.get(field.name) for field in fields(cls)}
+        version = cls(**values | {"folder_url": folder_url})
+        wrong = [name for name, is_right in version._checks() if not is_right]
+        if wrong:
+            raise JobError(
+                f"model.json must be as it was registered. Received in {folder_url!r} another "
+                f"{', '.join(wrong)}: restore the version."
+            )
+        return replace(version, classes=tuple(version.classes))
+
+    def _checks(self) -> Iterator[tuple[str, bool]]:
+        names, size_px, temperature = self.classes, self.size_px, self.temperature
+        yield "version", self.version == storage.name_of(self.folder_url)
+        yield "kind", self.kind in get_args(ModelKind)
+        yield "sha256", isinstance(self.sha256, str)
+        yield "onnx_sha256", isinstance(self.onnx_sha256, str | None)
+        are_names = isinstance(names, list) and all(isinstance(name, str) and name for name in names)
+        yield "classes", are_names and len(names) == len(set(names)) > 1
+        yield "size_px", isinstance(size_px, int) and 1 <= size_px <= LARGEST_PX
+        yield "temperature", isinstance(temperature, float | int) and 0 < temperature < math.inf
 
 
 def check_unregistered(folder_url: str) -> None:

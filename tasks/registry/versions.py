@@ -11,7 +11,7 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
 from tasks.dataset import Dataset
-from tasks.errors import InputError
+from tasks.errors import BrokenFileError, InputError
 from tasks.evaluation import Evaluation
 from tasks.networks import ModelVersion
 from tasks.pages import model_card
@@ -78,9 +78,8 @@ def package_versions() -> dict[str, str]:
 
 def list_versions(store: str) -> list[dict[str, Any]]:
     """The model.json of every version of a store, oldest first."""
-    names = storage.names(storage.models_url(store))
-    urls = [storage.version_record_url(storage.version_url(store, name)) for name in names]
-    records = [read_kept(url) for url in urls if storage.exists(url)]
+    urls = {name: url_of_record(store, name) for name in storage.names(storage.models_url(store))}
+    records = [read_at(url, name) for name, url in urls.items() if storage.exists(url)]
     return sorted(records, key=lambda record: (record["created"], record["version"]))
 
 
@@ -96,23 +95,26 @@ def read_record(store: str, version: str) -> dict[str, Any]:
                 "The store must have a champion: run `darkroom retrain` or `darkroom models promote` first. "
                 f"Received a store without one: {store!r}."
             )
-    url = storage.version_record_url(storage.version_url(store, version))
+    url = url_of_record(store, version)
     if not version or "/" in version or not storage.exists(url):
         names = ", ".join(record["version"] for record in list_versions(store)) or "none"
         raise InputError(f"The model must be a version of the store ({names}). Received: {version!r}.")
-    return read_kept(url)
+    return read_at(url, version)
+
+
+def url_of_record(store: str, version: str) -> str:
+    return storage.version_record_url(storage.version_url(store, version))
+
+
+def read_at(url: str, version: str) -> dict[str, Any]:
+    """The model.json at a URL; JobError where it is broken or tells of another version."""
+    record = read_kept(url)
+    if record.get("version") != version or not isinstance(record.get("created"), str):
+        raise BrokenFileError(url, f"it tells of version {record.get('version')!r}")
+    return record
 
 
 def read_version(store: str, version: str) -> ModelVersion:
     """A version as classification needs it; names and errors as in `read_record`."""
     record = read_record(store, version)
-    return ModelVersion(
-        version=record["version"],
-        kind=record["kind"],
-        folder_url=storage.version_url(store, record["version"]),
-        sha256=record["sha256"],
-        classes=tuple(record["classes"]),
-        size_px=record["size_px"],
-        temperature=record["temperature"],
-        onnx_sha256=record.get("onnx_sha256"),
-    )
+    return ModelVersion.of(record, storage.version_url(store, record["version"]))

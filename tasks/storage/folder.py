@@ -15,8 +15,13 @@ AHEAD_BYTES = 256 * 2**20
 
 
 def file_url(images_url: str, path: str) -> str:
-    """The URL of a file by its path in a listing of the folder `images_url`."""
-    return join(images_url, path if "://" in images_url else unescape(path))
+    """The URL of a file by its path in a listing of the folder `images_url`.
+
+    Raises InputError for one that leads out of it. (In object stores a key is no path: any name is plain.)
+    """
+    if "://" in images_url:
+        return f"{images_url.rstrip('/')}/{path}"
+    return join(images_url, *unescape(path).split("/"))
 
 
 def read_ahead(images_url: str, files: Iterable[FileEntry]) -> Iterator[bytes | OSError]:
@@ -25,7 +30,7 @@ def read_ahead(images_url: str, files: Iterable[FileEntry]) -> Iterator[bytes | 
     At most AHEAD_FILES files and about AHEAD_BYTES bytes wait in memory, however many files there are.
     """
     return map_ahead(
-        lambda file: _bytes_or_error(file_url(images_url, file.path)),
+        lambda file: _bytes_or_error(images_url, file.path),
         files,
         READERS,
         AHEAD_FILES,
@@ -33,8 +38,9 @@ def read_ahead(images_url: str, files: Iterable[FileEntry]) -> Iterator[bytes | 
     )
 
 
-def _bytes_or_error(url: str) -> bytes | OSError:
+def _bytes_or_error(images_url: str, path: str) -> bytes | OSError:
     try:
+        url = file_url(images_url, path)
         # Opening a pipe would wait for ever.
         if "://" not in url and not os.path.isfile(url) and os.path.exists(url):
             return OSError(f"not a regular file: {url!r}")

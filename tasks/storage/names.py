@@ -6,6 +6,7 @@ from tasks.errors import InputError
 
 LONGEST_NAME = 255  # bytes, of nearly all filesystems
 ESCAPE = re.compile(r"\\udc(5c|[89a-f][0-9a-f])")  # a backslash, or a byte that is not ASCII
+FORMULA = "'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]"  # how a cell of a spreadsheet begins that is calculated
 SURROGATE = re.compile(r"[\udc80-\udcff]")
 
 
@@ -39,6 +40,15 @@ def escape(name: str) -> str:
 def unescape(path: str) -> str:
     """A path of names that `escape` made, as the disk has it."""
     return ESCAPE.sub(_byte, path) if "\\udc" in path else path
+
+
+def as_cell(text: str) -> str:
+    """Text that a spreadsheet takes for text, not for a formula: what begins as FORMULA gets an apostrophe.
+
+    That can be taken away again, since a text with apostrophes of its own gets one too. Source: OWASP, "CSV
+    Injection".
+    """
+    return f"'{text}" if re.match(FORMULA, text) else text
 
 
 def _byte(match: re.Match[str]) -> str:

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
-from tasks.errors import InputError, JobError
+from tasks.errors import BrokenFileError, InputError, JobError
 from tasks.storage.schema import KEY, SCHEMA_VERSION, check_schema_version, with_schema_version
 from tasks.storage.urls import filesystem, join, name_of
 
@@ -88,12 +88,17 @@ def read_bytes(url: str) -> bytes:
 
 
 def read_json(url: str) -> Any:
-    return json.loads(read_bytes(url))
+    try:
+        return json.loads(read_bytes(url))
+    except (ValueError, RecursionError) as error:
+        raise BrokenFileError(url, error) from error
 
 
 def read_record(url: str) -> dict[str, Any]:
     """A record that `write_record` wrote. Raises InputError when a newer Darkroom wrote it."""
     record = read_json(url)
+    if not isinstance(record, dict):
+        raise BrokenFileError(url, "it holds no record")
     check_schema_version(record, url)
     return record
 
@@ -102,7 +107,10 @@ def read_table(url: str, columns: list[str] | None = None) -> pa.Table:
     """A Parquet file, whole or only the columns named. Raises InputError when a newer Darkroom wrote it."""
     fs, path = filesystem(url)
     with fs.open(path, "rb") as file:
-        table = pq.read_table(file, columns=columns)
+        try:
+            table = pq.read_table(file, columns=columns)
+        except pa.ArrowInvalid as error:
+            raise BrokenFileError(url, error) from error
     check_schema_version(table.schema.metadata or {}, url)
     return table
 
@@ -223,8 +231,11 @@ def copy(source: str, target: str) -> None:
 
 
 def remove(url: str) -> None:
+    """Remove a file or a folder with all in it; of a link the link alone."""
     fs, path = filesystem(url)
-    if fs.exists(path):
+    if isinstance(fs, LocalFileSystem) and os.path.islink(path):
+        os.unlink(path)
+    elif fs.exists(path):
         fs.rm(path, recursive=True)
 
 

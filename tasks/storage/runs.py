@@ -63,7 +63,8 @@ class Run:
         return join(self.checkpoints_url, kind)
 
     def picture_url(self, name: str) -> str:
-        return join(self.folder_url, name)
+        """One of the run's plots by its name, such as `classes.png` or `cnn/confusion.png`."""
+        return join(self.folder_url, *name.split("/"))
 
     def kind_url(self, kind: str) -> str:
         """The folder of the records about the run's model of one kind."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, TypeVar
 
-from tasks.errors import InputError
+from tasks.errors import BrokenFileError, InputError
 
 SCHEMA_VERSION = 1  # raise when what is written means something else than before, and read both
 KEY = "schema_version"
@@ -22,7 +22,10 @@ def check_schema_version(record: Mapping[Any, Any], url: str) -> None:
 
     What was written before there were versions has version 0.
     """
-    version = int(record.get(KEY, record.get(KEY.encode(), 0)))
+    try:
+        version = int(record.get(KEY, record.get(KEY.encode(), 0)))
+    except (TypeError, ValueError) as error:
+        raise BrokenFileError(url, error) from error
     if version > SCHEMA_VERSION:
         raise InputError(
             f"Files must be of schema version {SCHEMA_VERSION} or older. "

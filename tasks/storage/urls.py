@@ -7,6 +7,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from tasks.errors import InputError
+from tasks.storage.names import plain_name
 
 
 def absolute(url: str) -> str:
@@ -33,8 +34,13 @@ def _is_text(name: str) -> bool:
         return False
 
 
-def join(url: str, *parts: str) -> str:
-    return "/".join([url.rstrip("/"), *parts])
+def join(url: str, *names: str) -> str:
+    """The URL of what lies in the folder `url` under a name, or under several, each in the one before.
+
+    Every path is made here: InputError for a name that is not plain, since names also come from files that
+    others may have written, and none may lead out of its folder.
+    """
+    return "/".join([url.rstrip("/"), *(plain_name(name, "A name in a path") for name in names)])
 
 
 def beside(url: str, name: str) -> str:

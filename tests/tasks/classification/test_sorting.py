@@ -3,9 +3,11 @@
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from tasks import storage
@@ -175,3 +177,32 @@ def test_names_that_are_not_utf8_are_sorted_under_their_own_name(images: Path, t
     (images / name).write_bytes(b"x")
     assert sort(images, {}, copy_into=str(tmp_path / "sorted")) == []
     assert (tmp_path / "sorted/a" / name).read_bytes() == b"x"
+
+
+@pytest.mark.parametrize("planted", ["a", "_sorted"])
+def test_a_link_in_place_of_a_folder_leads_to_no_foreign_file(images: Path, tmp_path: Path, planted: str):
+    target, foreign = tmp_path / "sorted", tmp_path / "foreign"
+    sort(images, {}, copy_into=str(target))
+    shutil.copytree(target / "a", foreign)
+    shutil.rmtree(target / planted)
+    (target / planted).symlink_to(foreign)
+    try:
+        sort(images, dict.fromkeys(NAMES, "b"), other_model(), copy_into=str(target))
+    except InputError as error:
+        assert "must hold no links" in str(error)
+    assert tree(foreign) == NAMES
+
+
+@pytest.mark.parametrize("row", [{"path": "../../foreign/0.jpg"}, {"folder": ".."}, {"path": None}, {"x": 1}])
+def test_a_ledger_with_other_rows_harms_nothing_and_ends_in_one_line_if_at_all(
+    images: Path, tmp_path: Path, row: dict
+):
+    target, foreign = tmp_path / "sorted", tmp_path / "foreign"
+    sort(images, {}, copy_into=str(target))
+    [ledger] = (target / "_sorted").glob("*/part-*.parquet")
+    rows = [placed | row for placed in storage.read_table(str(ledger)).to_pylist()]
+    storage.write_table(str(ledger), pa.Table.from_pylist(rows))
+    shutil.copytree(target / "a", foreign)
+    with suppress(InputError):
+        sort(images, dict.fromkeys(NAMES, "b"), other_model(), copy_into=str(target))
+    assert tree(foreign) == NAMES

@@ -3,7 +3,11 @@
 import json
 import pickle
 import shutil
+import tempfile
+import tracemalloc
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
@@ -14,9 +18,9 @@ from onnx import TensorProto, helper
 
 from tasks import storage
 from tasks.errors import JobError
-from tasks.networks import architectures
+from tasks.networks import ModelVersion, architectures, convert, read_verified, weights_sha256
 from tasks.networks.archive import load_model
-from tasks.networks.engines import OnnxClassifier
+from tasks.networks.engines import OnnxClassifier, load_classifier
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +44,28 @@ def rewrite(path: Path, name: str, data: bytes) -> Path:
         for member, content in members.items():
             archive.writestr(member, content)
     return path
+
+
+def compress(path: Path, name: str, data: bytes) -> Path:
+    """Replace one member of an archive by one that is compressed."""
+    rewrite(path, name, b"")
+    with zipfile.ZipFile(path) as archive:
+        members = {member: archive.read(member) for member in archive.namelist()} | {name: data}
+    with zipfile.ZipFile(path, "w") as archive:
+        for member, content in members.items():
+            archive.writestr(member, content, zipfile.ZIP_DEFLATED if member == name else None)
+    return path
+
+
+@contextmanager
+def little_memory(most: int = 8 * 2**20) -> Iterator[None]:
+    """Fail where the block takes more than `most` bytes of memory at once."""
+    tracemalloc.start()
+    try:
+        yield
+        assert tracemalloc.get_traced_memory()[1] < most
+    finally:
+        tracemalloc.stop()
 
 
 def check_refused(path: Path, *words: str) -> None:
@@ -106,3 +132,72 @@ def test_an_onnx_model_with_weights_in_other_files_is_refused(tmp_path: Path, mo
     opset = [helper.make_opsetid("", 17)]
     with pytest.raises(JobError, match="weights inside"):
         OnnxClassifier(helper.make_model(graph, opset_imports=opset, ir_version=9).SerializeToString())
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.weights.h5"])
+def test_a_few_bytes_that_would_become_many_are_not_inflated(model: Path, name: str):
+    compress(model, name, b" " * 100 * 2**20)
+    with little_memory():
+        check_refused(model, "be whole", "compressed")
+        assert weights_sha256(str(model)) is None
+
+
+def test_weights_that_would_become_many_are_no_weights(model: Path, tmp_path: Path):
+    with h5py.File(tmp_path / "weights.h5", "w") as file:
+        file.create_dataset("weights", (100 * 2**20,), np.uint8, chunks=True, compression="gzip")
+    rewrite(model, "model.weights.h5", (tmp_path / "weights.h5").read_bytes())
+    with little_memory():
+        assert weights_sha256(str(model)) is None
+
+
+def test_a_model_larger_than_any_of_ours_is_not_read(model: Path, monkeypatch):
+    monkeypatch.setattr("tasks.networks.archive.MOST_BYTES", 1000, raising=False)
+    with pytest.raises(JobError, match=r"at most.*Received.*restore"):
+        load_model(str(model), None)
+    with pytest.raises(JobError, match=r"at most.*Received.*restore"):
+        read_verified(str(model), storage.sha256(model.read_bytes()))
+
+
+def broken(model: Path, how: str) -> bytes:
+    """A broken archive: cut short, changed in a member, locked by a password, or nested too deep."""
+    nested = {"nested": b"[" * 10**6, "no text": b"\xff\xfe{", "empty": b""}
+    if how in nested:
+        return rewrite(model, "config.json", nested[how]).read_bytes()
+    data = bytearray(model.read_bytes())
+    start = data.index(b"config.json")
+    if how == "changed":
+        data[start + 200] ^= 1
+    elif how == "cut":
+        del data[start + 100 : start + 200]
+    else:
+        flags = data.rindex(b"PK\x01\x02", 0, data.rindex(b"config.json")) + 8
+        data[flags] |= 1
+    return bytes(data)
+
+
+@pytest.mark.parametrize("how", ["changed", "cut", "locked", "nested", "no text", "empty"])
+def test_a_broken_archive_is_refused_in_one_line(model: Path, how: str):
+    model.write_bytes(broken(model, how))
+    check_refused(model, "model.keras must")
+
+
+def test_a_model_that_is_gone_is_told_in_one_line(tmp_path: Path):
+    with pytest.raises(JobError, match="must have its model"):
+        load_model(str(tmp_path / "model.keras"), None)
+
+
+def test_a_model_of_other_classes_than_its_record_names_is_refused(trained: Path):
+    sha256 = storage.sha256(trained.read_bytes())
+    version = ModelVersion("v1", "cnn", str(trained.parent), sha256, ("a", "b"), 32, 1.0)
+    with pytest.raises(JobError, match=r"as many values as it has classes, 2. Received 3"):
+        load_classifier(version)
+
+
+def test_a_conversion_leaves_nothing_in_the_temporary_folder(trained: Path, tmp_path: Path, monkeypatch):
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    model = keras.models.load_model(trained)
+    model(np.zeros((1, 32, 32, 3), np.uint8))
+    for format, name in convert.NAMES.items():
+        convert.convert(model, format, tmp_path / name)
+    assert [path for path in (tmp_path / "tmp").rglob("*") if not path.name.startswith("darkroom-")] == []
