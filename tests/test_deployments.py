@@ -98,6 +98,19 @@ def test_only_reports_are_served_and_only_to_who_knows_the_password(tmp_path: Pa
     assert elsewhere.get("/store/runs/one/report.html", auth=("admin", "secret")).status_code == 400
 
 
+def test_whatever_page_lies_in_the_store_no_script_of_it_runs(tmp_path: Path):
+    page = tmp_path / "store" / "index.html"
+    page.parent.mkdir()
+    page.write_text("<script>alert(1)</script>")
+    settings = Settings(home=tmp_path, password="secret")
+    browser = TestClient(files_app(settings), base_url="http://127.0.0.1")
+    headers = browser.get("/store/index.html", auth=("admin", "secret")).headers
+    rules = dict(rule.split(" ", 1) for rule in headers["content-security-policy"].split("; "))
+    nothing = dict.fromkeys(("default-src", "base-uri", "form-action", "frame-ancestors"), "'none'")
+    assert rules == nothing | {"img-src": "data:", "style-src": "'unsafe-inline'"}
+    assert headers["x-content-type-options"] == "nosniff"
+
+
 def test_a_stack_started_again_still_watches_the_runs_that_it_lost(api: str):
     def watched_by() -> dict[str, str]:
         found = httpx.post(f"{api}/automations/filter", json={}).raise_for_status().json()

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from flows.cli import jobs, stack
 from flows.cli.models import models
+from flows.cli.terminal import OneLineFormatter, in_one_line
 from tasks.errors import InputError, JobError
 from tasks.registry import package_versions
 from tasks.storage import own_temporary_folder
@@ -38,13 +39,13 @@ def run(arguments: Sequence[str]) -> int:
         with own_temporary_folder():
             app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
-        print(f"darkroom: {in_one_line(error)}", file=sys.stderr)
+        print(f"darkroom: {what_was_wrong(error)}", file=sys.stderr)
         return BAD_ARGUMENTS
     except (InputError, JobError) as error:
-        print(f"darkroom: {error}", file=sys.stderr)
+        print(in_one_line(f"darkroom: {error}"), file=sys.stderr)
         return BAD_ARGUMENTS if isinstance(error, InputError) else FAILED
     except ParameterTypeError as error:
-        print(f"darkroom: {' '.join(str(error).split())}", file=sys.stderr)
+        print(in_one_line(f"darkroom: {error}"), file=sys.stderr)
         return BAD_ARGUMENTS
     except KeyboardInterrupt:
         print(
@@ -61,7 +62,7 @@ def run(arguments: Sequence[str]) -> int:
     return DONE
 
 
-def in_one_line(error: CycloptsError) -> str:
+def what_was_wrong(error: CycloptsError) -> str:
     """What was wrong with the arguments; pydantic's findings without their addresses."""
     if isinstance(error.__cause__, ValidationError):
         first = {problem["loc"][:1]: problem for problem in reversed(error.__cause__.errors())}
@@ -70,7 +71,7 @@ def in_one_line(error: CycloptsError) -> str:
             + f"{problem['msg']}. Received: {problem['input']!r}"
             for names, problem in first.items()
         )
-    return " ".join(str(error).split())
+    return in_one_line(str(error))
 
 
 def speak_plainly() -> None:
@@ -84,5 +85,5 @@ def speak_plainly() -> None:
     ours.setLevel(logging.INFO)
     ours.propagate = False
     terminal = logging.StreamHandler()
-    terminal.setFormatter(logging.Formatter("%(asctime)s  %(message)s", "%H:%M:%S"))
+    terminal.setFormatter(OneLineFormatter("%(asctime)s  %(message)s", "%H:%M:%S"))
     ours.handlers = [terminal, APILogHandler()]

@@ -1,5 +1,6 @@
 """What the commands print: names with places, facts and tables, in a terminal or into a pipe."""
 
+import logging
 import os
 import shutil
 import sys
@@ -20,7 +21,7 @@ PIPE_COLUMNS = 160  # letters in a line of what goes to a file or a pipe
 
 
 def tell(what: str, where: str) -> None:
-    print(f"{what}: {where}")
+    print(in_one_line(f"{what}: {where}"))
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:
@@ -50,6 +51,19 @@ def grid() -> Table:
 def printable(text: str) -> Text:
     """Text without what would move the cursor or colour the terminal."""
     return Text("".join(letter if letter.isprintable() or letter == "\n" else " " for letter in text))
+
+
+def in_one_line(text: str) -> str:
+    """Text of which no part, such as a file's name, can move the cursor or pass for a line of its own."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+
+
+class OneLineFormatter(logging.Formatter):
+    """Writes each message in one line; a traceback below it stays as it is."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        time, _, message = super().formatMessage(record).partition("  ")
+        return f"{time}  {in_one_line(message)}"
 
 
 def columns() -> int:

@@ -63,7 +63,7 @@ def write_rows(part: Part, table: pa.Table) -> None:
         storage.write_table(part.url, table)
     else:
         with storage.committing(part.url) as path:
-            pyarrow.csv.write_csv(table, path)
+            pyarrow.csv.write_csv(replace_in_texts(table, f"^({storage.FORMULA})", r"'\1"), path)
 
 
 def reusable_rows(part: Part, columns: list[str] | None = None) -> pa.Table:
@@ -107,7 +107,7 @@ def read_part(url: str, columns: list[str] | None = None) -> pa.Table:
     if url.endswith(".parquet"):
         return storage.read_table(url, columns)
     types = {name: pa.string() if name in LIST_COLUMNS else SCHEMA.field(name).type for name in SCHEMA.names}
-    return pyarrow.csv.read_csv(
+    table = pyarrow.csv.read_csv(
         pa.BufferReader(storage.read_bytes(url)),
         parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
         convert_options=pyarrow.csv.ConvertOptions(
@@ -117,3 +117,13 @@ def read_part(url: str, columns: list[str] | None = None) -> pa.Table:
             quoted_strings_can_be_null=False,
         ),
     )
+    return replace_in_texts(table, f"^'({storage.FORMULA})", r"\1")
+
+
+def replace_in_texts(table: pa.Table, pattern: str, by: str) -> pa.Table:
+    """A table with what matches a pattern replaced in all of its texts."""
+    for index, field in enumerate(table.schema):
+        if pa.types.is_string(field.type):
+            column = pc.replace_substring_regex(table.column(index), pattern, by)
+            table = table.set_column(index, field.name, column)
+    return table

@@ -21,7 +21,7 @@ from tasks.classification.rows import USABLE, count_values, read_rows
 from tasks.dataset import MAX_BYTES, UNREADABLE, read_images
 from tasks.errors import JobError
 from tasks.evaluation import drift
-from tasks.pages import classify_markdown, classify_report, link_to_report, model_figures, style
+from tasks.pages import classify_markdown, classify_report, link_to_report, model_figures, plain, style
 from tasks.storage import FileEntry
 
 MAX_ROWS = 50  # in each table of the report
@@ -108,7 +108,8 @@ def write_results(job: Job, summary: dict[str, Any], tally: Tally) -> None:
     storage.write_record(storage.summary_url(job.output), summary)
     report_link = link_to_report(report_url, storage.address_of(report_url))
     page = classify_markdown(summary, pictures, report_link)
-    create_markdown_artifact(page, key="classify-summary", description=f"What was found in {job.images_url}")
+    description = plain(f"What was found in {job.images_url}")
+    create_markdown_artifact(page, key="classify-summary", description=description)
 
 
 def summarise(job: Job, tally: Tally, classified: int, seconds: float) -> dict[str, Any]:

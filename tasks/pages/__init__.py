@@ -2,7 +2,7 @@
 
 from tasks.pages.card import model_card
 from tasks.pages.html import classify_report, explore_report, overview_report, retrain_report
-from tasks.pages.markdown import classify_markdown, explore_markdown, link_to_report, retrain_markdown
+from tasks.pages.markdown import classify_markdown, explore_markdown, link_to_report, plain, retrain_markdown
 from tasks.pages.metrics import METRICS, metric_texts
 from tasks.pages.photos import overlay_evidence, photo
 from tasks.pages.words import UNKNOWN, decimals, is_number
@@ -24,6 +24,7 @@ __all__ = [
     "overlay_evidence",
     "overview_report",
     "photo",
+    "plain",
     "retrain_markdown",
     "retrain_report",
     "style",

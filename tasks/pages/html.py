@@ -1,11 +1,14 @@
 """Turns the records and pictures of a run into one self-contained page."""
 
+from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, wraps
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Undefined
+from markupsafe import Markup
 
 from tasks.audit import CHECKS, soundness
 from tasks.pages.metrics import metric_rows
@@ -27,6 +30,14 @@ from tasks.pages.words import (
 )
 
 ROWS_SHOWN = 50
+TEMPLATES = Path(__file__).with_name("templates")
+STYLE = "".join((TEMPLATES / name).read_text() for name in ("style.css", "data.css"))
+# No script, no form, nothing from elsewhere, no style sheet but this one: whatever name gets into a page. It
+# stands in the page itself, since pages are opened from disks and buckets too.
+POLICY = (
+    "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; style-src-attr 'unsafe-inline'; "
+    f"style-src 'sha256-{b64encode(sha256(STYLE.encode()).digest()).decode()}'"
+)
 SPARK = (640, 72)  # width and height of a sparkline, in pixels
 LEAST_SPAN = 0.02  # of accuracy; a smaller one does not fill the height
 FILTERS = (count, data_uri, day, duration, moment, number, percent, points, quantity, sentence, setting)
@@ -98,7 +109,7 @@ def templates(filters: Sequence[Callable[..., str]], **options: Any) -> Environm
     as how values are escaped.
     """
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).with_name("templates")),
+        loader=FileSystemLoader(TEMPLATES),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -125,6 +136,8 @@ def _environment() -> Environment:
     environment = templates(FILTERS, autoescape=True)
     environment.globals |= {
         "CHECKS": CHECKS,
+        "POLICY": Markup(POLICY),
+        "STYLE": Markup(STYLE),
         "ROWS_SHOWN": ROWS_SHOWN,
         "SPARK": SPARK,
         "soundness": soundness,

@@ -79,7 +79,7 @@ def classify_markdown(summary: Record, pictures: Pictures, report_link: str) -> 
 
 def link_to_report(url: str, address: str | None) -> str:
     """A link to a report by its web address, or its URL where a browser cannot have it."""
-    return f"[Open the report]({address})" if address else f"Report: `{url}`"
+    return f"[Open the report]({address})" if address else f"Report: {plain(url)}"
 
 
 def _page(*parts: str) -> str:

@@ -7,7 +7,7 @@ from prefect.cache_policies import NO_CACHE
 from tasks import storage
 from tasks.audit import read_audit
 from tasks.dataset import Dataset
-from tasks.pages import explore_markdown, explore_report, link_to_report
+from tasks.pages import explore_markdown, explore_report, link_to_report, plain
 from tasks.publishing.figures import dataset_figures, dataset_photos, small_pictures, write_pictures
 from tasks.storage import Run
 
@@ -23,5 +23,6 @@ def publish_exploration(dataset: Dataset, run: Run) -> str:
     storage.write_bytes(report_url, report.encode())
     report_link = link_to_report(report_url, storage.address_of(report_url))
     page = explore_markdown(audit, small_pictures(figures), report_link)
-    create_markdown_artifact(page, key="explore-summary", description=f"What lies in {dataset.images_url}")
+    description = plain(f"What lies in {dataset.images_url}")
+    create_markdown_artifact(page, key="explore-summary", description=description)
     return report_url

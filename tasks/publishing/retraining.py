@@ -14,7 +14,7 @@ from tasks import storage
 from tasks.audit import read_audit
 from tasks.dataset import Dataset
 from tasks.evaluation import Evaluation, compare, read_right
-from tasks.pages import link_to_report, retrain_markdown, retrain_report
+from tasks.pages import link_to_report, plain, retrain_markdown, retrain_report
 from tasks.parameters import Training
 from tasks.publishing.figures import (
     Figures,
@@ -161,11 +161,13 @@ def publish_artifacts(run: Run, summary: Mapping[str, Any], metrics: Metrics, fi
     report_url = storage.report_url(run.folder_url)
     report_link = link_to_report(report_url, storage.address_of(report_url))
     page = retrain_markdown(summary, metrics, small_pictures(figures), report_link)
-    create_markdown_artifact(page, key="retrain-summary", description=f"Verdict of {run.name}")
+    create_markdown_artifact(page, key="retrain-summary", description=plain(f"Verdict of {run.name}"))
     for kind, of_model in metrics.items():
-        rows = [
-            {name: round(value, 3) if isinstance(value, float) else value for name, value in row.items()}
-            for row in of_model["per_class"]
-        ]
+        rows = [{name: cell(value) for name, value in row.items()} for row in of_model["per_class"]]
         key = f"{kind.replace('_', '-')}-classes"
         create_table_artifact(rows, key=key, description=f"{kind} on the test images, class by class")
+
+
+def cell(value: object) -> object:
+    """A value for a table artifact, whose cells, as all descriptions, the Prefect UI reads as Markdown."""
+    return plain(value) if isinstance(value, str) else round(value, 3) if isinstance(value, float) else value

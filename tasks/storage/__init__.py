@@ -6,7 +6,7 @@ from tasks.storage.left_out import LeftOut, is_left_out
 from tasks.storage.listing import FileEntry, check_folder, walk
 from tasks.storage.local import local_copy, sweep
 from tasks.storage.lock import Lock, locked
-from tasks.storage.names import escape, is_plain_name, plain_name, unescape
+from tasks.storage.names import FORMULA, as_cell, escape, is_plain_name, plain_name, unescape
 from tasks.storage.objects import (
     check_writable,
     committing,
@@ -88,6 +88,7 @@ from tasks.storage.web import SERVED, address_of, way_to_overview
 
 __all__ = [
     "AHEAD_BYTES",
+    "FORMULA",
     "ONNX",
     "PART_NAME",
     "SERVED",
@@ -98,6 +99,7 @@ __all__ = [
     "Run",
     "absolute",
     "address_of",
+    "as_cell",
     "audit_url",
     "begun_decoding_url",
     "begun_url",

@@ -1,6 +1,7 @@
 """Every mistake gets one line and the right exit status; every command names what it wrote."""
 
 import itertools
+import logging
 import shutil
 import subprocess
 import sys
@@ -169,3 +170,12 @@ def test_help_starts_without_tensorflow_and_prefects_server():
     code = "import flows.cli.main, sys; print({'tensorflow', 'prefect.server.api.server'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_no_name_moves_the_cursor_or_passes_for_a_line_of_its_own(capsys, tmp_path: Path):
+    evil = str(tmp_path / "\x1b[2K\x1b]0;taken\x07\r12:00:00  all is well\u202e\nx")
+    assert run(["models", "list", "--store", evil]) == 2
+    logging.getLogger("darkroom").warning("Left out: %s", evil)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2
+    assert all(letter.isprintable() for line in lines for letter in line)

@@ -55,7 +55,7 @@ def test_a_classification_is_told_with_its_labels_most_first_and_its_drift(tmp_p
     assert "## 1,200 files classified, 2 of them bad" in text
     assert f"1,200 in this run, 600 a second, by {markdown.plain(summary['model'])}. Unsure: 3." in text
     assert "**Drift since the model was trained:** labels, confidence, brightness, sharpness." in text
-    assert "Report: `/out/report.html`" in text
+    assert "Report: /out/report.html" in text
     assert text.index("1,098") < text.index("| sea | 100 |")
     assert EVIL not in text
 

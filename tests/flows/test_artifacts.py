@@ -1,0 +1,59 @@
+"""What the Prefect UI, which reads artifacts as Markdown, makes of hostile names: in Chromium."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import sync_playwright
+
+from deployments.services import LOOPBACK, end, free_port, guards, prefect_server, start, wait_until_ready
+from flows.runtime import setting
+from tasks.publishing.retraining import publish_artifacts
+from tasks.storage import Run
+from tests.tasks.pages import records
+from tests.tasks.pages.test_hostile import HOSTILE
+
+LOGIN = ("admin", "secret")
+CHROMIUM = shutil.which("chromium")
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[str]:
+    port = free_port(LOOPBACK)
+    service = prefect_server(LOOPBACK, port, tmp_path / "server.log", LOGIN)
+    url = f"http://{LOOPBACK}:{port}"
+    own = {"PREFECT_HOME": str(tmp_path), "PREFECT_SERVER_UI_API_URL": f"{url}/api"}
+    process = start(service, guards(url, LOGIN) | own)
+    try:
+        wait_until_ready(service, process)
+        with setting("api.auth_string", ":".join(LOGIN)), setting("api.url", f"{url}/api"):
+            yield url
+    finally:
+        end([process])
+
+
+@pytest.mark.slow
+def test_no_hostile_name_becomes_a_link_or_a_picture_in_the_prefect_ui(server: str, store: str, monkeypatch):
+    if not CHROMIUM:
+        pytest.skip("needs Chromium: install Debian's package `chromium`")
+    monkeypatch.setattr(records, "CLASSES", HOSTILE)
+    monkeypatch.setattr(records, "EVIL", HOSTILE[0])
+    metrics = {"cnn": records.metrics()}
+    publish_artifacts(Run(HOSTILE[1].replace("/", ""), store), records.summary(store, metrics), metrics, {})
+    artifacts = httpx.post(f"{server}/api/artifacts/filter", json={}, auth=LOGIN).raise_for_status().json()
+    assert {artifact["type"] for artifact in artifacts} == {"markdown", "table"}
+    told = ""
+    with sync_playwright() as playwright:
+        arguments = ["--no-sandbox", "--disable-background-networking"]
+        page = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments).new_page()
+        page.add_init_script(f"localStorage.setItem('prefect-password', btoa('{':'.join(LOGIN)}'))")
+        for artifact in artifacts:
+            page.goto(f"{server}/artifacts/artifact/{artifact['id']}")
+            page.locator(".markdown-renderer").first.wait_for()
+            page.wait_for_load_state("networkidle")
+            told += page.locator("body").inner_text()
+            assert page.locator(".markdown-renderer img, a[href^='javascript:']").count() == 0
+            assert page.title() != "taken"
+    assert HOSTILE[0] in told
