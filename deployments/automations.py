@@ -1,49 +1,115 @@
-"""Automations of the Prefect server for runs that fail, crash or go silent.
+"""Automations of the Prefect server: for runs that fail, crash or go silent, and for drift."""
 
-`python -P -m deployments.automations` writes them to the server. The automation of the drift event stands in
-prefect.yaml, with the deployment that it runs.
-"""
-
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import timedelta
+from typing import cast
+from uuid import UUID
 
-from prefect.automations import AutomationCore, ChangeFlowRunState, EventTrigger, Posture, SendNotification
+from prefect.automations import (
+    AutomationCore,
+    ChangeFlowRunState,
+    EventTrigger,
+    Posture,
+    RunDeployment,
+    SendNotification,
+)
 from prefect.blocks.notifications import CustomWebhookNotificationBlock
-from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import StateType
+from prefect.events.schemas.automations import Automation
 
+from deployments.baseline import read_baseline, write_baseline
 from deployments.settings import POOL, Settings
 
 NOTIFY = "darkroom-notify"  # the block's name
 FAILURES = "darkroom: tell of runs that fail or crash"
 ZOMBIES = "darkroom: runs without a sign of life have crashed"
+DRIFT = "retrain when drift was found"
+BASELINE = "darkroom_automations"  # digests by name
 HEARTBEAT = "prefect.flow-run.heartbeat"
 CANCEL_SECONDS = 30  # the worker gives a cancelled run 10
 SILENT_SECONDS = 90  # three of the heartbeats that prefect.yaml asks for
 FLOW_RUNS = {"prefect.resource.id": "prefect.flow-run.*"}
 OURS = {"prefect.resource.role": "work-pool", "prefect.resource.name": POOL}
+SUBJECT = "Darkroom: {{ flow_run.name }}"
 MESSAGE = """{{ flow_run.name }} ended as {{ flow_run.state.name }}: {{ flow_run.state.message }}
 {{ flow_run | ui_url }}"""
 
 
-def automations_of(settings: Settings) -> list[AutomationCore]:
-    """The automations of a stack. Saves the webhook's block, which the notification refers to."""
-    automations = [end_zombies()]
+def write_automations(client: SyncPrefectClient, settings: Settings, on_demand: UUID | None) -> list[str]:
+    """Create or change ours, but for those that a person changed or deleted. Returns the names of these.
+
+    Equal ones are left alone, since a changed automation forgets the runs that it watches.
+    on_demand: the deployment that retrains, if there is one.
+    """
+    baseline, kept = read_baseline(client, BASELINE) or {}, []
+    ours = {automation.name: automation for automation in automations_of(settings, on_demand, baseline)}
+    for name in (FAILURES, ZOMBIES, DRIFT):
+        present = next(iter(client.read_automations_by_name(name)), None)
+        if is_changed(present, baseline.get(name)):
+            kept.append(name)
+        else:
+            write_automation(client, present, ours.get(name))
+            baseline[name] = digest(ours[name]) if name in ours else None
     if settings.notify:
-        block = CustomWebhookNotificationBlock(
-            name=NOTIFY,
-            url=settings.notify.get_secret_value(),
-            json_data={"text": "{{subject}}\n{{body}}"},
-        )
-        automations.append(
-            tell_of_failures(
-                SendNotification(
-                    block_document_id=block.save(NOTIFY, overwrite=True),
-                    subject="Darkroom: {{ flow_run.name }}",
-                    body=MESSAGE,
-                )
-            )
-        )
-    return automations
+        baseline[NOTIFY] = digest(settings.notify.get_secret_value())
+    write_baseline(client, BASELINE, baseline)
+    return kept
+
+
+def is_changed(present: Automation | None, written: str | None) -> bool:
+    """Whether a person changed or deleted what was written, or switched off what an older Darkroom wrote."""
+    if present is None:
+        return written is not None
+    return not present.enabled if written is None else digest(present) != written
+
+
+def write_automation(
+    client: SyncPrefectClient, present: Automation | None, ours: AutomationCore | None
+) -> None:
+    if present is None:
+        if ours:
+            client.create_automation(ours)
+    elif ours is None:
+        client.delete_automation(present.id)
+    elif digest(present) != digest(ours):
+        client.update_automation(present.id, ours)
+
+
+def digest(value: AutomationCore | str) -> str:
+    """The same for equal automations, with an id or without."""
+    plain = value if isinstance(value, str) else value.model_dump(exclude={"id"})
+    text = json.dumps(plain, sort_keys=True, default=in_order)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def in_order(value: object) -> object:
+    return sorted(value) if isinstance(value, set) else str(value)
+
+
+def automations_of(
+    settings: Settings, on_demand: UUID | None, baseline: Mapping[str, str | None]
+) -> Iterator[AutomationCore]:
+    """The automations of a stack. Saves the webhook's block, which the notification refers to."""
+    yield end_zombies()
+    if on_demand:
+        yield retrain_on_drift(on_demand)
+    if settings.notify:
+        block_id = webhook(settings.notify.get_secret_value(), baseline.get(NOTIFY))
+        yield tell_of_failures(SendNotification(block_document_id=block_id, subject=SUBJECT, body=MESSAGE))
+
+
+def webhook(url: str, written: str | None) -> UUID:
+    """The id of the webhook's block; one of the same URL stays as a person made it."""
+    if written == digest(url):
+        with suppress(ValueError):  # it was deleted
+            block = cast(CustomWebhookNotificationBlock, CustomWebhookNotificationBlock.load(NOTIFY))
+            return cast(UUID, block._block_document_id)
+    block = CustomWebhookNotificationBlock(name=NOTIFY, url=url, json_data={"text": "{{subject}}\n{{body}}"})
+    return cast(UUID, block.save(NOTIFY, overwrite=True))
 
 
 def tell_of_failures(action: SendNotification) -> AutomationCore:
@@ -88,23 +154,16 @@ def end_zombies() -> AutomationCore:
     )
 
 
-def bring_up_to_date(client: SyncPrefectClient, automations: list[AutomationCore]) -> None:
-    """Create the automations that are missing and change those that differ.
-
-    Equal ones are left alone, since a changed automation forgets the runs that it watches.
-    """
-    names = {automation.name for automation in automations}
-    for name in {FAILURES, ZOMBIES} - names:
-        for unwanted in client.read_automations_by_name(name):
-            client.delete_automation(unwanted.id)
-    for automation in automations:
-        there = client.read_automations_by_name(automation.name)
-        if not there:
-            client.create_automation(automation)
-        elif there[0].model_dump(exclude={"id"}) != automation.model_dump():
-            client.update_automation(there[0].id, automation)
-
-
-if __name__ == "__main__":
-    with get_client(sync_client=True) as client:
-        bring_up_to_date(client, automations_of(Settings()))
+def retrain_on_drift(on_demand: UUID) -> AutomationCore:
+    """Retrain when a classification found drift; not twice within a day."""
+    return AutomationCore(
+        name=DRIFT,
+        trigger=EventTrigger(
+            match={"prefect.resource.id": "darkroom.model.*"},
+            expect={"darkroom.drift"},
+            posture=Posture.Reactive,
+            threshold=1,
+            within=timedelta(days=1),
+        ),
+        actions=[RunDeployment(deployment_id=on_demand)],
+    )

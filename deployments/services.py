@@ -6,14 +6,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import psutil
 
-from tasks.errors import JobError
+from tasks.errors import InputError, JobError
 
 BIN = Path(sys.executable).parent
 USER = "admin"
@@ -23,6 +23,16 @@ RAY_ONE_MACHINE = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # "0" keeps all of Ray on
 RAY_HIDE_GPUS = "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"  # "1": who asks for no GPU sees none
 ROOT = "/"  # where all of it runs: where a user has a `tasks.py`, `prefect deploy` imports that before ours
 START_SECONDS, STOP_SECONDS, POLL_SECONDS = 120.0, 10.0, 0.5
+NO_PROXY = ("no_proxy", "NO_PROXY")  # some read one, some the other
+SOCKET_BYTES = 107 if sys.platform == "linux" else 103
+RAY_SOCKET = "/ray/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store"
+RAY_WORKER_PORTS = range(10_002, 20_000)  # that Ray gives its workers; nothing else of it may have one
+OTHERS = (
+    "PREFECT_API_",
+    "PREFECT_SERVER_",
+    "PREFECT_HOME",
+    "PREFECT_PROFILE",
+)  # of another Prefect
 
 
 @dataclass(frozen=True)
@@ -54,8 +64,30 @@ def guards(url: str, login: tuple[str, str]) -> dict[str, str]:
     }
 
 
+def plain_environment() -> dict[str, str]:
+    """Our environment without the addresses, passwords and databases of another Prefect server."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(OTHERS)}
+
+
+def reach_directly(*hosts: str) -> None:
+    """Have this process and those it starts ask no proxy for what runs on these hosts or on loopback."""
+    names = {host for name in NO_PROXY for host in os.environ.get(name, "").split(",") if host}
+    for name in NO_PROXY:
+        os.environ[name] = ",".join(sorted(names.union(LOOPBACK_NAMES, hosts)))
+
+
+def check_sockets() -> None:
+    """Raise InputError when the paths of Ray's sockets would be longer than a socket's may be."""
+    folder = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp"
+    if len(os.fsencode(folder)) > (most := SOCKET_BYTES - len(RAY_SOCKET)):
+        raise InputError(
+            f"TMPDIR must be at most {most} bytes long, for Ray's sockets; RAY_TMPDIR=/tmp gives it others. "
+            f"Received: {folder!r}."
+        )
+
+
 def start(service: Service, environment: Mapping[str, str]) -> psutil.Popen:
-    """Start a service with more variables in its environment.
+    """Start a service in an environment.
 
     It gets a session of its own, which keeps Ctrl-C from it: whoever started it decides when it ends.
     """
@@ -65,7 +97,7 @@ def start(service: Service, environment: Mapping[str, str]) -> psutil.Popen:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **environment},
+            env=environment,
             cwd=ROOT,
             start_new_session=True,
         )
@@ -106,15 +138,25 @@ def succeeds(url: str, login: tuple[str, str] | None = None) -> bool:
     return False
 
 
-def listens(host: str, port: int) -> bool:
+def listens(host: str, port: int, seconds: float = 1.0) -> bool:
     """Whether anything accepts connections at a port."""
-    with suppress(OSError), socket.create_connection((host, port), timeout=1):
+    with suppress(OSError), socket.create_connection((host, port), timeout=seconds):
         return True
     return False
 
 
 def free_port(host: str) -> int:
-    """A port that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        return probe.getsockname()[1]
+    """A port that nothing listens on now, and that Ray does not keep for its workers."""
+    return free_ports(host, 1)[0]
+
+
+def free_ports(host: str, count: int) -> list[int]:
+    """Different such ports."""
+    with ExitStack() as probes:
+        ports: list[int] = []
+        while len(ports) < count:
+            probe = probes.enter_context(socket.socket())
+            probe.bind((host, 0))
+            if (port := probe.getsockname()[1]) not in RAY_WORKER_PORTS:
+                ports.append(port)
+    return ports

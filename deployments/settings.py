@@ -7,15 +7,25 @@ from functools import cached_property
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, SecretStr, model_validator
+from prefect.client.schemas.schedules import CronSchedule
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from deployments.services import LOOPBACK, LOOPBACK_NAMES, RAY_HIDE_GPUS, RAY_ONE_MACHINE, USER, guards
+from deployments.services import (
+    LOOPBACK,
+    LOOPBACK_NAMES,
+    RAY_HIDE_GPUS,
+    RAY_ONE_MACHINE,
+    RAY_WORKER_PORTS,
+    USER,
+    guards,
+)
 from tasks import storage
 from tasks.errors import InputError
 from tasks.storage import SERVED
 
 POOL = "darkroom"
+CLIENT_RETRIES = "8"  # after 2, 4, 8 ... seconds: a server that restarts for minutes fails no run
 LEASES = "prefect.server.concurrency.lease_storage.filesystem"  # in memory, a restarted server forgets them
 PASSWORD_BYTES = 24
 
@@ -37,6 +47,9 @@ class Settings(BaseSettings):
     store: str | None = Field(None, description="Datasets, runs and models; by default `store` in the home.")
     predictions: str | None = Field(None, description="Predictions; by default `predictions` in the home.")
     weights: str = Field("imagenet", description="What MobileNetV2 starts from in the deployments.")
+    retrain_cron: str = Field("0 2 * * *", description="When `retrain/nightly` runs.")
+    classify_cron: str = Field("0 5 * * *", description="When `classify/nightly` runs.")
+    timezone: str = Field("Europe/Berlin", description="Time zone of both.")
     host: str = Field(LOOPBACK, description="Address that the UI, the reports and Ray listen on.")
     port: int = Field(4200, ge=1, le=65_535, description="Port of the Prefect server and its UI.")
     ray_port: int = Field(6379, ge=1, le=65_535, description="Port of the Ray head.")
@@ -50,6 +63,34 @@ class Settings(BaseSettings):
     notify: SecretStr | None = Field(
         None, description="Webhook (Slack, Mattermost and the like) that is told of runs that fail or crash."
     )
+
+    @field_validator("ray_port")
+    @classmethod
+    def _outside_of_rays_workers(cls, port: int) -> int:
+        if port in RAY_WORKER_PORTS:
+            raise ValueError("must not be one of 10002 to 19999, which Ray keeps for its workers")
+        return port
+
+    @field_validator("retrain_cron", "classify_cron", "timezone")
+    @classmethod
+    def _known_to_prefect(cls, value: str, field: ValidationInfo) -> str:
+        """Refuse what the server would refuse while deploying, in pages."""
+        is_zone = field.field_name == "timezone"
+        try:
+            CronSchedule(**{"cron": "0 0 * * *", "timezone" if is_zone else "cron": value})
+        except ValidationError:
+            what = "a time zone such as Europe/Berlin" if is_zone else "a cron line such as 0 2 * * *"
+            raise ValueError(f"must be {what}") from None
+        return value
+
+    @model_validator(mode="after")
+    def _different_ports(self) -> Self:
+        if len({self.port, self.ray_port, self.files_port}) < 3:
+            raise ValueError(
+                "DARKROOM_PORT, DARKROOM_RAY_PORT and DARKROOM_FILES_PORT must be different. "
+                f"Received: {self.port}, {self.ray_port}, {self.files_port}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _reached_by_one_name(self) -> Self:
@@ -105,6 +146,17 @@ class Settings(BaseSettings):
         return (USER, self.password.get_secret_value() if self.password else kept_secret(self.password_file))
 
     @property
+    def deployed(self) -> dict[str, str]:
+        """The variables that prefect.yaml asks for."""
+        return {
+            **{f"DARKROOM_{name.upper()}": url for name, url in self.places.items()},
+            "DARKROOM_WEIGHTS": self.located_weights,
+            "DARKROOM_RETRAIN_CRON": self.retrain_cron,
+            "DARKROOM_CLASSIFY_CRON": self.classify_cron,
+            "DARKROOM_TIMEZONE": self.timezone,
+        }
+
+    @property
     def environment(self) -> dict[str, str]:
         """Environment variables for Prefect, Ray and `prefect deploy`."""
         variables = {
@@ -113,16 +165,16 @@ class Settings(BaseSettings):
             "PREFECT_API_URL": f"{self.url}/api",
             "PREFECT_SERVER_UI_API_URL": f"{self.url}/api",
             "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": LEASES,
+            "PREFECT_CLIENT_MAX_RETRIES": CLIENT_RETRIES,
             "RAY_ADDRESS": f"{self.host}:{self.ray_port}",
             RAY_HIDE_GPUS: "1",
             RAY_ONE_MACHINE: "0" if self.host in LOOPBACK_NAMES else "1",
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN": self.login[1],
             "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",  # no other node takes over: 30 s for nothing
-            "DARKROOM_WEIGHTS": self.located_weights,
             "DARKROOM_FILES_URL": self.files_url,
+            **self.deployed,
         }
-        variables |= {f"DARKROOM_{name.upper()}": url for name, url in self.places.items()}
         if self.database:
             variables["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = self.database.get_secret_value()
         return variables | guards(self.url, self.login) | {"PREFECT_API_AUTH_STRING": ":".join(self.login)}

@@ -1,7 +1,6 @@
 """`darkroom up`: Prefect server, Ray head and worker of one machine, with everything deployed."""
 
 import fcntl
-import os
 import shlex
 import signal
 import subprocess
@@ -20,9 +19,13 @@ from deployments.services import (
     ROOT,
     Service,
     check_alive,
+    check_sockets,
     end,
+    free_ports,
     listens,
+    plain_environment,
     prefect_server,
+    reach_directly,
     start,
     succeeds,
     wait_until_ready,
@@ -30,7 +33,6 @@ from deployments.services import (
 from deployments.settings import POOL, Settings
 from tasks.errors import InputError, JobError
 
-FILE = Path(__file__).with_name("prefect.yaml")
 MARK = "DARKROOM_STACK"  # stands in the environment of all that a stack started, to find what a dead one left
 
 Running = list[tuple[Service, psutil.Popen]]
@@ -46,12 +48,12 @@ def up(settings: Settings) -> None:
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup: it is to outlive its terminal
         signal.signal(signal.SIGHUP, signal.default_int_handler)
     with suppress(KeyboardInterrupt), only_one(settings), plain_path() as python, all_stopped() as running:
-        for service in services(settings, python):
-            process = start(service, environment(settings))
-            running.append((service, process))
-            wait_until_ready(service, process)
-        run_command(settings, f"{BIN}/prefect", "--no-prompt", "deploy", "--prefect-file", str(FILE), "--all")
-        run_command(settings, sys.executable, "-m", "deployments.automations")
+        reach_directly(settings.host)
+        *others, worker = services(settings, python)
+        for service in others:
+            launch(service, settings, running)
+        print(run_command(settings, sys.executable, "-P", "-m", "deployments.deploy"), end="")
+        launch(worker, settings, running)  # last: what was missed while nothing ran is no work for it
         for line in addresses(settings):
             print(line, flush=True)
         while True:
@@ -60,13 +62,23 @@ def up(settings: Settings) -> None:
             time.sleep(POLL_SECONDS)
 
 
+def launch(service: Service, settings: Settings, running: Running) -> None:
+    process = start(service, environment(settings))
+    running.append((service, process))
+    wait_until_ready(service, process)
+
+
 def services(settings: Settings, python: Path) -> list[Service]:
     """What runs, in the order in which one needs the other."""
+    check_sockets()
     for variable in ("port", "ray_port", "files_port"):
         check_free(settings.host, getattr(settings, variable), f"DARKROOM_{variable.upper()}")
     host, ray_port, logs = settings.host, settings.ray_port, settings.folder / "logs"
+    client_port, dashboard_port = free_ports(host, 2)  # else fixed, and those of another stack
     ray = [str(python), f"{BIN}/ray", "start", "--head", "--block", "--disable-usage-stats"]
-    ray += ["--node-ip-address", host, "--port", str(ray_port), "--dashboard-host", host]
+    ray += ["--node-ip-address", host, "--port", str(ray_port), "--ray-client-server-port", str(client_port)]
+    ray += ["--dashboard-host", host, "--dashboard-port", str(dashboard_port)]
+    ray += ["--dashboard-agent-listen-port", "0"]
     files = [sys.executable, "-m", "deployments.files"]
     worker = [f"{BIN}/prefect", "worker", "start", "--pool", POOL, "--type", "process"]
     pool_url = f"{settings.url}/api/work_pools/{POOL}"
@@ -125,17 +137,16 @@ def all_stopped() -> Iterator[Running]:
 
 
 def environment(settings: Settings) -> Mapping[str, str]:
-    """What the processes of a stack find in their environment, besides what stands there."""
-    return {**settings.environment, MARK: str(settings.folder)}
+    """What the processes of a stack find in their environment."""
+    return {**plain_environment(), **settings.environment, MARK: str(settings.folder)}
 
 
-def run_command(settings: Settings, *command: str) -> None:
-    """Run a command against the stack's server; JobError with what it said if it fails."""
-    process = subprocess.run(
-        command, env={**os.environ, **environment(settings)}, cwd=ROOT, capture_output=True, text=True
-    )
+def run_command(settings: Settings, *command: str) -> str:
+    """Run a command against the stack's server. Returns what it printed; JobError with that if it fails."""
+    process = subprocess.run(command, env=environment(settings), cwd=ROOT, capture_output=True, text=True)
     if process.returncode:
         raise JobError(f"`{' '.join(command)}` failed: {(process.stderr or process.stdout).strip()}")
+    return process.stdout
 
 
 def check_free(host: str, port: int, variable: str) -> None:

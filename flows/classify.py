@@ -7,7 +7,7 @@ from prefect_ray.context import remote_options
 
 from flows.naming import run_title
 from flows.progress import Stages
-from flows.runtime import ray_runner
+from flows.runtime import over_deployed, ray_runner
 from tasks.classification import (
     check_room,
     classify_partition,
@@ -43,7 +43,7 @@ def classify(
     witness_champion(store)
     stages = Stages()
     version = read_version(store, model)
-    images, output, options = locate(images, output, options)
+    images, output, options = locate(images, output, over_deployed("options", options))
     with locked(output, "output") as lock:
         with stages.stage("list"):
             room = check_room(options)

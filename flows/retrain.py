@@ -8,7 +8,7 @@ from prefect_ray.context import remote_options
 from flows.examine import examine
 from flows.naming import run_of, run_title
 from flows.progress import Stages
-from flows.runtime import ray_runner
+from flows.runtime import over_deployed, ray_runner
 from tasks.audit import locate_weights
 from tasks.dataset import check_places, check_trainable, list_images
 from tasks.evaluation import evaluate_model
@@ -43,6 +43,7 @@ def retrain(
     check_places(images, store)
     witness_champion(store)
     stages, run = Stages(), run_of(store, resume)
+    training, gate = over_deployed("training", training), over_deployed("gate", gate)
     training = training.model_copy(update={"weights": locate_weights(training.weights)})
     check_resumed(run, training)
     check_machines(training)

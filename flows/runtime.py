@@ -5,33 +5,59 @@ import secrets
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import chdir, contextmanager
 from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryDirectory
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import certifi
+import httpx
+import prefect
 import psutil
+from prefect.client.base import PrefectHttpxAsyncClient, PrefectHttpxSyncClient
+from prefect.client.orchestration import get_client
+from prefect.context import FlowRunContext
 from prefect.events.worker import EventsWorker
 from prefect.logging.handlers import APILogWorker
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import (
+    PREFECT_API_URL,
+    PREFECT_CLIENT_MAX_RETRIES,
+    PREFECT_HOME,
+    temporary_settings,
+)
 from prefect_ray import RayTaskRunner
+from pydantic import BaseModel
+from ray.exceptions import RayError
 
 from deployments.services import (
     LOOPBACK,
     USER,
+    check_sockets,
     end,
     free_port,
     guards,
+    listens,
+    plain_environment,
     prefect_server,
+    reach_directly,
     start,
     wait_until_ready,
 )
+from deployments.settings import CLIENT_RETRIES
+from tasks.errors import InputError, JobError
+
+Model = TypeVar("Model", bound=BaseModel)
 
 FLUSH_SECONDS = 10
 MEMORY_RETRIES = "3"  # of a task that Ray ends for want of memory; without end by default
+ANSWER_SECONDS = 10.0  # what a server that is there takes at most
 QUIET_SERVER = {"PREFECT_LOGGING_ROOT_LEVEL": "CRITICAL", "PREFECT_SERVER_UI_ENABLED": "false"}
+
+for _client in (PrefectHttpxSyncClient, PrefectHttpxAsyncClient):
+    # Prefect tries again only with a client that has reached the server before, and makes new ones all the
+    # time: a server that restarts would fail a run. Whether there is one at all is asked by check_prefect.
+    _client._has_connected = property(lambda _: True, lambda _, __: None)  # type: ignore[assignment]
 
 
 def ray_runner() -> RayTaskRunner:
@@ -60,12 +86,48 @@ def ray_options() -> dict[str, Any]:
 class _RayTaskRunner(RayTaskRunner):
     """Joins Ray from the root folder: workers look for modules first in the folder their job came from.
 
-    A user's own `tasks.py` or `flows/` there would hide ours.
+    A user's own `tasks.py` or `flows/` there would hide ours. A Ray that is not there fails in one line.
     """
 
     def __enter__(self) -> Self:
-        with chdir("/"):
-            return super().__enter__()
+        try:
+            check_ray()
+            with chdir("/"):
+                return super().__enter__()
+        except (OSError, RuntimeError, ValueError, RayError) as error:
+            if isinstance(error, InputError | JobError):
+                raise
+            reason = " ".join(str(error).split())
+            raise JobError(f"Ray ({self.address}) cannot be used: {reason}") from error
+
+
+def check_ray() -> None:
+    """Raise InputError when Ray cannot start here, or none answers at RAY_ADDRESS; Ray would try for long."""
+    address = os.environ.get("RAY_ADDRESS")
+    if not address:
+        check_sockets()
+    elif ":" in address:
+        host, _, port = address.rpartition("//")[2].rpartition(":")
+        if not listens(host, int(port), ANSWER_SECONDS):
+            raise InputError(
+                "RAY_ADDRESS must be that of a Ray cluster that runs; unset it to have a Ray of the run's own. "
+                f"No Ray answers at {address!r}."
+            )
+
+
+def check_prefect() -> None:
+    """Raise InputError when no Prefect API answers at the configured URL, or it wants another password."""
+    quick = {"timeout": httpx.Timeout(ANSWER_SECONDS)}
+    try:
+        with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}), get_client(quick, True) as client:
+            client.raise_for_api_version_mismatch()
+    except (httpx.HTTPError, RuntimeError, ValueError) as error:
+        reason = " ".join(str(error.__cause__ or error).split())
+        raise InputError(
+            "PREFECT_API_URL must be that of a Prefect server that runs, such as http://127.0.0.1:4200/api, "
+            "PREFECT_API_AUTH_STRING its password; unset them to have a server of the run's own. "
+            f"Received: {PREFECT_API_URL.value()!r} ({reason})."
+        ) from error
 
 
 @contextmanager
@@ -73,25 +135,77 @@ def prefect_api() -> Iterator[None]:
     """Have one Prefect API for the whole run: the configured one, else a temporary server.
 
     Its URL and a password of this run go into the environment, where the workers of a local Ray find them; a
-    worker without the URL would start a server of its own. Raises JobError when the server does not start.
+    worker without the URL would start a server of its own. Raises InputError when none answers or Ray cannot
+    be used, JobError when the server does not start.
     """
-    if PREFECT_API_URL.value():
-        yield
-        return
-    with TemporaryDirectory(prefix="darkroom-") as folder, one_certificate():
-        port, login = free_port(LOOPBACK), (USER, secrets.token_urlsafe())
-        url = f"http://{LOOPBACK}:{port}"
+    reach_directly()
+    check_ray()
+    with setting("client.max_retries", CLIENT_RETRIES):
+        if PREFECT_API_URL.value():
+            check_prefect()
+            yield
+            return
+        login = USER, secrets.token_urlsafe()
+        with (
+            one_certificate(),
+            temporary_server(login) as url,
+            setting("api.auth_string", ":".join(login)),
+            setting("api.url", f"{url}/api"),
+        ):
+            yield
+
+
+@contextmanager
+def temporary_server(login: tuple[str, str]) -> Iterator[str]:
+    """A Prefect server of this run's own: yields its URL. Its database is no other Prefect's."""
+    home, port = own_home(), free_port(LOOPBACK)
+    url = f"http://{LOOPBACK}:{port}"
+    own = guards(url, login) | QUIET_SERVER | {"PREFECT_HOME": str(home)}
+    with TemporaryDirectory(prefix="darkroom-") as folder:
         server = prefect_server(LOOPBACK, port, Path(folder, "server.log"), login)
-        process = start(server, guards(url, login) | QUIET_SERVER)
+        process = start(server, plain_environment() | own)
         try:
             with ended_with_us(process):
                 wait_until_ready(server, process)
-                with setting("api.auth_string", ":".join(login)), setting("api.url", f"{url}/api"):
-                    yield
+                yield url
         finally:
             APILogWorker.drain_all(timeout=FLUSH_SECONDS)
             EventsWorker.drain_all(timeout=FLUSH_SECONDS)
             end([process])
+
+
+def own_home() -> Path:
+    """The folder of our servers of this version of Prefect: a database of another would be migrated."""
+    home = PREFECT_HOME.value() / f"darkroom-{prefect.__version__}"
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"PREFECT_HOME (by default ~/.prefect) must be a folder that can be written. Received: {error}."
+        ) from error
+    return home
+
+
+def over_deployed(name: str, value: Model) -> Model:
+    """A nested parameter of the flow run; what it leaves out is as in the deployment, not as in our default.
+
+    Prefect replaces each of a deployment's parameters as a whole.
+    """
+    context = FlowRunContext.get()
+    if not (context and context.flow_run and context.flow_run.deployment_id):
+        return value
+    with get_client(sync_client=True) as client:
+        deployed = client.read_deployment(context.flow_run.deployment_id).parameters.get(name)
+    return type(value).model_validate(lay_over(deployed or {}, value.model_dump(exclude_unset=True)))
+
+
+def lay_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested values of one mapping over those of another."""
+    merged = {**below, **above}
+    for name in below.keys() & above.keys():
+        if isinstance(below[name], Mapping) and isinstance(above[name], Mapping):
+            merged[name] = lay_over(below[name], above[name])
+    return merged
 
 
 @contextmanager

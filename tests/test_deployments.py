@@ -1,23 +1,36 @@
 """What runs Darkroom elsewhere is well-formed."""
 
+import io
 import re
 import shutil
 import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from unittest.mock import Mock
+from uuid import uuid4
 
 import httpx
 import kubernetes_validate
 import pytest
 import yaml
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import StateType
+from prefect.testing.cli import CycloptsCliRunner
 from pydantic import ValidationError
 from starlette.testclient import TestClient
 
-from deployments.automations import automations_of, bring_up_to_date, end_zombies
+from deployments.automations import DRIFT, FAILURES, ZOMBIES, write_automations
+from deployments.deploy import FILE, deploy, skip_missed
 from deployments.files import files_app
 from deployments.services import RAY_HIDE_GPUS
 from deployments.settings import Settings
+from deployments.stack import services
+from flows.cli.main import run
 from tasks.errors import InputError
+from tests.ports import free_ports
 
 KUBERNETES = "1.37"
 FOLDER = Path(__file__).parent.parent / "deployments"
@@ -111,16 +124,133 @@ def test_whatever_page_lies_in_the_store_no_script_of_it_runs(tmp_path: Path):
     assert headers["x-content-type-options"] == "nosniff"
 
 
-def test_a_stack_started_again_still_watches_the_runs_that_it_lost(api: str):
-    def watched_by() -> dict[str, str]:
-        found = httpx.post(f"{api}/automations/filter", json={}).raise_for_status().json()
-        return {one["name"]: one["trigger"]["id"] for one in found}
+@pytest.mark.parametrize(
+    ("wrong", "complaint"),
+    [
+        ({"ray_port": 12_000}, "10002 to 19999"),
+        ({"port": 7000, "files_port": 7000}, "must be different"),
+        ({"retrain_cron": "at two"}, "a cron line"),
+        ({"timezone": "Europe/Berlim"}, "a time zone"),
+    ],
+)
+def test_what_prefect_or_ray_would_refuse_later_is_refused_at_once(wrong, complaint, monkeypatch, capsys):
+    for name, value in wrong.items():
+        monkeypatch.setenv(f"DARKROOM_{name.upper()}", str(value))
+    assert run(["up"]) == 2
+    error = capsys.readouterr().err
+    assert complaint in error
+    assert error.count("\n") == 1
 
-    told = Settings(notify="http://127.0.0.1:1/hook")
+
+def test_a_second_stack_shares_no_port_with_the_first(tmp_path: Path):
+    def ports(port: int) -> set[str]:
+        own = {"port": port, "ray_port": port + 1, "files_port": port + 2}
+        _, ray, *_ = services(Settings(home=tmp_path, **own), Path(sys.executable))
+        flags = dict(zip(ray.command, ray.command[1:], strict=False))
+        # those of Ray's ports that are the same on every machine unless something else is said
+        return {flags[f"--{name}port"] for name in ("", "ray-client-server-", "dashboard-")}
+
+    first, second = free_ports(2)
+    assert len(ports(first) | ports(second)) == 6
+
+
+def automations(api: str) -> dict[str, dict]:
+    found = httpx.post(f"{api}/automations/filter", json={}).raise_for_status().json()
+    return {one["name"]: one for one in found}
+
+
+def deploy_in_process(settings: Settings) -> None:
+    """As `run_prefect_deploy` does, but without a process that imports everything again."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in settings.deployed.items():
+            patch.setenv(name, value)
+        done = CycloptsCliRunner().invoke(["--no-prompt", "deploy", "--prefect-file", str(FILE), "--all"])
+    assert done.exit_code == 0, done.output
+
+
+@pytest.fixture(scope="module")
+def deploy_again(prefect_api: None) -> Iterator[Callable[..., str]]:
+    """A function that deploys everything, with other settings, and returns what it says that it kept."""
+
+    def again(**settings: str) -> str:
+        with get_client(sync_client=True) as client, redirect_stdout(io.StringIO()) as said:
+            deploy(client, Settings(**settings))
+        return said.getvalue()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("deployments.deploy.run_prefect_deploy", deploy_in_process)
+        yield again
     with get_client(sync_client=True) as client:
-        bring_up_to_date(client, automations_of(told))
-        first = watched_by()
-        bring_up_to_date(client, automations_of(told))
-        assert watched_by() == first
-        bring_up_to_date(client, automations_of(Settings()))
-        assert watched_by() == {name: first[name] for name in [end_zombies().name]}
+        for deployment in client.read_deployments():
+            client.delete_deployment(deployment.id)
+        for automation in client.read_automations():
+            client.delete_automation(automation.id)
+        for variable in client.read_variables():
+            client.delete_variable_by_name(variable.name)
+
+
+def test_what_was_missed_while_nothing_ran_waits_for_the_next_night_and_is_told(capsys):
+    client, nightly, missed = Mock(), Mock(id=uuid4()), uuid4()
+    client.read_flow_runs.return_value = [
+        Mock(id=missed, auto_scheduled=True, run_count=0, deployment_id=nightly.id),
+        Mock(id=uuid4(), auto_scheduled=False, run_count=0, deployment_id=nightly.id),  # by hand
+    ]
+    skip_missed(client, {"retrain/nightly": nightly})
+    asked = client.read_flow_runs.call_args.kwargs["flow_run_filter"].expected_start_time.before_
+    assert asked < datetime.now(UTC) - timedelta(minutes=59)  # what is a little late starts
+    [((run_id, state), _)] = client.set_flow_run_state.call_args_list
+    assert (run_id, state.type) == (missed, StateType.CANCELLED)
+    assert "retrain/nightly was missed" in capsys.readouterr().out
+
+
+def test_what_a_person_changed_in_prefect_is_kept_and_the_rest_follows_the_variables(api: str, deploy_again):
+    def deployment(name: str) -> dict:
+        return httpx.get(f"{api}/deployments/name/{name}").raise_for_status().json()
+
+    def change(name: str, **fields) -> None:
+        httpx.patch(f"{api}/deployments/{deployment(name)['id']}", json=fields).raise_for_status()
+
+    assert deploy_again(retrain_cron="30 3 * * 1", timezone="America/Lima") == ""
+    [schedule] = [one["schedule"] for one in deployment("retrain/nightly")["schedules"]]
+    assert (schedule["cron"], schedule["timezone"]) == ("30 3 * * 1", "America/Lima")
+
+    evening = {"schedule": {"cron": "0 20 * * *", "timezone": "America/Lima"}, "active": False}
+    change("retrain/nightly", schedules=[evening | {"slug": "nightly"}])
+    schedules = f"{api}/deployments/{deployment('classify/nightly')['id']}/schedules"
+    noon = {"schedule": {"cron": "0 12 * * *"}, "active": True}
+    httpx.post(schedules, json=[noon]).raise_for_status()
+    parameters = deployment("retrain/on-demand")["parameters"]
+    change("retrain/on-demand", paused=True, parameters=parameters | {"training": {"weights": "none"}})
+    httpx.delete(f"{api}/deployments/{deployment('explore/folder')['id']}").raise_for_status()
+    watched = automations(api)
+    httpx.patch(f"{api}/automations/{watched[ZOMBIES]['id']}", json={"enabled": False}).raise_for_status()
+    httpx.delete(f"{api}/automations/{watched[DRIFT]['id']}").raise_for_status()
+    for _ in range(2):  # not only once
+        said = deploy_again(images="/elsewhere", classify_cron="30 4 * * *")
+        [schedule] = deployment("retrain/nightly")["schedules"]
+        assert (schedule["active"], schedule["schedule"]["cron"]) == (False, "0 20 * * *")
+        crons = {one["schedule"]["cron"] for one in deployment("classify/nightly")["schedules"]}
+        assert crons == {"0 5 * * *", "0 12 * * *"}
+        on_demand = deployment("retrain/on-demand")
+        assert on_demand["paused"]
+        assert on_demand["parameters"]["training"] == {"weights": "none"}
+        assert on_demand["parameters"]["images"] == "/elsewhere"
+        assert httpx.get(f"{api}/deployments/name/explore/folder").status_code == 404
+        after = automations(api)
+        assert DRIFT not in after
+        assert not after[ZOMBIES]["enabled"]
+        for name in ("retrain/nightly (schedules)", "explore/folder (deleted)", ZOMBIES):
+            assert name in said
+
+
+def test_a_stack_started_again_still_watches_the_runs_that_it_lost(api: str, deploy_again):
+    def watched_by(**settings: str) -> dict[str, str]:
+        with get_client(sync_client=True) as client:
+            write_automations(client, Settings(**settings), None)
+        return {name: one["trigger"]["id"] for name, one in automations(api).items()}
+
+    hook = "http://127.0.0.1:1/hook"
+    first = watched_by(notify=hook)
+    assert FAILURES in first
+    assert watched_by(notify=hook) == first
+    assert watched_by() == {name: first[name] for name in first.keys() - {FAILURES}}

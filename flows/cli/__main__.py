@@ -3,6 +3,7 @@
 import os
 import secrets
 import sys
+from pathlib import Path
 
 from deployments.services import RAY_HIDE_GPUS, RAY_ONE_MACHINE
 
@@ -10,6 +11,7 @@ TOKEN_BYTES = 32
 
 
 def main() -> None:
+    check_home()
     os.environ["PYTHONSAFEPATH"] = "1"  # a user's tasks.py here must not hide ours from children
     os.environ[RAY_HIDE_GPUS] = "1"
     if "RAY_ADDRESS" not in os.environ:
@@ -17,6 +19,20 @@ def main() -> None:
     from flows.cli.main import run  # imports Ray
 
     sys.exit(run(sys.argv[1:]))
+
+
+def check_home() -> None:
+    """End in one line where nothing says what the home folder is, as for an unknown user in a container.
+
+    Prefect cannot even be imported there.
+    """
+    try:
+        Path.home()
+    except RuntimeError:
+        print(
+            "darkroom: HOME must be set to a folder, and is not: `HOME=/tmp/me darkroom ...`", file=sys.stderr
+        )
+        sys.exit(2)
 
 
 def guard_ray() -> None:

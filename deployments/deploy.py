@@ -1,0 +1,162 @@
+"""`python -P -m deployments.deploy`: writes prefect.yaml and the automations, but for what a person changed.
+
+Deleting the variables darkroom_* in the Prefect UI makes it forget what it wrote, and write all of it again.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import yaml
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import DeploymentUpdate, WorkPoolCreate
+from prefect.client.schemas.filters import (
+    DeploymentFilter,
+    DeploymentFilterId,
+    FlowRunFilter,
+    FlowRunFilterExpectedStartTime,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
+from prefect.client.schemas.objects import State, StateType
+from prefect.client.schemas.responses import DeploymentResponse
+from prefect.exceptions import ObjectNotFound
+from prefect.workers.process import ProcessWorker
+
+from deployments.automations import write_automations
+from deployments.baseline import merge, read_baseline, write_baseline
+from deployments.services import BIN, ROOT
+from deployments.settings import POOL, Settings
+from tasks.errors import JobError
+
+FILE = Path(__file__).with_name("prefect.yaml")
+LATE = timedelta(hours=1)  # a nightly run that much late waits for the next night
+SCHEDULE = {"schedule", "active", "parameters", "slug"}
+
+Deployments = Mapping[str, DeploymentResponse]
+
+
+def deploy(client: SyncPrefectClient, settings: Settings) -> None:
+    """Write all deployments and automations, but for what a person changed, which is told."""
+    ensure_pool(client)
+    before = present_deployments(client)
+    skip_missed(client, before)
+    run_prefect_deploy(settings)
+    for name, deployment in present_deployments(client).items():
+        keep_changes(client, name, before.get(name), deployment)
+    on_demand = present_deployments(client).get("retrain/on-demand")
+    for name in write_automations(client, settings, on_demand.id if on_demand else None):
+        tell_kept(name, "the automation")
+
+
+def ensure_pool(client: SyncPrefectClient) -> None:
+    try:
+        client.read_work_pool(POOL)
+    except ObjectNotFound:
+        template = ProcessWorker.get_default_base_job_template()
+        client.create_work_pool(WorkPoolCreate(name=POOL, type="process", base_job_template=template))
+
+
+def present_deployments(client: SyncPrefectClient) -> Deployments:
+    """Those of prefect.yaml that the server has, as `flow/deployment`."""
+    deployments = {}
+    for entry in yaml.safe_load(FILE.read_text())["deployments"]:
+        name = f"{entry['entrypoint'].rpartition('.')[2]}/{entry['name']}"
+        try:
+            deployments[name] = client.read_deployment_by_name(name)
+        except ObjectNotFound:
+            continue
+    return deployments
+
+
+def skip_missed(client: SyncPrefectClient, deployments: Deployments) -> None:
+    """Cancel scheduled runs whose time was while nothing ran: they would all start now, at any hour."""
+    if not deployments:
+        return
+    names = {deployment.id: name for name, deployment in deployments.items()}
+    late = client.read_flow_runs(
+        deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=list(names))),
+        flow_run_filter=FlowRunFilter(
+            state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED])),
+            expected_start_time=FlowRunFilterExpectedStartTime(before_=datetime.now(UTC) - LATE),
+        ),
+    )
+    missed = [run for run in late if run.auto_scheduled and run.run_count == 0]
+    for run in missed:
+        message = "Missed: nothing ran at that time."
+        client.set_flow_run_state(
+            run.id, State(type=StateType.CANCELLED, name="Missed", message=message), force=True
+        )
+    for name in sorted({names[run.deployment_id] for run in missed if run.deployment_id}):
+        print(f"{name} was missed while nothing ran, and waits for its next time; Run in the UI starts it")
+
+
+def run_prefect_deploy(settings: Settings) -> None:
+    """Raises JobError with what `prefect deploy` said if it fails."""
+    command = [f"{BIN}/prefect", "--no-prompt", "deploy", "--prefect-file", str(FILE), "--all"]
+    environment = {**os.environ, **settings.deployed}
+    process = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True)
+    if process.returncode:
+        raise JobError(f"`{' '.join(command)}` failed: {(process.stderr or process.stdout).strip()}")
+
+
+def keep_changes(
+    client: SyncPrefectClient, name: str, before: DeploymentResponse | None, deployed: DeploymentResponse
+) -> None:
+    """Give a deployment back what a person changed in it before it was deployed again."""
+    key = f"darkroom_{name}".replace("/", "_").replace("-", "_")
+    baseline, ours = read_baseline(client, key), fields_of(deployed)
+    if before is None:
+        if baseline is None:
+            write_baseline(client, key, ours)
+        else:
+            client.delete_deployment(deployed.id)
+            tell_kept(name, "deleted")
+        return
+    present = fields_of(before)
+    if baseline is None:  # an older Darkroom's: what is switched off stays off
+        baseline = present | {"paused": False, "schedules": present["schedules"] if is_on(before) else None}
+    merged = merge(baseline, present, ours)
+    if changes := {field: value for field, value in merged.items() if value != ours[field]}:
+        for schedule in deployed.schedules if "schedules" in changes else ():
+            client.delete_deployment_schedule(deployed.id, schedule.id)  # a person's may have no slug
+        client.update_deployment(deployed.id, DeploymentUpdate(**changes))
+        tell_kept(name, ", ".join(changes))
+    write_baseline(client, key, ours)
+
+
+def is_on(deployment: DeploymentResponse) -> bool:
+    return not deployment.schedules or any(schedule.active for schedule in deployment.schedules)
+
+
+def fields_of(deployment: DeploymentResponse) -> dict[str, Any]:
+    """What of a deployment a person may change in the UI, as `DeploymentUpdate` takes it."""
+    limit, options = deployment.global_concurrency_limit, deployment.concurrency_options
+    return {
+        "paused": deployment.paused,
+        "schedules": [
+            schedule.model_dump(mode="json", include=SCHEDULE) for schedule in deployment.schedules
+        ],
+        "parameters": deployment.parameters,
+        "description": deployment.description,
+        "tags": deployment.tags,
+        "concurrency_limit": limit.limit if limit else None,
+        "concurrency_options": options.model_dump(mode="json", exclude_none=True) if options else None,
+        "job_variables": deployment.job_variables,
+    }
+
+
+def tell_kept(name: str, what: str) -> None:
+    print(f"Kept as it was changed in Prefect: {name} ({what})")
+
+
+if __name__ == "__main__":
+    try:
+        with get_client(sync_client=True) as client:
+            deploy(client, Settings())
+    except JobError as error:
+        sys.exit(str(error))

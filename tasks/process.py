@@ -1,0 +1,40 @@
+"""What every process with this package keeps to, workers of Ray and Prefect too: `tasks` imports it first."""
+
+import logging
+import os
+
+from tasks.errors import InputError, JobError
+
+NO_TELEMETRY = {
+    "DO_NOT_TRACK": "true",  # Prefect's client; MLflow takes no other word for it
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "ORT_DISABLE_TELEMETRY": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
+FLOW_RUNS, TASK_RUNS = "prefect.flow_runs", "prefect.task_runs"
+FAILED = "Finished in state Failed("
+OURS = (InputError, JobError)
+
+
+def send_no_telemetry() -> None:
+    """Switch off what the libraries send to their makers, where nobody switched it on."""
+    for name, value in NO_TELEMETRY.items():
+        os.environ.setdefault(name, value)
+
+
+class OneLine(logging.Filter):
+    """Makes one line, the flow run's, of what Prefect logs of an error that says itself what to do."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, OURS):
+            record.msg, record.args, record.exc_info = str(error), (), None
+            return record.name != TASK_RUNS
+        text = record.getMessage()
+        return not (text.startswith(FAILED) and any(f" {kind.__name__}: " in text for kind in OURS))
+
+
+def fail_in_one_line() -> None:
+    for name in (FLOW_RUNS, TASK_RUNS, "prefect.engine"):
+        logging.getLogger(name).addFilter(OneLine())

@@ -1,0 +1,160 @@
+"""A strange environment costs one line in seconds; nested parameters and mistakes in Prefect."""
+
+import logging
+import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+from prefect import flow, task
+from prefect.client.orchestration import get_client
+from prefect.flow_engine import run_flow
+from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
+
+from deployments.services import plain_environment, reach_directly
+from flows.cli.main import run
+from flows.runtime import over_deployed, own_home
+from tasks.errors import InputError
+from tasks.parameters import Training
+from tests.ports import free_ports
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("RAY_ADDRESS", "127.0.0.1:{port}"),
+        ("PREFECT_API_URL", "http://127.0.0.1:{port}/api"),
+        ("TMPDIR", "/tmp/" + "long" * 20),
+    ],
+)
+def test_a_stale_or_unusable_variable_is_named_in_one_line(variable, value, store, monkeypatch, capsys):
+    value = value.format(port=free_ports(1)[0])
+    monkeypatch.setattr("flows.runtime.ANSWER_SECONDS", 1.0)
+    monkeypatch.setenv(variable, value)
+    settings = {PREFECT_API_URL: value} if variable == "PREFECT_API_URL" else {}
+    with temporary_settings(settings):
+        assert run(["explore", "--images", "images", "--store", store]) == 2
+    error = capsys.readouterr().err
+    assert variable in error
+    assert value in error
+    assert error.count("\n") == 1
+
+
+class Alive(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+
+
+def test_a_prefect_server_that_restarts_is_waited_for():
+    port = free_ports(1)[0]
+    with (
+        temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{port}/api"}),
+        get_client(sync_client=True) as client,
+        ThreadPoolExecutor() as pool,
+    ):
+        answer = pool.submit(client.hello)  # of a new client, as every artifact makes one
+        time.sleep(1)
+        with HTTPServer(("127.0.0.1", port), Alive) as server:
+            server.timeout = 30
+            server.handle_request()
+        assert answer.result().is_success
+
+
+def test_an_unknown_user_without_a_home_is_told_so_in_one_line():
+    code = "import os, pwd, runpy\nos.environ.pop('HOME')\npwd.getpwuid = {}.__getitem__\n"
+    code += "runpy.run_module('flows.cli', run_name='__main__')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "HOME" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_our_servers_have_a_home_for_each_version_of_prefect_and_no_settings_of_another(
+    tmp_path: Path, monkeypatch
+):
+    with temporary_settings({PREFECT_HOME: tmp_path}):
+        assert own_home().parent == tmp_path
+        monkeypatch.setattr("prefect.__version__", "99.0.0")
+        assert own_home().name == "darkroom-99.0.0"
+    theirs = {"PREFECT_SERVER_DATABASE_CONNECTION_URL": "x", "PREFECT_API_DATABASE_CONNECTION_URL": "x"}
+    for name, value in (theirs | {"PREFECT_PROFILE": "x", "PREFECT_LOGGING_LEVEL": "INFO"}).items():
+        monkeypatch.setenv(name, value)
+    assert [name for name in plain_environment() if name.startswith("PREFECT_")] == ["PREFECT_LOGGING_LEVEL"]
+
+
+def test_no_proxy_is_asked_for_what_runs_here(monkeypatch):
+    monkeypatch.setenv("no_proxy", "intranet")
+    monkeypatch.setenv("NO_PROXY", "")
+    reach_directly("10.0.0.1")
+    for name in ("no_proxy", "NO_PROXY"):
+        assert set(os.environ[name].split(",")) == {"intranet", "10.0.0.1", "127.0.0.1", "localhost"}
+
+
+def test_no_library_sends_telemetry_unless_told_to():
+    code = (
+        "import flows.cli, os;"
+        "from prefect.analytics import is_telemetry_enabled;"
+        "from mlflow.telemetry.utils import is_telemetry_disabled;"
+        "from ray._common.usage.usage_lib import usage_stats_enabled;"
+        "print(is_telemetry_enabled(), not is_telemetry_disabled(), usage_stats_enabled(),"
+        " os.environ.get('ORT_DISABLE_TELEMETRY') != '1')"
+    )
+    names = ("CI", "GITHUB_ACTIONS", "DO_NOT_TRACK", "MLFLOW_DISABLE_TELEMETRY", "RAY_USAGE_STATS_ENABLED")
+    environment = {
+        name: text for name, text in os.environ.items() if name not in (*names, "ORT_DISABLE_TELEMETRY")
+    }
+    environment = {name: text for name, text in environment.items() if not name.startswith("PYTEST")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["False"] * 4
+
+
+@task
+def refuse() -> None:
+    raise InputError("`images` must be a folder. Received: 'x'.")
+
+
+@flow
+def refused() -> None:
+    refuse()
+
+
+def test_a_users_mistake_is_one_line_in_prefects_log_and_state(prefect_api: None, caplog):
+    for name in ("prefect.flow_runs", "prefect.task_runs"):
+        logging.getLogger(name).addHandler(caplog.handler)
+    try:
+        state = refused(return_state=True)
+    finally:
+        for name in ("prefect.flow_runs", "prefect.task_runs"):
+            logging.getLogger(name).removeHandler(caplog.handler)
+    records = [record for record in caplog.records if "must be a folder" in record.getMessage()]
+    assert {record.getMessage() for record in records} == {"`images` must be a folder. Received: 'x'."}
+    assert {record.name for record in records} == {"prefect.flow_runs"}
+    assert not any(record.exc_info for record in caplog.records)
+    assert "`images` must be a folder" in state.message
+    assert "\n" not in state.message
+
+
+@flow
+def trained(training: Training = Training()) -> None:
+    trained.seen = over_deployed("training", training)
+
+
+def test_a_nested_parameter_keeps_what_the_deployment_says_of_the_rest(prefect_api: None, monkeypatch):
+    deployed = {"training": {"weights": "none", "cnn": {"dropout": 0.1}}}
+    with get_client(sync_client=True) as client:
+        flow_id = client.create_flow(trained)
+        deployment = client.create_deployment(flow_id, "nested", parameters=deployed)
+        given = {"training": {"epochs": 1, "cnn": {"mixup": 0.0}}}
+        flow_run = client.create_flow_run_from_deployment(deployment, parameters=given)
+        trained_run = client.read_flow_run(flow_run.id)
+        run_flow(trained, flow_run=trained_run, parameters=trained_run.parameters)
+        client.delete_deployment(deployment)
+    seen = trained.seen
+    assert (seen.weights, seen.epochs, seen.cnn.dropout, seen.cnn.mixup) == ("none", 1, 0.1, 0.0)
