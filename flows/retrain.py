@@ -8,12 +8,12 @@ from flows.naming import run_of, run_title
 from flows.progress import Stages
 from flows.runtime import ray_runner
 from tasks.audit import locate_weights
-from tasks.dataset import check_splits, check_trainable, list_images
+from tasks.dataset import check_places, check_splits, check_trainable, list_images
 from tasks.evaluation import evaluate_model
 from tasks.parameters import Gate, Leakage, MaxBadShare, Training, Word
 from tasks.publishing import Retraining, check_tracking, publish_report, track
 from tasks.registry import promote, register
-from tasks.storage import Run
+from tasks.storage import Run, at_work
 from tasks.training import open_run, train_model
 
 
@@ -38,28 +38,31 @@ def retrain(
         max_bad_share: Share of unusable files that fails the run.
         resume: Name of an interrupted run of the store to go on with.
     """
-    stages, run = Stages(), run_of(store, resume)
+    check_places(images, store)
+    run = run_of(store, resume)
     training = training.model_copy(update={"weights": locate_weights(training.weights)})
     check_tracking()
-    with stages.stage("list"):
-        manifest = list_images(images, store, training.image_size, training.val_share, leakage)
-        check_trainable(manifest)
-    dataset = examine(manifest, training.weights, training.uses_weights, max_bad_share, run, stages)
-    check_splits(dataset)
-    open_run(run, dataset, training)
-    with remote_options(num_cpus=0):
-        started = [train_model.submit(kind, dataset, training, run) for kind in training.models]
-    trained = [
-        stages.epochs(future, run, kind, training.epochs_of(kind))
-        for kind, future in zip(training.models, started, strict=True)
-    ]
-    evaluating = [evaluate_model.submit(model, dataset, run) for model in trained]
-    evaluations = stages.results("evaluate", evaluating)
-    for model, evaluation in zip(trained, evaluations, strict=True):
-        register(model, evaluation, dataset, run)
-    [verdict] = stages.results("promote", [promote.submit(evaluations, dataset, run, gate)])
-    publish_report(
-        Retraining(run, dataset, training, trained, evaluations, verdict, stages.started, stages.seconds)
-    )
-    track(run, trained, evaluations)
-    return run
+    with at_work(run) as lock:
+        stages = Stages(run, lock.check)
+        with stages.stage("list"):
+            manifest = list_images(images, store, training.image_size, training.val_share, leakage)
+            check_trainable(manifest)
+        dataset = examine(manifest, training.weights, training.uses_weights, max_bad_share, run, stages)
+        check_splits(dataset)
+        open_run(run, dataset, training)
+        with remote_options(num_cpus=0):
+            started = [train_model.submit(kind, dataset, training, run) for kind in training.models]
+        trained = [
+            stages.epochs(future, run, kind, training.epochs_of(kind))
+            for kind, future in zip(training.models, started, strict=True)
+        ]
+        evaluating = [evaluate_model.submit(model, dataset, run) for model in trained]
+        evaluations = stages.results("evaluate", evaluating)
+        for model, evaluation in zip(trained, evaluations, strict=True):
+            register(model, evaluation, dataset, run)
+        [verdict] = stages.results("promote", [promote.submit(evaluations, dataset, run, gate)])
+        publish_report(
+            Retraining(run, dataset, training, trained, evaluations, verdict, stages.started, stages.seconds)
+        )
+        track(run, trained, evaluations)
+        return run

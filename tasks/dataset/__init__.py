@@ -1,6 +1,6 @@
 """From a folder of labelled images to a committed dataset of decoded ones, which training reads."""
 
-from tasks.dataset.checks import check_splits, check_trainable
+from tasks.dataset.checks import check_places, check_splits, check_trainable
 from tasks.dataset.decode import read_images
 from tasks.dataset.index import commit_dataset
 from tasks.dataset.looks import measure_looks
@@ -29,6 +29,7 @@ __all__ = [
     "ImageError",
     "Manifest",
     "Split",
+    "check_places",
     "check_splits",
     "check_trainable",
     "commit_dataset",

@@ -14,6 +14,15 @@ from tasks.errors import InputError, JobError
 BAD_FILES_NAMED = 5
 
 
+def check_places(images: str, store: str) -> tuple[str, str]:
+    """Both folders made absolute. Raises InputError unless the store can be one, and can be written."""
+    images_url, store = storage.absolute(images), storage.absolute(store)
+    storage.check_apart(images_url, store, "store")
+    storage.check_writable(store, "store")
+    check_store(store)
+    return images_url, store
+
+
 def check_store(store: str) -> None:
     """Raise InputError where the store's page would take the place of one that is not of a store."""
     names = set(storage.names(store))

@@ -12,7 +12,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
-from tasks.dataset.checks import check_classes, check_store
+from tasks.dataset.checks import check_classes, check_places
 from tasks.dataset.folders import LabelledFile, label_files
 from tasks.dataset.layout import check_class_names, layout_in_words
 from tasks.dataset.records import Manifest
@@ -39,10 +39,7 @@ def list_images(
 
     Raises InputError when the folder cannot be read or has too few classes, or the store cannot be written.
     """
-    images_url, store = storage.absolute(images), storage.absolute(store)
-    storage.check_apart(images_url, store, "store")
-    storage.check_writable(store, "store")
-    check_store(store)
+    images_url, store = check_places(images, store)
     left_out = LeftOut()
     files = label_files(list_files(images_url, left_out))
     log.info("Read %s as %s", images_url, layout_in_words(files, left_out))
