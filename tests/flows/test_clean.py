@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from flows.cli import run as run_command
+from flows.cli.main import run as run_command
 from flows.explore import explore
 from flows.retrain import retrain
 from tasks import storage

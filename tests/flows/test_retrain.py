@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from prefect.artifacts import Artifact
 
-from flows.cli import run as run_command
+from flows.cli.main import run as run_command
 from flows.explore import explore
 from flows.retrain import retrain
 from tasks import storage
