@@ -112,7 +112,7 @@ def test_a_run_keeps_its_lock_while_storage_is_away(tmp_path: Path, monkeypatch)
     with locked(str(tmp_path), "output") as held_lock:
         with monkeypatch.context() as outage:
             outage.setattr(lock, "read_bytes", unreachable)
-            while len(attempts) < 10:
+            while len(attempts) < 10 and held_lock._thread.is_alive():
                 held_lock._released.wait(0.01)
         held_lock.check()
         renewed = storage.read_json(str(tmp_path / "_lock.json"))["renewed"]
