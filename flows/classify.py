@@ -20,7 +20,7 @@ from tasks.classification import (
     room_for,
 )
 from tasks.parameters import Classification, Word
-from tasks.registry import read_version
+from tasks.registry import read_version, witness_champion
 from tasks.storage import leased, locked
 
 
@@ -41,6 +41,7 @@ def classify(
         model: Version to classify with; champion is the store's present one.
         options: How the folder is classified.
     """
+    witness_champion(store)
     version = read_version(store, model)
     images, output, options = locate(images, output, options)
     with leased(version.folder_url, storage.absolute(store)), locked(output, "output") as lock:

@@ -10,6 +10,7 @@ from tasks.audit import locate_weights
 from tasks.dataset import check_places, list_images
 from tasks.parameters import Leakage, MaxBadShare, Training, Word
 from tasks.publishing import publish_exploration
+from tasks.registry import witness_champion
 from tasks.storage import at_work
 
 
@@ -31,10 +32,11 @@ def explore(
         max_bad_share: Share of unusable files that fails the run.
     """
     check_places(images, store)
+    witness_champion(store)
     run, usual, weights = run_of(store), Training(), locate_weights(weights)
     with at_work(run) as lock:
         stages = Stages(run, lock.check)
         with stages.stage("list"):
             manifest = list_images(images, store, usual.image_size, usual.val_share, leakage)
-        dataset = examine(manifest, weights, False, max_bad_share, run, stages)
+        dataset = examine(manifest, weights, None, max_bad_share, run, stages)
         return publish_exploration(dataset, run)

@@ -13,18 +13,22 @@ from uuid import UUID
 import ray
 from prefect import Task
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect_ray.context import RemoteOptionsContext
 from prefect_ray.task_runners import PrefectRayFuture
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from tasks import storage
 from tasks.display import try_to_show
+from tasks.errors import Diverged, JobError
+from tasks.parameters import Training
 from tasks.storage import Run
-from tasks.training import read_history
+from tasks.training import read_history, read_wait
 
 POLL_SECONDS = 0.5
 ARTIFACT_SECONDS = 5.0
 NOTED_SECONDS = 5.0  # how much of a stage's time a kill may lose
+LOST_NODE_SECONDS = 300.0  # how long task runs wait for a node where the cluster has none for them any more
 
 log = logging.getLogger("darkroom")
 
@@ -72,8 +76,10 @@ class Stages:
             self.seconds[name] = seconds_before + time.monotonic() - started
 
         self._count = count
-        yield
-        count()
+        try:
+            yield
+        finally:
+            count()
         self._note()
 
     def poll(self) -> None:
@@ -109,6 +115,22 @@ class Stages:
                 show(images_done, f"{bad:,} bad")
             return [future.result() for future in started]
 
+    def trainings(self, futures: Sequence[PrefectRayFuture], run: Run, training: Training) -> list[Any]:
+        """Wait for the training of each kind of model. Returns those that did not diverge.
+
+        Raises JobError where all did.
+        """
+        trained, failures = [], []
+        for kind, future in zip(training.models, futures, strict=True):
+            try:
+                trained.append(self.epochs(future, run, kind, training.epochs_of(kind)))
+            except Diverged as error:  # a retry would too: the others are no worse for it
+                log.error("%s", error)
+                failures.append(str(error))
+        if not trained:
+            raise JobError(" ".join(failures))
+        return trained
+
     def epochs(self, future: PrefectRayFuture, run: Run, kind: str, epochs: int) -> Any:
         """Wait for a training, showing each epoch that it has written to its history. Returns its result."""
         history = storage.history_url(run.kind_url(kind))
@@ -116,6 +138,9 @@ class Stages:
 
             def show_last_epoch() -> None:
                 with suppress(Exception):  # read to be shown, twice a second: the next time it may be there
+                    if words := read_wait(run, kind):
+                        show(len(read_history(history)) if storage.exists(history) else 0, words)
+                        return
                     last = read_history(history)[-1]
                     show(int(last["epoch"]), f"validation accuracy {last['val_accuracy']:.3f}")
 
@@ -153,7 +178,7 @@ def wait_for_each(
     futures: Iterable[PrefectRayFuture], poll: Poll, limit: Limit = no_limit
 ) -> Iterator[PrefectRayFuture]:
     """Yield futures as they finish, calling `poll` while waiting; at most `limit()` are awaited at once."""
-    coming = iter(futures)
+    coming, nodes = iter(futures), NodeWatch()
     waiting: dict[Any, PrefectRayFuture] = {}
     while True:
         room = max(max(limit(), 1) - len(waiting), 0)
@@ -165,6 +190,35 @@ def wait_for_each(
             yield waiting.pop(reference)
         if not ready:
             poll()
+            nodes.check()
+
+
+class NodeWatch:
+    """Says when no node of the cluster can take the task runs that are waited for, and ends the wait in time.
+
+    Ray itself would wait for one without end or word.
+    """
+
+    def __init__(self) -> None:
+        options = RemoteOptionsContext.get().current_remote_options
+        self._needs = {"CPU": options.get("num_cpus", 1), "GPU": options.get("num_gpus", 0)}
+        self._lost_at: float | None = None
+
+    def check(self) -> None:
+        """Raises JobError when there has been no node for LOST_NODE_SECONDS."""
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        if any(all(node.get(name, 0) >= need for name, need in self._needs.items()) for node in nodes):
+            self._lost_at = None
+            return
+        needs = " and ".join(f"{need:g} {name}" for name, need in self._needs.items() if need)
+        if self._lost_at is None:
+            self._lost_at = time.monotonic()
+            log.warning("Waits for a node with %s: the cluster has lost all of them.", needs)
+        if time.monotonic() - self._lost_at > LOST_NODE_SECONDS:
+            raise JobError(
+                f"Waited {LOST_NODE_SECONDS:,.0f} s in vain for a node with {needs}: the cluster lost all. "
+                "The same command goes on where it stopped (retrain: with `--resume RUN`)."
+            )
 
 
 @contextmanager

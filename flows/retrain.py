@@ -1,5 +1,7 @@
 """The main job: labelled images in; two judged models, a report and perhaps a new champion out."""
 
+from typing import Any
+
 from prefect import flow
 from prefect_ray.context import remote_options
 
@@ -8,13 +10,13 @@ from flows.naming import run_of, run_title
 from flows.progress import Stages
 from flows.runtime import ray_runner
 from tasks.audit import locate_weights
-from tasks.dataset import check_places, check_splits, check_trainable, list_images
+from tasks.dataset import check_places, check_trainable, list_images
 from tasks.evaluation import evaluate_model
 from tasks.parameters import Gate, Leakage, MaxBadShare, Training, Word
 from tasks.publishing import Retraining, check_tracking, publish_report, track
-from tasks.registry import promote, register
+from tasks.registry import promote, register, witness_champion
 from tasks.storage import Run, at_work
-from tasks.training import open_run, train_model
+from tasks.training import check_machines, check_resumed, dataset_begun, open_run, train_model
 
 
 @flow(name="retrain", task_runner=ray_runner(), flow_run_name=run_title)
@@ -39,23 +41,23 @@ def retrain(
         resume: Name of an interrupted run of the store to go on with.
     """
     check_places(images, store)
+    witness_champion(store)
     run = run_of(store, resume)
     training = training.model_copy(update={"weights": locate_weights(training.weights)})
+    check_resumed(run, training)
+    check_machines(training)
     check_tracking()
     with at_work(run) as lock:
         stages = Stages(run, lock.check)
         with stages.stage("list"):
-            manifest = list_images(images, store, training.image_size, training.val_share, leakage)
+            size_px, begun = training.image_size, dataset_begun(run)
+            manifest = list_images(images, store, size_px, training.val_share, leakage, begun)
             check_trainable(manifest)
-        dataset = examine(manifest, training.weights, training.uses_weights, max_bad_share, run, stages)
-        check_splits(dataset)
-        open_run(run, dataset, training)
+        open_run(run, manifest.fingerprint, training)
+        dataset = examine(manifest, training.weights, training, max_bad_share, run, stages)
         with remote_options(num_cpus=0):
             started = [train_model.submit(kind, dataset, training, run) for kind in training.models]
-        trained = [
-            stages.epochs(future, run, kind, training.epochs_of(kind))
-            for kind, future in zip(training.models, started, strict=True)
-        ]
+        trained = stages.trainings(started, run, training)
         evaluating = [evaluate_model.submit(model, dataset, run) for model in trained]
         evaluations = stages.results("evaluate", evaluating)
         for model, evaluation in zip(trained, evaluations, strict=True):
@@ -65,4 +67,19 @@ def retrain(
             Retraining(run, dataset, training, trained, evaluations, verdict, stages.started, stages.seconds)
         )
         track(run, trained, evaluations)
+        witness_champion(store)
         return run
+
+
+def check_request(
+    images: str,
+    store: str = "store",
+    training: Training = Training(),
+    resume: str | None = None,
+    **_: Any,
+) -> None:
+    """Raise InputError for mistakes that show without Prefect and Ray, before either is started."""
+    check_places(images, store)
+    weights = locate_weights(training.weights)
+    if resume:
+        check_resumed(run_of(store, resume), training.model_copy(update={"weights": weights}))

@@ -30,6 +30,7 @@ from deployments.services import (
 )
 
 FLUSH_SECONDS = 10
+MEMORY_RETRIES = "3"  # of a task that Ray ends for want of memory; without end by default
 QUIET_SERVER = {"PREFECT_LOGGING_ROOT_LEVEL": "CRITICAL", "PREFECT_SERVER_UI_ENABLED": "false"}
 
 
@@ -38,6 +39,7 @@ def ray_runner() -> RayTaskRunner:
 
     "local" says so outright: without it Ray joins whatever cluster it last heard of, dead or not.
     """
+    os.environ.setdefault("RAY_task_oom_retries", MEMORY_RETRIES)
     if address := os.environ.get("RAY_ADDRESS"):
         return _RayTaskRunner(address=address, init_kwargs=ray_options())
     return _RayTaskRunner(address="local", init_kwargs=ray_options() | {"include_dashboard": False})

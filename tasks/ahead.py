@@ -37,7 +37,8 @@ def map_ahead(
     def compute(chunk: Sequence[T]) -> list[R]:
         return [function(item) for item in chunk]
 
-    with ThreadPoolExecutor(threads) as pool:
+    pool = ThreadPoolExecutor(threads)
+    try:
         waiting: deque[tuple[int, float, Future[list[R]]]] = deque()
         count, total_weight = 0, 0.0
         for chunk, chunk_weight in _chunks(items, weight):
@@ -49,6 +50,11 @@ def map_ahead(
             count, total_weight = count + len(chunk), total_weight + chunk_weight
         while waiting:
             yield from waiting.popleft()[-1].result()
+    finally:
+        # A consumer that stops early need not wait for the rest. Nor may it: where an error keeps this
+        # generator until the garbage collector ends it, that may be while a thread starts, which would
+        # then wait for ever for the lock that joining threads takes.
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _chunks(items: Iterable[T], weight: Callable[[T], float]) -> Iterator[tuple[list[T], float]]:

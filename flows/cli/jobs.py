@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from flows.classify import classify
 from flows.cli.terminal import Store, tell
 from flows.explore import explore
-from flows.retrain import retrain
+from flows.retrain import check_request, retrain
 from flows.runtime import prefect_api
 from tasks import storage
 from tasks.display import try_to_show
@@ -21,13 +21,18 @@ from tasks.sample import draw_sample
 from tasks.storage import Run
 
 
-def command_of(flow: Flow, tell_result: Callable[[Any], None]) -> Callable[..., None]:
+def command_of(
+    flow: Flow, tell_result: Callable[[Any], None], check: Callable[..., None] | None = None
+) -> Callable[..., None]:
     """A command that runs a flow under a Prefect API and tells what came of it.
 
+    check: is given the flow's parameters before anything is started, and raises for mistakes that show then.
     All parameters are flags; the fields of a parameter that is a pydantic model are flags of their own.
     """
 
     def command(**parameters: Any) -> None:
+        if check:
+            check(**parameters)
         with prefect_api():
             result = flow(**parameters)
         tell_result(result)
@@ -84,6 +89,6 @@ def sample(folder: Path, *, images_per_class: int = 120, seed: int = 0) -> None:
 COMMANDS: dict[str, Callable[..., None]] = {
     "sample": sample,
     "explore": command_of(explore, lambda report: tell("Report", report)),
-    "retrain": command_of(retrain, tell_retraining),
+    "retrain": command_of(retrain, tell_retraining, check_request),
     "classify": command_of(classify, tell_classification),
 }

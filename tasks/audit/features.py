@@ -4,9 +4,10 @@ import hashlib
 import json
 import logging
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,13 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
-from tasks.dataset import Dataset, resize_all
+from tasks.dataset import Dataset, pixels_of_parts, places_of_parts, resize_all
 from tasks.errors import InputError, JobError
 from tasks.networks import OnnxClassifier
 
 SIDE_PX = 96  # finds as many planted label errors as 150, 2.5 times as fast
 AT_ONCE = 256  # images that are held enlarged or shrunk
+SIGNATURES = {".h5": b"\x89HDF\r\n\x1a\n", ".keras": b"PK\x03\x04"}  # HDF5, ZIP
 VERSION = 1  # raise when the network or what is fed to it changes
 
 log = logging.getLogger("darkroom")
@@ -55,17 +57,37 @@ class EmbeddedPart:
 def locate_weights(weights: str) -> str:
     """Weights with their path made absolute, since workers run in other folders.
 
-    Raises InputError when they are a file that is not there.
+    Raises InputError when they are a file that is not there, or not of its format: a page of a web server
+    that was saved in its place, say.
     """
     if weights in ("imagenet", "none"):
         return weights
     located = storage.absolute(weights)
-    if not located.endswith((".h5", ".keras")) or not storage.exists(located):
+    suffix = next((suffix for suffix in SIGNATURES if located.endswith(suffix)), None)
+    if suffix is None or not storage.exists(located):
         raise InputError(
             "`weights` must be imagenet, none or the path of an existing .h5 or .keras file. "
             f"Received: {weights!r}."
         )
+    start = read_start(located, len(SIGNATURES[suffix]))
+    if start != SIGNATURES[suffix]:
+        raise InputError(
+            f"`weights` must be a file that Keras wrote. Received {weights!r}, which begins with {start!r} "
+            f"and not as {suffix} files do: download it again."
+        )
     return located
+
+
+def read_start(url: str, count: int) -> bytes:
+    """The first bytes of a file of weights; InputError when it cannot be read."""
+    fs, path = storage.filesystem(url)
+    try:
+        with fs.open(path, "rb") as file:
+            return bytes(file.read(count))
+    except Exception as error:  # drivers of object stores raise errors of their own
+        raise InputError(
+            f"`weights` must be a file that can be read. Received: {url!r} ({error})."
+        ) from error
 
 
 @task(cache_policy=NO_CACHE, task_run_name="fetch weights")
@@ -81,8 +103,8 @@ def fetch_base(dataset_url: str, size_px: int, weights: str, needed: bool) -> Ba
     # Which file Keras takes depends on the size of the images.
     content = [weights, size_px] if weights == "imagenet" else storage.sha256(storage.read_bytes(weights))
     key = _digest([VERSION, SIDE_PX, content])
-    base = Base(storage.features_url(dataset_url, f"{key}.onnx"), key)
-    there = take_over(base.url, earlier_features(dataset_url))
+    base = Base(storage.network_url(storage.store_of(dataset_url), key), key)
+    there = storage.exists(base.url)
     if there and not needed:
         return base
     from tasks.networks import architectures
@@ -114,46 +136,40 @@ def _exported(network: Any, base: Base) -> Base:
     return base
 
 
-def earlier_features(dataset_url: str) -> dict[str, str]:
-    """URLs of all features in a store by file name, which is made of what they depend on."""
-    store = storage.store_of(dataset_url)
-    urls = [storage.dataset_url(store, name) for name in storage.names(storage.datasets_url(store))]
-    return {
-        name: storage.features_url(url, name)
-        for url in urls
-        for name in storage.names(storage.features_url(url))
-    }
-
-
-def take_over(url: str, earlier: dict[str, str]) -> bool:
-    """Whether the features `url` are there, copied from another dataset if need be."""
-    name = storage.name_of(url)
-    if name in earlier and earlier[name] != url and not storage.exists(url):
-        storage.copy(earlier[name], url)
-    return name in earlier
-
-
 def plan_features(dataset: Dataset, base: Base) -> list[FeaturePart]:
     """The parts of a dataset whose features no dataset of the store holds yet."""
     if base.missing:
         return []
-    earlier = earlier_features(dataset.url)
+    urls = feature_urls(dataset, base)
+    names_in = cache(lambda dataset_url: storage.names(storage.features_url(dataset_url)))
+    missing = [part for part, url in urls.items() if storage.name_of(url) not in names_in(dataset.url)]
+    places = places_of_parts(dataset.url, dataset.images_url) if missing else {}
     return [
-        FeaturePart(base, storage.pixels_url(dataset.url, part), url)
-        for part, url in feature_urls(dataset, base).items()
-        if not take_over(url, earlier)
+        FeaturePart(base, storage.pixels_url(dataset.url, part), urls[part])
+        for part in missing
+        if not any(take_over(urls[part], place.dataset_url, names_in) for place in places.get(part, ()))
     ]
+
+
+def take_over(url: str, dataset_url: str, names_in: Callable[[str], Collection[str]]) -> bool:
+    """Whether features were copied from another dataset. names_in: gives the names of those it holds.
+
+    False also where it vanishes meanwhile: `clean` may remove it.
+    """
+    name = storage.name_of(url)
+    with suppress(FileNotFoundError):
+        if name in names_in(dataset_url):
+            storage.copy(storage.features_url(dataset_url, name), url)
+            return True
+    return False
 
 
 def feature_urls(dataset: Dataset, base: Base) -> dict[int, str]:
     """URLs of the features of each part; names are digests of the part's pixels and of the network."""
     index = storage.read_table(storage.index_url(dataset.url), ["part", "row", "pixels_sha256"])
-    pixels: dict[int, list[str | None]] = {}
-    for row in index.sort_by([("part", "ascending"), ("row", "ascending")]).to_pylist():
-        pixels.setdefault(row["part"], []).append(row["pixels_sha256"])
     return {
-        part: storage.features_url(dataset.url, f"{_digest([base.key, dataset.size_px, *content])}.npy")
-        for part, content in pixels.items()
+        part: storage.features_url(dataset.url, f"{_digest([base.key, dataset.size_px, *pixels])}.npy")
+        for part, pixels in enumerate(pixels_of_parts(index))
     }
 
 

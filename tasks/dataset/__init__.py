@@ -1,8 +1,9 @@
 """From a folder of labelled images to a committed dataset of decoded ones, which training reads."""
 
+from tasks.dataset.catalogue import places_of_parts
 from tasks.dataset.checks import check_places, check_splits, check_trainable
 from tasks.dataset.decode import read_images
-from tasks.dataset.index import commit_dataset
+from tasks.dataset.index import commit_dataset, pixels_of_parts
 from tasks.dataset.looks import measure_looks
 from tasks.dataset.manifest import list_images
 from tasks.dataset.parts import DecodedPart, decode_part, plan_parts
@@ -37,6 +38,8 @@ __all__ = [
     "decode_part",
     "list_images",
     "measure_looks",
+    "pixels_of_parts",
+    "places_of_parts",
     "plan_parts",
     "read_images",
     "resize",

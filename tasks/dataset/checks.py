@@ -17,6 +17,7 @@ BAD_FILES_NAMED = 5
 def check_places(images: str, store: str) -> tuple[str, str]:
     """Both folders made absolute. Raises InputError unless the store can be one, and can be written."""
     images_url, store = storage.absolute(images), storage.absolute(store)
+    storage.check_folder(images_url)
     storage.check_apart(images_url, store, "store")
     storage.check_writable(store, "store")
     check_store(store)
@@ -48,11 +49,12 @@ def check_classes(images_url: str, files: int, classes: Sequence[str]) -> None:
 
 
 def check_trainable(manifest: Manifest) -> None:
-    """Raise InputError unless every class has training files and there is a test split."""
-    classes: dict[str, set[str]] = {"train": set(), "val": set(), "test": set()}
+    """Raise InputError unless every class has training files, and there is what makes the other splits."""
     table = storage.read_table(storage.manifest_url(manifest.dataset_url), ["label", "split"])
-    for pair in table.group_by(["label", "split"]).aggregate([]).to_pylist():
-        classes.setdefault(pair["split"], set()).add(pair["label"])
+    files = Counter((row["label"], row["split"]) for row in table.to_pylist())
+    classes: dict[str, set[str]] = {"train": set(), "val": set(), "test": set()}
+    for label, split in files:
+        classes.setdefault(split, set()).add(label)
     if not classes["test"]:
         raise InputError(
             "`images` must have a test split: put a share of each class, such as a fifth, into "
@@ -63,6 +65,11 @@ def check_trainable(manifest: Manifest) -> None:
         raise InputError(
             "Every class must have training images. "
             f"Received none for {', '.join(missing)} in {manifest.images_url!r}."
+        )
+    if not classes["val"] and all(files[label, "train"] == 1 for label in classes["train"]):
+        raise InputError(
+            "Some class must have two training images or more, of which validation takes one. "
+            f"Received one of each class in {manifest.images_url!r}."
         )
 
 

@@ -1,5 +1,6 @@
 """From decoded parts to a committed dataset: finds copies, settles splits and writes the index."""
 
+import json
 import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -10,11 +11,12 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
+from tasks.dataset.catalogue import Marker, enter
 from tasks.dataset.checks import check_bad_share
 from tasks.dataset.duplicates import find_copies
 from tasks.dataset.looks import THUMBNAIL_PX
-from tasks.dataset.manifest import PARTS_VERSION
-from tasks.dataset.parts import SIDE_CAR, DecodedPart, part_keys
+from tasks.dataset.manifest import PARTS_VERSION, identity, part_key, read_parts
+from tasks.dataset.parts import SIDE_CAR, DecodedPart
 from tasks.dataset.records import Dataset, Manifest
 from tasks.dataset.splits import RANKS, settle_splits
 from tasks.pictures import UNREADABLE
@@ -38,17 +40,8 @@ def commit_dataset(manifest: Manifest, parts: Sequence[DecodedPart], max_bad_sha
         storage.write_table(storage.index_url(manifest.dataset_url), index)
         storage.sweep(storage.shards_url(manifest.dataset_url))
         storage.sweep(storage.features_url(manifest.dataset_url))
-        storage.write_json(
-            storage.success_url(manifest.dataset_url),
-            {
-                "committed": datetime.now(UTC).isoformat(),
-                "size_px": manifest.size_px,
-                "decoder": PARTS_VERSION,
-                "root": manifest.images_url,
-                "unreadable": index["status"].to_pylist().count(UNREADABLE),
-                "parts": part_keys(manifest),
-            },
-        )
+        storage.write_json(storage.success_url(manifest.dataset_url), marker_of(manifest, index))
+        enter(manifest.dataset_url)
     dataset = read_dataset(manifest, sum(part.images for part in parts if part.decoded))
     log.info(
         "Dataset %s: %s, %s bad; %s files decoded now, %s taken over",
@@ -59,6 +52,34 @@ def commit_dataset(manifest: Manifest, parts: Sequence[DecodedPart], max_bad_sha
         f"{dataset.reused:,}",
     )
     return dataset
+
+
+def marker_of(manifest: Manifest, index: pa.Table) -> Marker:
+    """What the marker of a complete dataset says.
+
+    parts, first_files, pixels: the key of each part, its first file, and a digest of its pixels. By these
+    later datasets know what they may take over.
+    """
+    parts = read_parts(storage.manifest_url(manifest.dataset_url))
+    return {
+        "committed": datetime.now(UTC).isoformat(),
+        "size_px": manifest.size_px,
+        "decoder": PARTS_VERSION,
+        "root": manifest.images_url,
+        "unreadable": index["status"].to_pylist().count(UNREADABLE),
+        "parts": [part_key(files, manifest.size_px) for files in parts],
+        "first_files": [identity(files[0]) for files in parts],
+        "pixels": [storage.sha256(json.dumps(pixels).encode())[:32] for pixels in pixels_of_parts(index)],
+    }
+
+
+def pixels_of_parts(index: pa.Table) -> list[list[str | None]]:
+    """The hash of each image's pixels, part by part; none for bad files."""
+    pixels: dict[int, list[str | None]] = {}
+    rows = index.select(["part", "row", "pixels_sha256"])
+    for row in rows.sort_by([("part", "ascending"), ("row", "ascending")]).to_pylist():
+        pixels.setdefault(row["part"], []).append(row["pixels_sha256"])
+    return list(pixels.values())
 
 
 def read_dataset(manifest: Manifest, decoded: int) -> Dataset:

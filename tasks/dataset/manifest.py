@@ -3,8 +3,9 @@
 import hashlib
 import json
 import logging
-from collections.abc import Iterable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from functools import partial
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,6 +13,8 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
+from tasks.dataset.attempts import choose_dataset
+from tasks.dataset.catalogue import Catalogue, read_catalogue
 from tasks.dataset.checks import check_classes, check_places
 from tasks.dataset.folders import LabelledFile, label_files
 from tasks.dataset.layout import check_class_names, layout_in_words
@@ -23,19 +26,29 @@ from tasks.storage import FileEntry, LeftOut, walk
 
 FILES_A_PART = 1024
 MAX_PARTS = 256
+MOST_READ = 16  # manifests of earlier datasets, for parts to keep
 PARTS_VERSION = [DECODER_VERSION, 2]  # raise the second when side-cars change: parts are decoded again
 INDEX_VERSION = 1  # raise when the index or the rules of splits change: datasets are then indexed again
 
 log = logging.getLogger("darkroom")
 
 T = TypeVar("T")
+Identity = tuple[str, int, str]  # path, bytes and mark of a file
+PreviousParts = Callable[[Container[Identity]], Iterable[Sequence[FileEntry]]]
 
 
 @task(cache_policy=NO_CACHE, task_run_name="list")
 def list_images(
-    images: str, store: str, size_px: int, val_share: float, leakage: Leakage = "exclude"
+    images: str,
+    store: str,
+    size_px: int,
+    val_share: float,
+    leakage: Leakage = "exclude",
+    begun: str | None = None,
 ) -> Manifest:
     """List the folder `images` and commit its manifest to the store.
+
+    begun: the dataset that the run has begun to train on, if it has (see `choose_dataset`).
 
     Raises InputError when the folder cannot be read or has too few classes, or the store cannot be written.
     """
@@ -48,14 +61,15 @@ def list_images(
     check_classes(images_url, len(files), classes)
     check_class_names(images_url, classes)
     fingerprint = fingerprint_of(images_url, rows, size_px, val_share, leakage)
-    dataset_url = storage.dataset_url(store, fingerprint)
+    name = choose_dataset(store, images_url, [row.file for row in rows], fingerprint, begun)
+    dataset_url = storage.dataset_url(store, name)
     if not is_listed(dataset_url):
-        parts = cut_into_parts(rows, previous_parts(store, size_px))
+        parts = cut_into_parts(rows, partial(previous_parts, read_catalogue(store, images_url), size_px))
         write_manifest(storage.manifest_url(dataset_url), parts)
     return Manifest(
         images_url=images_url,
         dataset_url=dataset_url,
-        fingerprint=fingerprint,
+        fingerprint=name,
         classes=classes,
         files=len(rows),
         unlabelled=len(files) - len(rows),
@@ -96,7 +110,7 @@ def fingerprint_of(
     options = [PARTS_VERSION, INDEX_VERSION, images_url, size_px, val_share, leakage]
     digest = hashlib.sha256(json.dumps(options).encode())
     for row in rows:
-        digest.update(json.dumps([*_identity(row.file), row.label, row.split]).encode())
+        digest.update(json.dumps([*identity(row.file), row.label, row.split]).encode())
     return digest.hexdigest()[:16]
 
 
@@ -107,29 +121,55 @@ def part_key(files: Iterable[FileEntry], size_px: int) -> str:
     """
     digest = hashlib.sha256(json.dumps([PARTS_VERSION, size_px]).encode())
     for file in files:
-        digest.update(json.dumps(_identity(file)).encode())
+        digest.update(json.dumps(identity(file)).encode())
     return digest.hexdigest()[:32]
 
 
-def _identity(file: FileEntry) -> tuple[str, int, str]:
+def identity(file: FileEntry) -> Identity:
     return file.path, file.bytes, file.mark
 
 
-def cut_into_parts(
-    rows: Sequence[LabelledFile], previous: Sequence[Sequence[FileEntry]]
-) -> list[Sequence[LabelledFile]]:
+def cut_into_parts(rows: Sequence[LabelledFile], previous: PreviousParts) -> list[Sequence[LabelledFile]]:
     """Cut sorted rows into parts; a previous part whose files are all there, unchanged, stays a part.
+
+    previous: gives parts of earlier datasets that may hold some of the files that are in no part yet.
 
     New and changed files form parts of their own, so that 1 % of new files costs 1 % of the decoding.
     When there would be more than MAX_PARTS, the previous parts are ignored.
     """
-    by_identity = {_identity(row.file): row for row in rows}
+    remaining = {identity(row.file): row for row in rows}
     parts: list[Sequence[LabelledFile]] = []
-    for files in previous:
-        if all(_identity(file) in by_identity for file in files):
-            parts.append([by_identity.pop(_identity(file)) for file in files])
-    parts += slices(list(by_identity.values()))
+    for files in previous(remaining):
+        if all(identity(file) in remaining for file in files):
+            parts.append([remaining.pop(identity(file)) for file in files])
+    parts += slices(list(remaining.values()))
     return parts if len(parts) <= MAX_PARTS else slices(rows)
+
+
+def previous_parts(
+    catalogue: Catalogue, size_px: int, remaining: Container[Identity]
+) -> Iterator[list[FileEntry]]:
+    """The files of parts of a store's datasets whose first file is among the remaining ones.
+
+    Few manifests are read, since a dataset's marker tells the first files of its parts: what has remained
+    by the time its turn comes is looked up there. Markers of older versions do not tell them; of such
+    datasets only one that comes first is read.
+    """
+    markers = {
+        url: marker
+        for url, marker in catalogue.markers.items()
+        if marker["size_px"] == size_px and marker["decoder"] == PARTS_VERSION
+    }
+    read = 0
+    for dataset_url, marker in markers.items():
+        first_files = marker.get("first_files", [None] * len(marker["parts"]) if not read else [])
+        numbers = [
+            number for number, first in enumerate(first_files) if first is None or tuple(first) in remaining
+        ]
+        if numbers and read < MOST_READ:
+            read += 1
+            url = storage.manifest_url(dataset_url)
+            yield from storage.unless_broken(partial(read_parts, url, numbers), url) or []
 
 
 def slices(rows: Sequence[T]) -> list[Sequence[T]]:
@@ -157,47 +197,27 @@ SCHEMA = pa.schema(
 
 
 def _table(rows: Sequence[LabelledFile]) -> pa.Table:
-    columns = [(*_identity(row.file), row.label, row.split) for row in rows]
+    columns = [(*identity(row.file), row.label, row.split) for row in rows]
     return pa.table(dict(zip(SCHEMA.names, zip(*columns, strict=True), strict=True)), schema=SCHEMA)
 
 
 def part_files(url: str, part: int) -> list[FileEntry]:
     """The files of one part of the manifest at `url`, in order."""
+    [files] = read_parts(url, [part])
+    return files
+
+
+def read_parts(url: str, parts: Iterable[int] | None = None) -> list[list[FileEntry]]:
+    """The files of some parts of the manifest at `url`, or of all, each in order."""
     fs, path = storage.filesystem(url)
     with fs.open(path, "rb") as file:
-        rows = pq.ParquetFile(file).read_row_group(part, columns=["path", "bytes", "mark"]).to_pylist()
-    return [FileEntry(**row) for row in rows]
+        manifest = pq.ParquetFile(file)
+        numbers = range(manifest.num_row_groups) if parts is None else parts
+        rows = [manifest.read_row_group(part, columns=["path", "bytes", "mark"]) for part in numbers]
+    return [[FileEntry(**row) for row in part.to_pylist()] for part in rows]
 
 
 def count_parts(url: str) -> int:
     fs, path = storage.filesystem(url)
     with fs.open(path, "rb") as file:
         return pq.ParquetFile(file).num_row_groups
-
-
-def previous_dataset(store: str, size_px: int) -> str | None:
-    """The URL of the store's latest dataset with this image size and the present decoder, if any."""
-    datasets = []
-    for name in storage.names(storage.datasets_url(store)):
-        record = success_of(storage.dataset_url(store, name))
-        if record and record["size_px"] == size_px and record["decoder"] == PARTS_VERSION:
-            datasets.append((record["committed"], name))
-    return storage.dataset_url(store, max(datasets)[1]) if datasets else None
-
-
-def success_of(dataset_url: str) -> dict[str, Any] | None:
-    """What the marker of a complete dataset says; None where there is none, or a broken one."""
-    record = storage.json_unless_broken(storage.success_url(dataset_url))
-    return record if record and {"size_px", "decoder", "committed", "parts"} <= record.keys() else None
-
-
-def previous_parts(store: str, size_px: int) -> list[list[FileEntry]]:
-    """The files of each part of `previous_dataset`; none where there is no such dataset."""
-    if dataset_url := previous_dataset(store, size_px):
-        url = storage.manifest_url(dataset_url)
-        return storage.unless_broken(lambda: files_of_parts(url), url) or []
-    return []
-
-
-def files_of_parts(url: str) -> list[list[FileEntry]]:
-    return [part_files(url, part) for part in range(count_parts(url))]

@@ -1,10 +1,10 @@
-"""Decodes a manifest part by part on Ray; parts that an earlier dataset decoded are copied from it."""
+"""Decodes a manifest part by part on Ray; parts that another dataset of the store holds are copied."""
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -12,30 +12,35 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
+from tasks.dataset.attempts import unreadable_files
+from tasks.dataset.catalogue import Place, read_catalogue, success_of
 from tasks.dataset.decode import read_images
 from tasks.dataset.looks import THUMBNAIL_PX, describe_picture
-from tasks.dataset.manifest import part_files, part_key, previous_dataset, success_of
+from tasks.dataset.manifest import part_files, part_key, read_parts
 from tasks.dataset.records import Manifest
 from tasks.pictures import UNREADABLE, ImageError, decode_image
 from tasks.storage import FileEntry
+
+MOST_TRIED = 4  # places, since files of equal names in another folder are read to compare them
 
 log = logging.getLogger("darkroom")
 
 
 @dataclass(frozen=True)
 class PartToDecode:
-    """A part of a manifest, and the part of an earlier dataset that holds the same images, if there is one.
+    """A part of a manifest, and where other datasets hold the same images, if any does.
 
-    key: names the files of the part (see `part_key`). same_folder: whether the earlier dataset is of the same
-    folder of images; files of another may have equal names, sizes and times, but other content.
+    key: names the files of the part (see `part_key`). In another folder, files of equal names, sizes and
+    times may have other content. was_committed: whether the dataset was committed before and something of
+    it was lost: files that could not be read then stay so. given_up: these files, by path, and the reasons.
     """
 
     manifest: Manifest
     number: int
     key: str
-    earlier_dataset: str | None = None
-    earlier_number: int = 0
-    same_folder: bool = True
+    places: Sequence[Place] = ()
+    was_committed: bool = False
+    given_up: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def pixels_url(self) -> str:
@@ -62,23 +67,35 @@ class DecodedPart:
 def plan_parts(manifest: Manifest) -> list[PartToDecode]:
     """The parts of a manifest, to be decoded or copied; none when its dataset is committed.
 
-    A committed dataset in which some files were unreadable is opened again, for another try at them.
+    A committed dataset of which something was lost is made again as it was.
     """
-    if storage.exists(storage.success_url(manifest.dataset_url)):
-        success = success_of(manifest.dataset_url)
-        if success and is_whole(manifest) and not success.get("unreadable"):
-            return []
-        storage.remove(storage.success_url(manifest.dataset_url))
-    earlier_dataset = previous_dataset(storage.store_of(manifest.dataset_url), manifest.size_px)
-    earlier = (earlier_dataset and success_of(earlier_dataset)) or {"parts": []}
-    numbers = {key: number for number, key in enumerate(earlier["parts"])}
-    same_folder = earlier.get("root") == manifest.images_url
+    url = manifest.dataset_url
+    was_committed = any(map(storage.exists, (storage.success_url(url), storage.index_url(url))))
+    if was_committed and success_of(url) and is_whole(manifest):
+        return []
+    given_up = unreadable_files(url) if was_committed else {}
+    storage.remove(storage.success_url(url))
+    places = read_catalogue(storage.store_of(url), manifest.images_url).places()
     return [
-        PartToDecode(manifest, number, key, earlier_dataset, numbers[key], same_folder)
-        if key in numbers and earlier_dataset
-        else PartToDecode(manifest, number, key)
-        for number, key in enumerate(part_keys(manifest))
+        _part_to_decode(manifest, number, files, places, was_committed, given_up)
+        for number, files in enumerate(read_parts(storage.manifest_url(url)))
     ]
+
+
+def _part_to_decode(
+    manifest: Manifest,
+    number: int,
+    files: Sequence[FileEntry],
+    places: Mapping[str, Sequence[Place]],
+    was_committed: bool,
+    given_up: Mapping[str, str],
+) -> PartToDecode:
+    key = part_key(files, manifest.size_px)
+    given_up = {file.path: given_up[file.path] for file in files if file.path in given_up}
+    others = [place for place in places.get(key, ()) if place.dataset_url != manifest.dataset_url]
+    # Elsewhere such files may have been readable.
+    tried = [] if given_up else others[:MOST_TRIED]
+    return PartToDecode(manifest, number, key, tried, was_committed, given_up)
 
 
 def is_whole(manifest: Manifest) -> bool:
@@ -96,12 +113,6 @@ def is_whole(manifest: Manifest) -> bool:
     return not lost and storage.table_unless_broken(index_url, ["path"]) is not None
 
 
-def part_keys(manifest: Manifest) -> list[str]:
-    """The key of each part, in order."""
-    url = storage.manifest_url(manifest.dataset_url)
-    return [part_key(part_files(url, part), manifest.size_px) for part in range(manifest.parts)]
-
-
 @task(
     retries=2, retry_delay_seconds=[2, 10], cache_policy=NO_CACHE, task_run_name="decode part {part.number}"
 )
@@ -110,46 +121,68 @@ def decode_part(part: PartToDecode) -> DecodedPart:
     if decoded_part := committed_part(part):
         return decoded_part
     files = part_files(storage.manifest_url(part.manifest.dataset_url), part.number)
-    if part.earlier_dataset and (part.same_folder or has_same_content(part, files)):
-        with suppress(FileNotFoundError):  # the earlier part was lost
-            storage.copy(storage.pixels_url(part.earlier_dataset, part.earlier_number), part.pixels_url)
-            storage.copy(storage.side_car_url(part.earlier_dataset, part.earlier_number), part.side_car_url)
-        if decoded_part := committed_part(part):
-            return decoded_part
+    if any(take_over_part(part, place, files) for place in part.places):
+        return _counted(storage.read_table(part.side_car_url, ["status"]), decoded=False)
     with storage.noting_death(part.begun_url) as died_before, storage.committing(part.pixels_url) as path:
-        rows = decode_files(part.manifest.images_url, files, part.manifest.size_px, path, apart=died_before)
+        size_px, images_url = part.manifest.size_px, part.manifest.images_url
+        rows = decode_files(images_url, files, size_px, path, died_before, part.given_up)
     table = pa.Table.from_pylist(rows, schema=SIDE_CAR).replace_schema_metadata({"key": part.key})
     storage.write_table(part.side_car_url, table)
-    return DecodedPart(len(files), sum(row["status"] != "ok" for row in rows), decoded=True)
+    return _counted(table, decoded=True)
+
+
+def _counted(side_car: pa.Table, decoded: bool) -> DecodedPart:
+    bad = sum(status != "ok" for status in side_car["status"].to_pylist())
+    return DecodedPart(len(side_car), bad, decoded)
 
 
 def committed_part(part: PartToDecode) -> DecodedPart | None:
     """The record of a part that is decoded already: its side-car, which is written last, has the same key.
 
-    None otherwise, and where a file was unreadable: it may be readable by now.
+    None otherwise, and where a file was unreadable: it may be readable by now. But nothing of a committed
+    dataset is changed, not even of one that another run has committed meanwhile.
     """
-    table = storage.table_unless_broken(part.side_car_url)
-    if table is None or (table.schema.metadata or {}).get(b"key") != part.key.encode():
+    dataset_url = part.manifest.dataset_url
+    side_car = sound_side_car(part, Place(dataset_url, part.number, part.manifest.images_url))
+    if side_car is None:
         return None
-    if not storage.exists(part.pixels_url) or storage.size(part.pixels_url) < pixel_bytes(part, len(table)):
+    is_final = (
+        UNREADABLE not in side_car["status"].to_pylist()
+        or part.was_committed
+        or storage.exists(storage.success_url(dataset_url))
+    )
+    return _counted(side_car, decoded=False) if is_final else None
+
+
+def sound_side_car(part: PartToDecode, place: Place) -> pa.Table | None:
+    """The side-car at a place; None unless it is of the part's files and the pixels are there, whole."""
+    side_car = storage.table_unless_broken(storage.side_car_url(place.dataset_url, place.number))
+    if side_car is None or (side_car.schema.metadata or {}).get(b"key") != part.key.encode():
         return None
-    statuses = table["status"].to_pylist()
-    if UNREADABLE in statuses:
-        return None
-    bad = sum(status != "ok" for status in statuses)
-    return DecodedPart(len(table), bad, decoded=False)
+    pixels_url = storage.pixels_url(place.dataset_url, place.number)
+    least_bytes = len(side_car) * part.manifest.size_px**2 * 3
+    return side_car if storage.exists(pixels_url) and storage.size(pixels_url) >= least_bytes else None
 
 
-def pixel_bytes(part: PartToDecode, files: int) -> int:
-    return files * part.manifest.size_px**2 * 3
+def take_over_part(part: PartToDecode, place: Place, files: Sequence[FileEntry]) -> bool:
+    """Whether a part was copied from a place, where all its files were readable and had the same content.
+
+    False also where the other dataset vanishes meanwhile: `clean` may remove it.
+    """
+    with suppress(FileNotFoundError):
+        side_car = sound_side_car(part, place)
+        if side_car is None or UNREADABLE in side_car["status"].to_pylist():
+            return False
+        if place.images_url != part.manifest.images_url and not has_same_content(part, side_car, files):
+            return False
+        storage.copy(storage.pixels_url(place.dataset_url, place.number), part.pixels_url)
+        storage.copy(storage.side_car_url(place.dataset_url, place.number), part.side_car_url)
+        return True
+    return False
 
 
-def has_same_content(part: PartToDecode, files: Sequence[FileEntry]) -> bool:
-    """Whether the files of a part are, byte for byte, those that the earlier part was decoded from."""
-    url = storage.side_car_url(str(part.earlier_dataset), part.earlier_number)
-    side_car = storage.table_unless_broken(url, ["sha256"])
-    if side_car is None or len(side_car) != len(files):
-        return False
+def has_same_content(part: PartToDecode, side_car: pa.Table, files: Sequence[FileEntry]) -> bool:
+    """Whether the files of a part are, byte for byte, those that a side-car tells of."""
     contents = read_images(part.manifest.images_url, files)
     return all(
         isinstance(content, bytes) and hashlib.sha256(content).hexdigest() == expected
@@ -158,20 +191,36 @@ def has_same_content(part: PartToDecode, files: Sequence[FileEntry]) -> bool:
 
 
 def decode_files(
-    images_url: str, files: Sequence[FileEntry], size_px: int, path: str, apart: bool = False
+    images_url: str,
+    files: Sequence[FileEntry],
+    size_px: int,
+    path: str,
+    apart: bool,
+    given_up: Mapping[str, str],
 ) -> list[dict]:
     """Decode `files` into the .npy file `path`, uint8 [files, size_px, size_px, 3]; bad files become zeros.
 
     Returns one row of the side-car per file, in order. The file is mapped, so that memory does not grow
     with the number of files. apart: decode all in another process, as after a death that one may have caused.
+    given_up: files that are not read, but count as unreadable, and why.
     """
     pixels = storage.new_array(path, np.uint8, (len(files), size_px, size_px, 3))
+    contents = _contents(images_url, files, given_up)
     rows = [
         {"path": file.path} | _decode_into(out, content, apart)
-        for file, out, content in zip(files, pixels, read_images(images_url, files), strict=True)
+        for file, out, content in zip(files, pixels, contents, strict=True)
     ]
     pixels.flush()
     return rows
+
+
+def _contents(
+    images_url: str, files: Sequence[FileEntry], given_up: Mapping[str, str]
+) -> Iterator[bytes | ImageError]:
+    contents = read_images(images_url, [file for file in files if file.path not in given_up])
+    for file in files:
+        reason = given_up.get(file.path)
+        yield next(contents) if reason is None else ImageError(UNREADABLE, reason)
 
 
 SIDE_CAR = pa.schema(

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from tasks.dataset.originals import SplitOfFiles
 from tasks.dataset.reader import Split
 from tasks.parameters import Leakage
 
@@ -48,3 +49,9 @@ class Dataset:
     def split(self, *names: str) -> Split:
         """The usable images of splits: `train`, `val`, `test`, or `leaked` (left out as copies)."""
         return Split(self.url, self.classes, self.size_px, *names)
+
+    def split_at(self, size_px: int, *names: str) -> Split:
+        """Like `split`, the images `size_px` wide: decoded anew from the files where they are not."""
+        if size_px == self.size_px:
+            return self.split(*names)
+        return SplitOfFiles(self.url, self.images_url, self.classes, size_px, *names)

@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from tasks import storage
 from tasks.errors import JobError
@@ -92,6 +93,9 @@ def settle_batch_norm(model: keras.Model, images: np.ndarray) -> None:
 
     A base with random weights needs this to train: else its activations shrink from layer to layer.
     Source: Kraehenbuehl et al. 2016, "Data-dependent Initializations of Convolutional Neural Networks".
+
+    In a graph, which gives up each activation once it is read; a call of a Keras model keeps them all to its
+    end: 5.4 GB for 128 images of 150 px, against 0.9.
     """
     norms = [
         layer
@@ -100,7 +104,7 @@ def settle_batch_norm(model: keras.Model, images: np.ndarray) -> None:
     ]
     for layer in norms:
         layer.trainable, layer.momentum = True, 0.0
-    model(images, training=True)
+    tf.function(lambda batch: model(batch, training=True), autograph=False)(tf.constant(images))
     for layer in norms:
         layer.trainable, layer.momentum = False, 0.99
 

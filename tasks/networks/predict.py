@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tasks.dataset import Split, resize_all
+from tasks.dataset import Split
 
 IMAGES_AT_ONCE = 512  # in memory
 
@@ -12,7 +12,7 @@ IMAGES_AT_ONCE = 512  # in memory
 def predict_split(model_url: str, split: Split, sha256: str | None = None) -> np.ndarray:
     """Probabilities float32 [images, classes] of a split by a model.keras.
 
-    The images are resized to the size of the model. Raises JobError when the file has another sha256.
+    The images must be of the size of the model. Raises JobError when the file has another sha256.
     """
     return predict_splits(model_url, [split], sha256)[0]
 
@@ -27,8 +27,6 @@ def predict_splits(model_url: str, splits: Sequence[Split], sha256: str | None =
     def predict(split: Split) -> np.ndarray:
         starts = range(0, len(split), IMAGES_AT_ONCE)
         batches = (split.take(np.arange(start, min(start + IMAGES_AT_ONCE, len(split)))) for start in starts)
-        return np.concatenate(
-            [classifier.predict(resize_all(batch, classifier.size_px)) for batch in batches]
-        )
+        return np.concatenate([classifier.predict(batch) for batch in batches])
 
     return [predict(split) for split in splits]

@@ -57,7 +57,8 @@ def overview_report(
 ) -> str:
     """All runs of a store on one page, as listed, and how the champion's accuracy went.
 
-    runs: their summaries. champion: the present one's model.json. line: see `overview.champion_line`.
+    store: its name. runs: their summaries. champion: the present one's model.json, or of one whose record is
+    lost `version` alone. line: see `overview.champion_line`.
     """
     page = {"store": store, "runs": runs, "champion": champion, "line": sparkline(line)}
     return _environment().get_template("overview.html.j2").render(page)

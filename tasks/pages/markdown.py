@@ -36,6 +36,7 @@ def retrain_markdown(
         titles |= {f"{kind}/{key}.png": f"{title} of {kind}" for key, title in MODEL_PLOTS.items()}
     return _page(
         *_verdict(verdict_of(summary)),
+        *(f"**{plain(kind)}** is missing. {plain(why)}" for kind, why in summary["failures"].items()),
         report_link,
         _models(summary["models"], metrics),
         *_confused(metrics),

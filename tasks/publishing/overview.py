@@ -7,16 +7,17 @@ from typing import Any
 
 from tasks import storage
 from tasks.display import try_to_show
+from tasks.errors import InputError, JobError
 from tasks.pages import overview_report
 from tasks.registry import champion_stack, read_promotions, read_record
 from tasks.storage import Run
 
 READERS = 16
 NEEDED = ("dataset", "models", "champion")
-OPTIONAL = ("started", "finished")
+OPTIONAL = ("started", "finished", "training")
 EXPLORATION = "exploration"  # the `kind` of a summary that is not of a retraining
 
-Summary = dict[str, Any]
+Record = dict[str, Any]
 
 log = logging.getLogger("darkroom")
 
@@ -38,15 +39,25 @@ def write_until_settled(url: str, store: str) -> None:
     seen both.
     """
     written_records = None
+    name = storage.name_of(storage.absolute(store))  # not where it lies: it may be moved
     while (records := (read_summaries(store), champion_stack(read_promotions(store)))) != written_records:
         runs, stack = records
-        champion = read_record(store, stack[-1]) if stack else None  # its run may have been removed
-        page = overview_report(store, runs[::-1], champion, champion_line(runs))
+        champion = champion_record(store, stack[-1]) if stack else None
+        page = overview_report(name, runs[::-1], champion, champion_line(runs))
         storage.write_bytes(url, page.encode())
         written_records = records
 
 
-def read_summaries(store: str) -> list[Summary]:
+def champion_record(store: str, version: str) -> Record:
+    """The champion's model.json, since its run may have been removed; its name alone where that is lost."""
+    try:
+        return read_record(store, version)
+    except (InputError, JobError) as error:
+        log.warning("Of the champion the overview has only the name: %s", error)
+        return {"version": version}
+
+
+def read_summaries(store: str) -> list[Record]:
     """What the page shows of each finished retraining, oldest first."""
     store = storage.absolute(store)
     runs = [Run(name, store).folder_url for name in storage.names(storage.runs_url(store))]
@@ -55,14 +66,14 @@ def read_summaries(store: str) -> list[Summary]:
     return [summary for summary in summaries if summary]
 
 
-def read_summary(run_url: str) -> Summary | None:
+def read_summary(run_url: str) -> Record | None:
     """What the page shows of a run; None where it is at work, died, trains nothing or says too little."""
     try:
         summary = storage.read_record(storage.summary_url(run_url))
     except FileNotFoundError:
         return None
-    except (ValueError, AttributeError) as error:  # of a newer Darkroom, or broken
-        log.warning("Not in the overview: %s (%s)", run_url, error)
+    except (ValueError, AttributeError) as error:  # of a newer Darkroom, or damaged
+        log.warning("Not in the overview: summary.json of %s: %s", run_url, error)
         return None
     if summary.get("kind") == EXPLORATION:
         return None
@@ -73,19 +84,22 @@ def read_summary(run_url: str) -> Summary | None:
     return shown_parts | {"run": storage.name_of(run_url)}
 
 
-def champion_line(summaries: Sequence[Summary]) -> list[dict[str, Any]]:
+def champion_line(summaries: Sequence[Record]) -> list[dict[str, Any]]:
     """A point for each run that measured the champion after it: `run`, `version`, `accuracy`, `promoted`.
 
     The accuracy is that on the run's own test images, of its model if that was promoted, else of the champion
-    it was compared with.
+    it was compared with. Left out are runs of an older Darkroom, which judged champions at another size.
     """
     line = []
+    sizes = {version: size for summary in summaries for version, size in sizes_of(summary)}
     for summary in summaries:
         verdict = summary["champion"]
         comparison = verdict.get("comparison")
         if verdict["promoted"]:
             version, accuracy = verdict["version"], summary["models"][verdict["model"]]["test"]["accuracy"]
-        elif comparison:
+        elif comparison and is_true(
+            comparison, sizes.get(verdict["version"]), sizes.get(verdict["previous"])
+        ):
             version = verdict["previous"]
             accuracy = (comparison["both_right"] + comparison["only_first"]) / comparison["images"]
         else:
@@ -93,3 +107,20 @@ def champion_line(summaries: Sequence[Summary]) -> list[dict[str, Any]]:
         point = {"run": summary["run"], "version": version, "accuracy": accuracy}
         line.append(point | {"promoted": verdict["promoted"]})
     return line
+
+
+def sizes_of(summary: Record) -> list[tuple[str, int]]:
+    """The versions of a run, each with the size of its images."""
+    size_px = summary.get("training", {}).get("image_size")
+    return [
+        (model["version"], size_px) for model in summary["models"].values() if size_px and "version" in model
+    ]
+
+
+def is_true(comparison: Record, challenger_px: int | None, champion_px: int | None) -> bool:
+    """Whether the champion was judged at its own size; taken for granted where sizes are not known."""
+    return (
+        "champion_size_px" in comparison
+        or None in (challenger_px, champion_px)
+        or challenger_px == champion_px
+    )

@@ -1,5 +1,6 @@
 """The report of a retraining, with its plots and summary.json, and its short form in the Prefect UI."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -29,9 +30,11 @@ from tasks.publishing.figures import (
 from tasks.publishing.overview import write_overview
 from tasks.registry import Verdict, data_changes, package_versions, read_record
 from tasks.storage import Run, way_to_overview
-from tasks.training import TrainedModel
+from tasks.training import TrainedModel, read_failures
 
 AUDIT_COUNTS = ("duplicates", "conflicts", "leaked", "leaking", "wrong_labels")  # that summary.json repeats
+
+log = logging.getLogger("darkroom")
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ def retrain_summary(
     comparison: Mapping[str, Any] | None,
     changes: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
-    """The content of summary.json.
+    """The content of summary.json; `failures` says why models are missing, by kind.
 
     comparison: as `compare_models` gives it. changes: as `changes_since` gives it.
     """
@@ -112,6 +115,7 @@ def retrain_summary(
         "training": retraining.training.model_dump(mode="json"),
         "versions": package_versions(),
         "started": retraining.started,
+        "failures": read_failures(retraining.run, retraining.training.models),
     }
 
 
@@ -145,8 +149,17 @@ def compare_models(run: Run, evaluations: Sequence[Evaluation]) -> dict[str, Any
 
 
 def changes_since(champion: str | None, dataset: Dataset, store: str) -> dict[str, Any] | None:
-    """What changed in the data since the champion before this run was trained, if there was one."""
-    return data_changes(dataset, read_record(store, champion)["dataset"]) if champion else None
+    """What changed in the data since the champion before this run was trained, if there was one.
+
+    Of a champion or a dataset that is damaged: that it cannot be told. The report is written all the same.
+    """
+    if not champion:
+        return None
+    try:
+        return data_changes(dataset, read_record(store, champion)["dataset"])
+    except Exception as error:
+        log.warning("What changed since the champion %s cannot be told: %s", champion, error)
+        return {"dataset": None, "same": False, "kept": False}
 
 
 def publish_artifacts(run: Run, summary: Mapping[str, Any], metrics: Metrics, figures: Figures) -> None:

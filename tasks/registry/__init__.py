@@ -13,6 +13,7 @@ from tasks.registry.promotions import (
 from tasks.registry.retention import outdated
 from tasks.registry.since import data_changes
 from tasks.registry.versions import list_versions, package_versions, read_record, read_version, register
+from tasks.registry.witness import witness_champion
 
 __all__ = [
     "Verdict",
@@ -33,4 +34,5 @@ __all__ = [
     "register",
     "release_champion",
     "roll_back",
+    "witness_champion",
 ]

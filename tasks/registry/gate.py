@@ -33,6 +33,7 @@ from tasks.registry.rules import (
     leakage_rule,
     recall_rule,
     twin_rule,
+    unjudged_rule,
     unseen_rule,
 )
 from tasks.registry.since import unseen_tests
@@ -47,8 +48,9 @@ class Verdict:
     """Whether the best model of a run became champion, and by which rules.
 
     previous: the champion before. comparison: with that champion on the same test images, as
-    `compare_with_champion` gives it; None without one, where its classes differ, or where it was trained on
-    all of the test images.
+    `compare_with_champion` gives it; None without one, where its classes differ, where it was trained on all
+    of the test images, or could not be judged. is_final: whether the run keeps it when it is resumed; not
+    where it says only that nothing could be decided.
     """
 
     version: str
@@ -58,6 +60,7 @@ class Verdict:
     previous: str | None
     comparison: dict[str, Any] | None = None
     rules: tuple[Rule, ...] = ()
+    is_final: bool = True
 
     def __str__(self) -> str:
         return f"{self.version}: {'yes' if self.promoted else 'no'}, {self.reason}"
@@ -67,9 +70,10 @@ class Verdict:
 def promote(evaluations: Sequence[Evaluation], dataset: Dataset, run: Run, gate: Gate) -> Verdict:
     """Make the run's best model (by validation) champion if it passes every rule of the gate.
 
-    A run decides once. Resumed or retried it keeps its verdict, whatever a person has done since.
+    A run decides once. Resumed or retried it keeps its verdict, whatever a person has done since, unless
+    nothing could be decided.
     """
-    if verdict := read_verdict(run):
+    if (verdict := read_verdict(run)) and verdict.is_final:
         return verdict
     verdict = settle(evaluations, dataset, run, gate)
     storage.write_record(run.verdict_url, asdict(verdict))
@@ -93,7 +97,7 @@ def settle(evaluations: Sequence[Evaluation], dataset: Dataset, run: Run, gate: 
     """Decide and promote; anew when another run changes the champion in between.
 
     Where this run was killed between its promotion and its verdict, that is the one it had come to, by the
-    entries of the log before its own. Raises JobError after MAX_RACES times.
+    entries of the log before its own. After MAX_RACES times nothing is decided.
     """
     challenger = max(evaluations, key=lambda evaluation: evaluation.val_accuracy)
     leaking = storage.read_record(storage.audit_url(dataset.url))["counts"].get("leaking", 0)
@@ -108,9 +112,8 @@ def settle(evaluations: Sequence[Evaluation], dataset: Dataset, run: Run, gate: 
             run.store, len(entries), "promote", challenger.version, verdict.reason
         ):
             return verdict
-    raise JobError(
-        f"Other runs promoted their models {MAX_RACES} times meanwhile; promote by hand if need be."
-    )
+    reason = f"other runs promoted {MAX_RACES} times meanwhile: resume this one, or promote by hand"
+    return replace(verdict, promoted=False, reason=reason, is_final=False)
 
 
 def promote_by_hand(store: str, version: str, reason: str = "") -> str:
@@ -144,11 +147,15 @@ def decide(
         recall_rule(metrics["per_class"], gate.min_class_recall),
         leakage_rule(leaking),
     ]
-    comparison = None
+    comparison, is_final = None, True
     rules += rules_by_hand(run.version_url(challenger.kind), run.store, entries)
     if previous:
-        champion_rules, comparison = rules_against_champion(challenger, previous, dataset, run, gate)
-        rules += champion_rules
+        try:
+            champion_rules, comparison = rules_against_champion(challenger, previous, dataset, run, gate)
+            rules += champion_rules
+        except Exception as error:  # storage, records, Keras: whatever it is, the report is to say so
+            is_final = False
+            rules.append(unjudged_rule(previous, run.name, error_in_words(error, run.store)))
     refusals = [rule.text for rule in rules if not rule.passed]
     merit = rules[-1].text if comparison else "first champion of this store, " + rules[0].text
     return Verdict(
@@ -159,7 +166,15 @@ def decide(
         previous,
         comparison,
         tuple(rules),
+        is_final,
     )
+
+
+def error_in_words(error: Exception, store: str) -> str:
+    """One line that names files by their place in the store, which may be moved."""
+    kind = "" if isinstance(error, InputError | JobError) else f"{type(error).__name__}: "
+    words = " ".join(f"{kind}{error}".split()).replace(f"{storage.absolute(store)}/", "")
+    return words.rstrip(".")
 
 
 def rules_by_hand(version_url: str, store: str, entries: Sequence[dict[str, Any]]) -> Iterator[Rule]:
@@ -187,7 +202,11 @@ def replaced_weights(store: str, version: str, entry: Mapping[str, Any]) -> str 
 def rules_against_champion(
     challenger: Evaluation, champion_version: str, dataset: Dataset, run: Run, gate: Gate
 ) -> tuple[list[Rule], dict[str, Any] | None]:
-    """The rules that depend on the champion, and the comparison with it; None where it cannot be compared."""
+    """The rules that depend on the champion, and the comparison with it; None where it cannot be compared.
+
+    It is judged by what it would be given to classify: pictures of its own size. Raises errors of all kinds
+    where it, or the files of the test images, are lost or damaged.
+    """
     champion = read_version(run.store, champion_version)
     unseen = unseen_tests(dataset, read_record(run.store, champion_version).get("dataset"))
     rules = [classes_rule(champion_version, champion.classes, dataset.classes)]
@@ -195,12 +214,12 @@ def rules_against_champion(
         return [*rules, unseen_rule(champion_version, len(unseen))], None
     if champion.classes != dataset.classes:
         return rules, None
-    test = dataset.split("test")
+    test = dataset.split_at(champion.size_px, "test")
     champion_probabilities = predict_split(storage.model_url(champion.folder_url), test, champion.sha256)
     _, challenger_predicted = read_predictions(run.kind_url(challenger.kind))
     comparison = compare_with_champion(
         champion_probabilities.argmax(1), challenger_predicted, test.labels, unseen, dataset.classes
-    )
+    ) | {"champion_size_px": champion.size_px}
     return [*rules, *comparison_rules(comparison, gate.max_p_value)], comparison
 
 

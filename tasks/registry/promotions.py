@@ -13,9 +13,25 @@ BY_HAND = "promoted by hand"  # how the reason of a person's promotion begins
 
 
 def read_promotions(store: str) -> list[dict[str, Any]]:
-    """Every promotion, rollback, hold and release of a store, oldest first."""
+    """Every promotion, rollback, hold and release of a store, oldest first.
+
+    Raises JobError for an entry that is damaged: without it nobody knows who is champion.
+    """
     folder_url = storage.promotions_url(store)
-    return [storage.read_record(storage.join(folder_url, name)) for name in storage.names(folder_url)]
+    return [read_kept(storage.join(folder_url, name)) for name in storage.names(folder_url)]
+
+
+def read_kept(url: str) -> dict[str, Any]:
+    """A record of the registry, which nothing makes again; JobError where it is damaged."""
+    try:
+        return dict(storage.read_record(url))
+    except InputError:  # of a newer Darkroom
+        raise
+    except (ValueError, TypeError, AttributeError) as error:
+        raise JobError(
+            f"Records of versions and promotions must be whole. Received a damaged one, {url!r} ({error}): "
+            "restore it from a backup of the store's `models`."
+        ) from error
 
 
 def champion_stack(entries: Sequence[dict[str, Any]]) -> list[str]:

@@ -92,6 +92,18 @@ def unseen_rule(champion: str, images: int) -> Rule:
     return Rule("test images new to the champion", "at least", 1, 0, False, text)
 
 
+def unjudged_rule(champion: str, run: str, reason: str) -> Rule:
+    """The refusal where the champion, or what it is judged on, is lost or damaged.
+
+    Only a person knows whether it is gone for good: to a run a store half mounted looks the same.
+    """
+    text = (
+        f"the champion {champion} could not be judged, and nothing is promoted over it unseen ({reason}): "
+        f"restore what is missing and `--resume {run}`, or promote by hand"
+    )
+    return Rule("champion on the same test images", "judged", None, None, False, text)
+
+
 def hold_rule(reason: str) -> Rule:
     """The refusal while a person holds the champion."""
     text = f"the champion is held ({reason}): `darkroom models release` lets runs replace it again"

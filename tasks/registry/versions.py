@@ -15,7 +15,7 @@ from tasks.errors import InputError
 from tasks.evaluation import Evaluation
 from tasks.networks import ModelVersion
 from tasks.pages import model_card
-from tasks.registry.promotions import champion
+from tasks.registry.promotions import champion, read_kept
 from tasks.storage import Run
 from tasks.training import TrainedModel, read_run
 
@@ -50,7 +50,7 @@ def version_record(
     record = {
         "version": model.version,
         "kind": model.kind,
-        "uri": model_url,
+        "uri": storage.within(run.store, model_url),
         "sha256": storage.sha256(storage.read_bytes(model_url)),
         "onnx_sha256": storage.sha256(storage.read_bytes(onnx_url)) if storage.exists(onnx_url) else None,
         "classes": list(dataset.classes),
@@ -80,7 +80,7 @@ def list_versions(store: str) -> list[dict[str, Any]]:
     """The model.json of every version of a store, oldest first."""
     names = storage.names(storage.models_url(store))
     urls = [storage.version_record_url(storage.version_url(store, name)) for name in names]
-    records = [storage.read_record(url) for url in urls if storage.exists(url)]
+    records = [read_kept(url) for url in urls if storage.exists(url)]
     return sorted(records, key=lambda record: (record["created"], record["version"]))
 
 
@@ -100,7 +100,7 @@ def read_record(store: str, version: str) -> dict[str, Any]:
     if not version or "/" in version or not storage.exists(url):
         names = ", ".join(record["version"] for record in list_versions(store)) or "none"
         raise InputError(f"The model must be a version of the store ({names}). Received: {version!r}.")
-    return storage.read_record(url)
+    return read_kept(url)
 
 
 def read_version(store: str, version: str) -> ModelVersion:

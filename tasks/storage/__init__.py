@@ -3,7 +3,7 @@
 from tasks.storage.broken import json_unless_broken, table_unless_broken, unless_broken
 from tasks.storage.folder import AHEAD_BYTES, file_url, read_ahead
 from tasks.storage.left_out import LeftOut, is_left_out
-from tasks.storage.listing import FileEntry, walk
+from tasks.storage.listing import FileEntry, check_folder, walk
 from tasks.storage.local import local_copy, sweep
 from tasks.storage.lock import Lock, at_work, holder_of, is_leased, leased, locked
 from tasks.storage.names import escape, is_plain_name, plain_name, unescape
@@ -42,6 +42,7 @@ from tasks.storage.runs import (
     begun_url,
     cache_url,
     card_url,
+    catalogue_url,
     champion_url,
     dataset_url,
     datasets_url,
@@ -59,6 +60,7 @@ from tasks.storage.runs import (
     metrics_url,
     model_url,
     models_url,
+    network_url,
     onnx_url,
     overview_url,
     part_url,
@@ -79,9 +81,10 @@ from tasks.storage.runs import (
     training_url,
     version_record_url,
     version_url,
+    waiting_url,
 )
 from tasks.storage.schema import check_schema_version, from_record, with_schema_version
-from tasks.storage.urls import absolute, beside, check_apart, filesystem, is_local, join, name_of
+from tasks.storage.urls import absolute, beside, check_apart, filesystem, is_local, join, name_of, within
 from tasks.storage.web import SERVED, address_of, way_to_overview
 
 __all__ = [
@@ -103,8 +106,10 @@ __all__ = [
     "beside",
     "cache_url",
     "card_url",
+    "catalogue_url",
     "champion_url",
     "check_apart",
+    "check_folder",
     "check_schema_version",
     "check_writable",
     "committing",
@@ -144,6 +149,7 @@ __all__ = [
     "modification_time",
     "name_of",
     "names",
+    "network_url",
     "new_array",
     "noting_death",
     "onnx_url",
@@ -182,9 +188,11 @@ __all__ = [
     "unless_broken",
     "version_record_url",
     "version_url",
+    "waiting_url",
     "walk",
     "way_to_overview",
     "with_schema_version",
+    "within",
     "write_bytes",
     "write_json",
     "write_record",

@@ -50,10 +50,8 @@ def walk(images_url: str, left_out: LeftOut | None = None) -> Iterator[FileEntry
     Raises InputError when `images_url` is not a folder or cannot be read, JobError when the storage fails.
     """
     left_out = LeftOut() if left_out is None else left_out
+    check_folder(images_url)
     fs, base = filesystem(images_url)
-    if not fs.isdir(base):
-        received = "a file" if fs.exists(base) else "a path that does not exist"
-        raise InputError(f"`images` must be a folder of images. Received {received}: {images_url!r}.")
     try:
         is_local = isinstance(fs, LocalFileSystem)
         yield from _walk_local(base, left_out) if is_local else _walk_remote(fs, base, left_out)
@@ -61,6 +59,14 @@ def walk(images_url: str, left_out: LeftOut | None = None) -> Iterator[FileEntry
         raise InputError(f"`images` must be readable. Received: {error}.") from error
     except OSError as error:
         raise JobError(f"`images` could not be listed: {error}. Run again when storage answers.") from error
+
+
+def check_folder(images_url: str) -> None:
+    """Raise InputError when `images_url` is not a folder."""
+    fs, base = filesystem(images_url)
+    if not fs.isdir(base):
+        received = "a file" if fs.exists(base) else "a path that does not exist"
+        raise InputError(f"`images` must be a folder of images. Received {received}: {images_url!r}.")
 
 
 def _walk_local(base: str, left_out: LeftOut) -> Iterator[FileEntry]:

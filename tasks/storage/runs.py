@@ -1,6 +1,8 @@
 """The layout of a store and of an output: the URL of every file. No other module joins these names.
 
 <store>/index.html
+<store>/catalogue.json            what the datasets hold, for those to come
+<store>/networks/<key>.onnx       what features are computed with
 <store>/datasets/<fingerprint>/   manifest.parquet  index.parquet  shards/  features/  audit.json  _SUCCESS
 <store>/runs/<run>/               run.json  summary.json  verdict.json  report.html  labels.json  *.csv  *.png
 <store>/runs/<run>/               stages.json (time so far), _lock.json while it is at work
@@ -38,7 +40,7 @@ class Run:
 
     @property
     def record_url(self) -> str:
-        """Dataset and parameters of the run's training; written before training begins."""
+        """Dataset and parameters of the run's training; written before decoding begins."""
         return run_record_url(self.folder_url)
 
     @property
@@ -75,7 +77,7 @@ class Run:
         return join(self.folder_url, kind)
 
     def has_begun(self) -> bool:
-        """Whether the run has begun to train, so that it can be resumed."""
+        """Whether the retraining has begun to work, so that it can be resumed."""
         return exists(self.record_url)
 
     def version(self, kind: str) -> str:
@@ -125,6 +127,11 @@ def diverged_url(folder: str) -> str:
     return join(folder, "diverged.json")
 
 
+def waiting_url(folder: str) -> str:
+    """What a training waits for, in words; there while it waits."""
+    return join(folder, "waiting.json")
+
+
 def cache_url(folder: str, split: str = "") -> str:
     """Outputs of the frozen base on a split (or the folder of them all), kept until training is finished."""
     return join(folder, "cache", *([split] if split else []))
@@ -158,6 +165,16 @@ def datasets_url(store: str) -> str:
 
 def dataset_url(store: str, fingerprint: str) -> str:
     return join(datasets_url(store), plain_name(fingerprint, "A dataset"))
+
+
+def catalogue_url(store: str) -> str:
+    """The markers of the store's datasets in one file; made anew where it is lost."""
+    return join(store, "catalogue.json")
+
+
+def network_url(store: str, key: str) -> str:
+    """A network that features are computed with, as ONNX."""
+    return join(store, "networks", f"{key}.onnx")
 
 
 def store_of(dataset: str) -> str:

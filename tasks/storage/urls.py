@@ -42,6 +42,11 @@ def beside(url: str, name: str) -> str:
     return join(url.rstrip("/").rsplit("/", 1)[0], name)
 
 
+def within(folder: str, url: str) -> str:
+    """The path of a file below a folder, for records in it: they hold when the folder is moved or copied."""
+    return url.removeprefix(f"{absolute(folder)}/")
+
+
 def name_of(url: str) -> str:
     return url.rstrip("/").rsplit("/", 1)[-1]
 

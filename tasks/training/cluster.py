@@ -3,10 +3,12 @@
 import json
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import ray
+import ray._private.state
 import ray.train
 from ray.train.backend import Backend, BackendConfig
 
@@ -14,7 +16,35 @@ from tasks.errors import InputError
 from tasks.parameters import Training
 
 
-def scaling(training: Training) -> ray.train.ScalingConfig:
+@dataclass(frozen=True)
+class Resources:
+    """What the workers of a training take, each on one node."""
+
+    workers: int
+    cpus: int
+    gpus: int
+
+    def __str__(self) -> str:
+        each = f"{self.cpus} CPUs" + (f" and {self.gpus} GPUs" if self.gpus else "")
+        return f"{self.workers} times {each}" if self.workers > 1 else each
+
+    @property
+    def each(self) -> dict[str, int]:
+        return {"CPU": self.cpus} | ({"GPU": self.gpus} if self.gpus else {})
+
+    @property
+    def scaling(self) -> ray.train.ScalingConfig:
+        return ray.train.ScalingConfig(
+            num_workers=self.workers, use_gpu=self.gpus > 0, resources_per_worker=dict[str, float](self.each)
+        )
+
+    def fit_on(self, nodes: Iterable[Mapping[str, float]]) -> bool:
+        """Whether there is room for every worker. nodes: what is free on each."""
+        workers = [min(node.get(name, 0) // amount for name, amount in self.each.items()) for node in nodes]
+        return sum(workers) >= self.workers
+
+
+def resources_of(training: Training) -> Resources:
     """Resources of a training: all of a node for one worker, an even share of the cluster for several.
 
     Raises InputError when the cluster cannot hold so many workers.
@@ -33,11 +63,13 @@ def scaling(training: Training) -> ray.train.ScalingConfig:
             "The cluster must hold `workers` times a CPU and `gpus_per_worker`. "
             f"Received {training.workers} workers of {gpus} GPUs for nodes of (CPUs, GPUs): {nodes}."
         )
-    return ray.train.ScalingConfig(
-        num_workers=training.workers,
-        use_gpu=gpus > 0,
-        resources_per_worker={"CPU": cpus} | ({"GPU": gpus} if gpus else {}),
-    )
+    return Resources(training.workers, cpus, gpus)
+
+
+def check_cluster(training: Training) -> None:
+    """Raise InputError when the cluster cannot hold the workers of a training, and does not grow."""
+    if not ray._private.state.state.get_max_resources_from_cluster_config():
+        resources_of(training)
 
 
 def largest_share(nodes: Sequence[int], workers: int) -> int:

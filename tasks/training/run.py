@@ -1,7 +1,8 @@
 """Ray Train around the training loop: one worker or many, a checkpoint every epoch, the model at the end."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ import ray
 import ray.train
 from prefect import task
 from prefect.cache_policies import NO_CACHE
+from ray.train.v2._internal.exceptions import WorkerGroupStartupFailedError, WorkerGroupStartupTimeoutError
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
 from tasks import storage
@@ -18,12 +20,16 @@ from tasks.errors import Diverged, InputError, JobError
 from tasks.networks import check_unregistered
 from tasks.parameters import ModelKind, Training
 from tasks.storage import Run
-from tasks.training.cluster import TensorflowCluster, scaling
+from tasks.training.cluster import Resources, TensorflowCluster, check_cluster, resources_of
+from tasks.training.memory import tell_memory
+from tasks.training.room import Tell, wait_for_room
 
 KEPT_CHECKPOINTS = 2  # the last may be half-written when a machine dies
 MAX_FAILURES = 3
 BLOCKS = {"cnn": "cnn", "mobilenet": "mobilenet_v2"}  # by the prefix that parameters had in schema version 0
 HUGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}  # on CPUs training is a twentieth faster
+START_SECONDS = "10"  # how long Ray Train waits for room that was there a moment ago
+STARTUP_ERRORS = (WorkerGroupStartupFailedError, WorkerGroupStartupTimeoutError)
 REPORT_SECONDS = "0.2"  # how long each epoch waits for Ray Train to take its report; 2 by default
 
 
@@ -47,25 +53,42 @@ class TrainedModel:
         )
 
 
-@task(cache_policy=NO_CACHE, task_run_name="open run")
-def open_run(run: Run, dataset: Dataset, training: Training) -> None:
-    """Write what a run trains on and how; raise InputError where it is resumed with anything else."""
-    record = storage.with_schema_version(
-        {"dataset": dataset.fingerprint, "training": training.model_dump(mode="json")}
-    )
-    if storage.create_json(run.record_url, record):
+def check_machines(training: Training) -> None:
+    """Raise InputError where the cluster is too small for a training, and say so where its memory is."""
+    check_cluster(training)
+    tell_memory(training)
+
+
+def check_resumed(run: Run, training: Training) -> None:
+    """Raise InputError where a run that has begun is resumed with other parameters."""
+    if not run.has_begun():
         return
-    earlier_record = read_run(run)
-    if earlier_record["dataset"] != record["dataset"]:
-        raise InputError(
-            f"A run goes on with the images it began with, dataset {earlier_record['dataset']}. "
-            f"Received {record['dataset']}: start a new run without `resume`."
-        )
-    parameters, earlier_parameters = record["training"], earlier_record["training"]
+    parameters, earlier_parameters = training.model_dump(mode="json"), read_run(run)["training"]
     if changed := [name for name in parameters if parameters[name] != earlier_parameters.get(name)]:
         raise InputError(
             f"A run goes on with the parameters it began with. Received other values for "
             f"{', '.join(changed)}: start a new run without `resume`."
+        )
+
+
+def dataset_begun(run: Run) -> str | None:
+    """The fingerprint of the dataset that a run has begun to train on; None where it has not."""
+    return read_run(run)["dataset"] if run.has_begun() else None
+
+
+@task(cache_policy=NO_CACHE, task_run_name="open run")
+def open_run(run: Run, fingerprint: str, training: Training) -> None:
+    """Write what a run trains on and how; raise InputError where it is resumed on another dataset."""
+    record = storage.with_schema_version(
+        {"dataset": fingerprint, "training": training.model_dump(mode="json")}
+    )
+    if storage.create_json(run.record_url, record):
+        return
+    earlier_fingerprint = read_run(run)["dataset"]
+    if earlier_fingerprint != fingerprint:
+        raise InputError(
+            f"A run goes on with the images it began with, dataset {earlier_fingerprint}. "
+            f"Received {fingerprint}: start a new run without `resume`."
         )
 
 
@@ -92,35 +115,98 @@ def with_blocks(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 @task(cache_policy=NO_CACHE, task_run_name="train {kind}")
 def train_model(kind: ModelKind, dataset: Dataset, training: Training, run: Run) -> TrainedModel:
-    """Train one model on Ray Train, unless this run has trained it already."""
-    os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", REPORT_SECONDS)
+    """Train one model on Ray Train, unless this run did so before. Raises Diverged, when resumed too."""
     folder = run.kind_url(kind)
     diverged = storage.diverged_url(folder)
-    if not storage.exists(storage.training_url(folder)):
+    if not storage.exists(storage.training_url(folder)) and not storage.exists(diverged):
         check_unregistered(run.version_url(kind))
-        storage.remove(diverged)
-        trainer = DataParallelTrainer(
-            train_worker,
-            backend_config=TensorflowCluster(),
-            train_loop_config={"kind": kind, "dataset": dataset, "training": training, "run": run},
-            scaling_config=scaling(training),
-            run_config=ray.train.RunConfig(  # type: ignore[call-arg]  # mypy sees Ray's older one
-                name=kind,
-                failure_config=ray.train.FailureConfig(max_failures=MAX_FAILURES),
-                checkpoint_config=ray.train.CheckpointConfig(num_to_keep=KEPT_CHECKPOINTS),
-                worker_runtime_env={"env_vars": HUGE_PAGES},
-                **_checkpoint_storage(run),
-            ),
-        )
         try:
-            trainer.fit()
-        except ray.train.TrainingFailedError as error:
-            raise JobError(f"Training {kind} failed: {_cause(error)}") from error
-        if storage.exists(diverged):
-            raise JobError(f"Training {kind} failed: {storage.read_json(diverged)}")
+            fit(kind, dataset, training, run)
+        except JobError as error:
+            resume = f"The same command with `--resume {run.name}` goes on with it."
+            raise JobError(f"Training {kind} failed: {error} {resume}") from error
     storage.remove(run.checkpoint_url(kind))
     storage.remove(storage.cache_url(folder))
+    if storage.exists(diverged):
+        raise Diverged(f"Training {kind} failed: {storage.read_json(diverged)}")
     return read_trained(folder)
+
+
+def fit(kind: ModelKind, dataset: Dataset, training: Training, run: Run) -> None:
+    """Train one model to its end, through lost workers, controllers and nodes. Raises JobError otherwise.
+
+    Ray Train would wait for room without end or word: whenever it finds none, the wait is ours.
+    """
+    os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", REPORT_SECONDS)
+    os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", START_SECONDS)
+    resources_of(training)  # a cluster that was too small from the start is told at once
+    dead_controllers = 0
+    while True:
+        with telling_waits(run, kind) as tell:
+            resources = wait_for_room(training, tell)
+        try:
+            trainer(kind, dataset, training, run, resources).fit()
+            return
+        except ray.exceptions.RayActorError as error:
+            dead_controllers += 1
+            if dead_controllers > MAX_FAILURES:
+                raise JobError(f"its controller died {dead_controllers} times. {_line(error)}") from error
+        except ray.train.ControllerError as error:
+            if not isinstance(error.controller_failure, STARTUP_ERRORS):
+                raise JobError(_cause(error)) from error
+        except ray.train.TrainingFailedError as error:
+            raise JobError(_cause(error)) from error
+
+
+def trainer(
+    kind: ModelKind, dataset: Dataset, training: Training, run: Run, resources: Resources
+) -> DataParallelTrainer:
+    return DataParallelTrainer(
+        train_worker,
+        backend_config=TensorflowCluster(),
+        train_loop_config={"kind": kind, "dataset": dataset, "training": training, "run": run},
+        scaling_config=resources.scaling,
+        run_config=ray.train.RunConfig(  # type: ignore[call-arg]  # mypy sees Ray's older one
+            name=kind,
+            failure_config=ray.train.FailureConfig(  # type: ignore[call-arg]
+                max_failures=MAX_FAILURES, controller_failure_limit=0
+            ),
+            checkpoint_config=ray.train.CheckpointConfig(num_to_keep=KEPT_CHECKPOINTS),
+            worker_runtime_env={"env_vars": HUGE_PAGES},
+            **_checkpoint_storage(run),
+        ),
+    )
+
+
+@contextmanager
+def telling_waits(run: Run, kind: ModelKind) -> Iterator[Tell]:
+    """Yield a function that writes what is waited for where the flow reads it (see `read_wait`).
+
+    Storage that is away is no reason to fail.
+    """
+    url = storage.waiting_url(run.kind_url(kind))
+
+    def tell(words: str) -> None:
+        with suppress(Exception):
+            storage.write_json(url, {"words": words})
+
+    try:
+        yield tell
+    finally:
+        with suppress(Exception):
+            storage.remove(url)
+
+
+def read_wait(run: Run, kind: str) -> str:
+    """What a training waits for, in words; empty where it does not wait."""
+    record = storage.json_unless_broken(storage.waiting_url(run.kind_url(kind))) or {}
+    return str(record.get("words", ""))
+
+
+def read_failures(run: Run, kinds: Sequence[str]) -> dict[str, str]:
+    """Why trainings of a run diverged, by the kind of model."""
+    urls = {kind: storage.diverged_url(run.kind_url(kind)) for kind in kinds}
+    return {kind: storage.read_json(url) for kind, url in urls.items() if storage.exists(url)}
 
 
 def read_trained(folder: str) -> TrainedModel:
@@ -129,11 +215,17 @@ def read_trained(folder: str) -> TrainedModel:
     return storage.from_record(TrainedModel, record)
 
 
-def _cause(error: ray.train.TrainingFailedError) -> str:
+def _cause(error: Exception) -> str:
     """The worker's own error, without Ray's wrapping."""
     failures = getattr(error, "worker_failures", None) or {0: error}
     first = next(iter(failures.values()))
-    return str(getattr(first, "cause", None) or first).strip().splitlines()[-1]
+    return _line(getattr(first, "cause", None) or first)
+
+
+def _line(error: BaseException) -> str:
+    """What an error says: Ray begins with it, and tracebacks end with it."""
+    lines = str(error).strip().splitlines()
+    return lines[0 if isinstance(error, ray.exceptions.RayError) else -1]
 
 
 def _checkpoint_storage(run: Run) -> dict[str, Any]:

@@ -13,13 +13,14 @@ from rich.console import Console
 from rich.table import Table
 
 from tasks.sample.draw import draw_sample
-from tests.bench import auditing, decoding, predicting, recovery, scale, training
+from tests.bench import auditing, decoding, memory, predicting, recovery, scale, training
 from tests.bench.measure import Measured
 
 BENCHES = {
     "decoding": decoding.bench,
     "auditing": auditing.bench,
     "training": training.bench,
+    "memory": memory.bench,
     "predicting": predicting.bench,
     "recovery": recovery.bench,
     "scale": scale.bench,

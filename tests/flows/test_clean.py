@@ -56,7 +56,7 @@ def test_clean_removes_no_dataset_under_a_retraining(sample: Path, store: str, o
         clean(store)
         raise Interruption
 
-    monkeypatch.setattr("flows.retrain.check_splits", clean_and_stop)
+    monkeypatch.setattr("flows.examine.check_splits", clean_and_stop)
     with pytest.raises(Interruption):
         retrain(str(sample), store, SMALL, OPEN)
     assert storage.exists(storage.success_url(dataset_url))

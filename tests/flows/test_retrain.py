@@ -4,20 +4,24 @@ import os
 import shutil
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from prefect.artifacts import Artifact
 
+from flows.classify import classify
 from flows.cli.main import run as run_command
 from flows.explore import explore
 from flows.retrain import retrain
 from tasks import storage
-from tasks.errors import InputError
+from tasks.dataset import list_images
+from tasks.errors import InputError, JobError
 from tasks.evaluation.records import read_arrays
 from tasks.registry.gate import promote_by_hand
 from tasks.registry.promotions import champion, read_promotions
 from tasks.registry.versions import package_versions, read_record
+from tasks.registry.witness import witness_champion
 from tasks.storage import Run, at_work
 from tasks.training.history import read_history
 from tests.conftest import EPOCHS, OPEN, SMALL
@@ -62,7 +66,9 @@ def test_the_champion_is_a_version_that_can_be_traced(retrained: Run):
     assert record["dataset"] == summary["dataset"]["fingerprint"]
     assert record["leakage"] == {"leaked": 1, "leaking": 0}
     assert record["versions"] == package_versions()
-    assert record["sha256"] == storage.sha256(storage.read_bytes(record["uri"]))
+    assert record["sha256"] == storage.sha256(
+        storage.read_bytes(storage.join(retrained.store, record["uri"]))
+    )
 
 
 def test_the_ui_gets_a_summary_tables_and_progress(retrained: Run):
@@ -108,6 +114,39 @@ def test_a_run_that_is_at_work_is_not_resumed_beside_it(retrained: Run, sample: 
         assert run_command([*command, "--resume", retrained.name]) == 2
     [line] = [line for line in capsys.readouterr().err.splitlines() if line.startswith("darkroom:")]
     assert f"held by process {os.getpid()} on " in line
+
+
+def decoded_parts(store: str) -> list[str]:
+    return sorted(str(path) for path in Path(store).glob("datasets/*/shards/*"))
+
+
+@pytest.mark.parametrize(
+    "mistake", ["workers", "no weights", "other weights", "resumed parameters", "images"]
+)
+def test_what_can_be_known_at_once_is_told_before_anything_is_decoded(
+    mistake: str, retrained: Run, sample: Path, tmp_path: Path, one_ray: None
+):
+    images, store, resume, training = str(sample), str(tmp_path / "store"), None, SMALL
+    weights = tmp_path / "base.h5"
+    if mistake == "workers":
+        training, complaint = SMALL.model_copy(update={"workers": 64}), "64 workers"
+    elif mistake == "no weights":
+        weights.write_text("<!DOCTYPE html>")
+        training, complaint = SMALL.model_copy(update={"weights": str(weights)}), "that Keras wrote"
+    elif mistake == "other weights":
+        with h5py.File(weights, "w") as file:
+            file["x"] = [1.0]
+        training, complaint = SMALL.model_copy(update={"weights": str(weights)}), "could not be loaded"
+    else:
+        store, resume = retrained.store, retrained.name
+        if mistake == "images":
+            images, complaint = str(shutil.copytree(sample, tmp_path / "other")), "images it began with"
+        else:
+            training, complaint = SMALL.model_copy(update={"image_size": 40}), "image_size"
+    before = decoded_parts(store)
+    with pytest.raises((InputError, JobError), match=complaint):
+        retrain(images, store, training, resume=resume)
+    assert decoded_parts(store) == before
 
 
 def test_exploring_audits_and_checks_labels_without_a_test_split(
@@ -159,3 +198,94 @@ def test_a_refused_run_stays_refused_when_it_is_resumed(retrained: Run, sample: 
     storage.write_record(run.verdict_url, record | {"promoted": False, "reason": "recall of sea is too low"})
     retrain(str(sample), store, SMALL, OPEN, resume=run.name)
     assert champion(store) is None
+
+
+def test_a_resumed_run_reads_what_it_read_before_though_unreadable_files_can_be_read_by_now(
+    retrained: Run, sample: Path, tmp_path: Path
+):
+    store = Path(shutil.copytree(retrained.store, tmp_path / "store"))
+    [dataset] = (store / "datasets").iterdir()
+    for path in (dataset / "index.parquet", *dataset.glob("shards/*.parquet")):
+        table = pq.read_table(path)
+        column = table.column_names.index("status")
+        statuses = [status.replace("corrupt", "unreadable") for status in table["status"].to_pylist()]
+        pq.write_table(table.set_column(column, "status", [statuses]), path)
+    marker = storage.read_json(str(dataset / "_SUCCESS"))
+    storage.write_json(str(dataset / "_SUCCESS"), marker | {"unreadable": 1})
+    fresh = list_images.fn(str(sample), str(store), SMALL.image_size, SMALL.val_share)
+    assert fresh.fingerprint != dataset.name
+
+    files = [path for path in dataset.rglob("*.*") if path.name != "audit.json"]
+    before = [(path.stat().st_mtime_ns, path.stat().st_ino) for path in files]
+    retrain(str(sample), str(store), SMALL, OPEN, resume=retrained.name)
+    assert [(path.stat().st_mtime_ns, path.stat().st_ino) for path in files] == before
+    summary = storage.read_json(storage.summary_url(storage.join(str(store), "runs", retrained.name)))
+    assert summary["dataset"]["fingerprint"] == dataset.name
+
+
+@pytest.fixture
+def unjudged(retrained: Run, tmp_path: Path) -> Run:
+    """The retraining, in a copy of its store, before its verdict; its challenger meets the champion v0."""
+    run = Run(retrained.name, str(shutil.copytree(retrained.store, tmp_path / "store")))
+    version = storage.read_json(run.verdict_url)["version"]
+    for url in (run.verdict_url, storage.summary_url(run.folder_url), storage.promotions_url(run.store)):
+        storage.remove(url)
+    v0 = shutil.copytree(storage.version_url(run.store, version), storage.version_url(run.store, "v0"))
+    storage.write_json(f"{v0}/model.json", read_record(run.store, version) | {"version": "v0"})
+    promote_by_hand(run.store, "v0")
+    return run
+
+
+def test_the_report_is_written_and_says_so_where_the_champion_is_gone_and_it_is_judged_once_it_is_back(
+    unjudged: Run, sample: Path, tmp_path: Path, one_ray: None
+):
+    v0 = storage.version_url(unjudged.store, "v0")
+    shutil.move(v0, tmp_path / "v0")
+    retrain(str(sample), unjudged.store, SMALL, OPEN, resume=unjudged.name)
+    verdict = storage.read_record(storage.summary_url(unjudged.folder_url))["champion"]
+    assert (verdict["promoted"], verdict["previous"]) == (False, "v0")
+    assert "the champion v0 could not be judged" in verdict["reason"]
+    report = storage.read_bytes(storage.report_url(unjudged.folder_url)).decode()
+    assert "champion v0 could not be judged" in report
+    assert "record is lost" in storage.read_bytes(storage.overview_url(unjudged.store)).decode()
+    assert champion(unjudged.store) == "v0"
+
+    shutil.move(tmp_path / "v0", v0)
+    retrain(str(sample), unjudged.store, SMALL, OPEN, resume=unjudged.name)
+    verdict = storage.read_record(storage.summary_url(unjudged.folder_url))["champion"]
+    assert (verdict["promoted"], verdict["is_final"]) == (False, True)
+    assert "no better than the champion" in verdict["reason"]  # it is the same model
+
+
+def test_a_model_that_diverged_is_told_of_and_the_other_is_judged(unjudged: Run, sample: Path, one_ray: None):
+    folder = unjudged.kind_url("cnn")
+    storage.remove(storage.training_url(folder))
+    storage.remove(unjudged.version_url("cnn"))
+    storage.write_json(storage.diverged_url(folder), "the validation loss is nan")
+    retrain(str(sample), unjudged.store, SMALL, OPEN, resume=unjudged.name)
+    summary = storage.read_record(storage.summary_url(unjudged.folder_url))
+    assert list(summary["models"]) == ["mobilenet_v2"]
+    assert summary["champion"]["model"] == "mobilenet_v2"
+    assert list(summary["failures"]) == ["cnn"]
+    report = storage.read_bytes(storage.report_url(unjudged.folder_url)).decode()
+    assert "validation loss is nan" in report
+
+
+def test_no_file_of_a_store_says_where_it_lies_so_that_it_can_be_moved(retrained: Run):
+    files = [path for path in Path(retrained.store).rglob("*") if path.is_file()]
+    place = retrained.store.encode()
+    assert [path.name for path in files if place in path.read_bytes()] == []
+
+
+def test_a_store_that_had_a_champion_is_not_begun_anew_where_its_disk_is_not_mounted(
+    retrained: Run, sample: Path, tmp_path: Path, one_ray: None
+):
+    store = str(shutil.copytree(retrained.store, tmp_path / "store"))
+    witness_champion(store)
+    shutil.move(store, tmp_path / "unmounted")
+    for flow in (retrain, explore, classify):
+        with pytest.raises(InputError, match=f"knew one there, {champion(retrained.store)}.*mounted"):
+            flow(str(sample), store)
+    assert not storage.exists(store)
+    shutil.move(tmp_path / "unmounted", store)
+    witness_champion(store)

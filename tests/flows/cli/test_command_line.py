@@ -1,15 +1,19 @@
 """Every mistake gets one line and the right exit status; every command names what it wrote."""
 
+import itertools
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from flows.cli import jobs
 from flows.cli.main import run
 from tasks import storage
+from tasks.parameters import Training
 from tasks.registry.promotions import champion
 from tasks.registry.versions import read_record
 from tasks.storage import Run
@@ -42,6 +46,28 @@ def test_a_store_that_cannot_be_written_is_refused(folder, one_ray, tmp_path, ca
     (tmp_path / "file").write_text("not a folder")
     assert run(["explore", "--images", str(folder), "--store", str(tmp_path / "file" / "store")]) == 2
     assert "`store` must be a folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("mistake", ["images", "store", "weights", "resume", "resumed parameters"])
+def test_what_shows_without_prefect_and_ray_is_told_before_they_are_started(
+    mistake: str, folder: Path, store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Prefect and Ray take some ten seconds."""
+    monkeypatch.setattr(jobs, "prefect_api", lambda: pytest.fail("Prefect was started"))
+    if mistake == "resumed parameters":
+        record = {"dataset": "d", "training": Training(weights="none", seed=1).model_dump(mode="json")}
+        storage.write_record(Run("killed", store).record_url, record)
+    (tmp_path / "file").touch()
+    flags = {"--images": str(folder), "--store": store, "--weights": "none"} | {
+        "images": {"--images": str(tmp_path / "nowhere")},
+        "store": {"--store": str(tmp_path / "file" / "store")},
+        "weights": {"--weights": str(tmp_path / "nowhere.h5")},
+        "resume": {"--resume": "nothing"},
+        "resumed parameters": {"--resume": "killed"},
+    }[mistake]
+    started = time.monotonic()
+    assert run(["retrain", *itertools.chain(*flags.items())]) == 2
+    assert time.monotonic() - started < 1
 
 
 @pytest.mark.parametrize(

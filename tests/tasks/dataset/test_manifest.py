@@ -74,6 +74,7 @@ def folder(place: Path, *paths: str) -> str:
         (["sea/1.jpg"], "only 'sea'"),
         (["sea/1.jpg", "forest/1.jpg"], "no test images"),
         (["train/sea/1.jpg", "test/sea/1.jpg", "test/forest/1.jpg"], "none for forest"),
+        (["train/sea/1.jpg", "train/forest/1.jpg", "test/sea/1.jpg"], "one of each class"),
     ],
 )
 def test_a_folder_that_cannot_be_trained_on_is_refused_in_words(
@@ -100,8 +101,8 @@ def rows(names: range, mark: str = "") -> list[LabelledFile]:
 
 
 def test_adding_files_leaves_the_parts_there_were():
-    old = [[row.file for row in part] for part in cut_into_parts(rows(range(0, 20_000, 2)), [])]
-    new = cut_into_parts(rows(range(0, 20_000)), old)
+    old = [[row.file for row in part] for part in cut_into_parts(rows(range(0, 20_000, 2)), lambda _: [])]
+    new = cut_into_parts(rows(range(0, 20_000)), lambda _: old)
     assert [[row.file for row in part] for part in new[: len(old)]] == old
     assert sorted(row.file.path for part in new for row in part) == [
         row.file.path for row in rows(range(20_000))
@@ -110,16 +111,16 @@ def test_adding_files_leaves_the_parts_there_were():
 
 def test_a_changed_file_costs_only_its_own_part():
     files = rows(range(5_000))
-    old = [[row.file for row in part] for part in cut_into_parts(files, [])]
+    old = [[row.file for row in part] for part in cut_into_parts(files, lambda _: [])]
     files[3_000] = rows(range(3_000, 3_001), mark="changed")[0]
-    new = [[row.file for row in part] for part in cut_into_parts(files, old)]
+    new = [[row.file for row in part] for part in cut_into_parts(files, lambda _: old)]
     assert sum(part in old for part in new) == len(old) - 1
 
 
 def test_there_are_never_more_than_256_parts():
     assert len(slices(range(1_000_000))) == 256
     many_small = [[row.file] for row in rows(range(256))]
-    assert len(cut_into_parts(rows(range(300)), many_small)) == 1
+    assert len(cut_into_parts(rows(range(300)), lambda _: many_small)) == 1
 
 
 @pytest.mark.parametrize(

@@ -257,3 +257,13 @@ def test_an_output_that_was_gone_on_with_says_what_the_time_was_for(tmp_path):
 )
 def test_durations_read_naturally(seconds, written):
     assert html.duration(seconds) == written
+
+
+def test_a_report_is_written_where_a_model_is_missing_and_the_champion_cannot_be_read(
+    summary, audit, metrics
+):
+    unknown = {"dataset": None, "same": False, "kept": False}
+    spoilt = summary | {"failures": {"mobilenet_v2": "the loss is nan"}, "changes": unknown}
+    text = Page(html.retrain_report(spoilt, audit, metrics, {})).text
+    assert "mobilenet_v2 is missing. The loss is nan." in text
+    assert "what the champion was trained on cannot be read" in text

@@ -92,6 +92,16 @@ def test_the_line_follows_the_champion_on_each_nights_images(store: str, nights:
     assert line[1]["version"] == f"{nights[0]}-cnn"
 
 
+def test_a_champion_that_an_older_version_judged_at_another_size_is_not_on_the_line(
+    store: str, nights: list[str]
+):
+    summaries = overview.read_summaries(store)
+    summaries[1]["training"] = summaries[1]["training"] | {"image_size": 32}
+    assert [point["accuracy"] for point in champion_line(summaries)] == [0.90, 0.93]
+    summaries[1]["champion"]["comparison"]["champion_size_px"] = 150
+    assert len(champion_line(summaries)) == 3
+
+
 def test_a_run_that_was_removed_is_gone_from_the_page_but_its_champion_is_not(store: str, nights: list[str]):
     write_overview(store)
     storage.remove(storage.join(store, "runs", nights[2]))
@@ -102,6 +112,19 @@ def test_a_run_that_was_removed_is_gone_from_the_page_but_its_champion_is_not(st
     assert score.startswith("93.0 %")
     assert "91.0 % to 95.0 %" in score
     assert page.texts_of("p", "reason") == [f"Version {nights[2]}-cnn"]
+
+
+@pytest.mark.parametrize("left", [None, b"{"], ids=["lost", "damaged"])
+def test_the_page_is_written_where_the_champions_record_is_not_to_be_read(
+    left: bytes | None, store: str, nights: list[str]
+):
+    url = storage.version_record_url(storage.version_url(store, f"{nights[2]}-cnn"))
+    storage.remove(url) if left is None else storage.write_bytes(url, left)
+    write_overview(store)
+    assert "record is lost or damaged" in read(store).text
+    assert [f"Version {nights[2]}-cnn: restore" in text for text in read(store).texts_of("p", "reason")] == [
+        True
+    ]
 
 
 def test_of_runs_that_finish_at_once_none_is_lost(store: str, night: Callable[..., str]):
