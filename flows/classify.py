@@ -8,6 +8,7 @@ from prefect_ray.context import remote_options
 from flows.naming import run_title
 from flows.progress import Stages
 from flows.runtime import over_deployed, ray_runner
+from tasks import storage
 from tasks.classification import (
     check_room,
     classify_partition,
@@ -20,7 +21,7 @@ from tasks.classification import (
 )
 from tasks.parameters import Classification, Word
 from tasks.registry import read_version, witness_champion
-from tasks.storage import locked
+from tasks.storage import leased, locked
 
 
 @flow(name="classify", task_runner=ray_runner(), flow_run_name=run_title)
@@ -41,10 +42,11 @@ def classify(
         options: How the folder is classified.
     """
     witness_champion(store)
-    stages = Stages()
     version = read_version(store, model)
     images, output, options = locate(images, output, over_deployed("options", options))
-    with locked(output, "output") as lock:
+    with leased(version.folder_url, storage.absolute(store)), locked(output, "output") as lock:
+        version = read_version(store, version.version)  # it may have been removed just before
+        stages = Stages(check=lock.check)
         with stages.stage("list"):
             room = check_room(options)
             job = plan_job(images, output, version, options)
@@ -56,7 +58,6 @@ def classify(
                 partitions(job, room),
                 job.plan.files,
                 limit=lambda: room_for(options) + 1,  # one waits: the longest come first
-                poll=lock.check,
             )
         lock.check()
         return commit_predictions(job, committed, stages.seconds.get("classify", 0.0))

@@ -7,10 +7,11 @@ from flows.naming import run_of, run_title
 from flows.progress import Stages
 from flows.runtime import ray_runner
 from tasks.audit import locate_weights
-from tasks.dataset import list_images
+from tasks.dataset import check_places, list_images
 from tasks.parameters import Leakage, MaxBadShare, Training, Word
 from tasks.publishing import publish_exploration
 from tasks.registry import witness_champion
+from tasks.storage import at_work
 
 
 @flow(name="explore", task_runner=ray_runner(), flow_run_name=run_title)
@@ -30,10 +31,12 @@ def explore(
         leakage: Training images that are copies of test images: exclude them, or only report them.
         max_bad_share: Share of unusable files that fails the run.
     """
+    check_places(images, store)
     witness_champion(store)
-    stages, run, usual = Stages(), run_of(store), Training()
-    weights = locate_weights(weights)
-    with stages.stage("list"):
-        manifest = list_images(images, store, usual.image_size, usual.val_share, leakage)
-    dataset = examine(manifest, weights, None, max_bad_share, run, stages)
-    return publish_exploration(dataset, run)
+    run, usual, weights = run_of(store), Training(), locate_weights(weights)
+    with at_work(run) as lock:
+        stages = Stages(run, lock.check)
+        with stages.stage("list"):
+            manifest = list_images(images, store, usual.image_size, usual.val_share, leakage)
+        dataset = examine(manifest, weights, None, max_bad_share, run, stages)
+        return publish_exploration(dataset, run)

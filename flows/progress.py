@@ -10,7 +10,6 @@ from itertools import islice
 from typing import Any, Protocol, cast
 from uuid import UUID
 
-import httpx
 import ray
 from prefect import Task
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
@@ -20,6 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from tasks import storage
+from tasks.display import try_to_show
 from tasks.errors import Diverged, JobError
 from tasks.parameters import Training
 from tasks.storage import Run
@@ -27,6 +27,7 @@ from tasks.training import read_history, read_wait
 
 POLL_SECONDS = 0.5
 ARTIFACT_SECONDS = 5.0
+NOTED_SECONDS = 5.0  # how much of a stage's time a kill may lose
 LOST_NODE_SECONDS = 300.0  # how long task runs wait for a node where the cluster has none for them any more
 
 log = logging.getLogger("darkroom")
@@ -53,31 +54,50 @@ class PartResult(Protocol):
 
 
 class Stages:
-    """Times the stages of one run and shows their progress.
+    """Times the stages of one run in all of its attempts, and shows their progress.
 
-    started: when the run began, ISO 8601. seconds: by stage, of those that have ended.
+    run: keeps the times; without it they are those of this attempt. check: called while a stage is waited
+    for; what it raises ends the wait. started: when the run first began, ISO 8601. seconds: by stage.
     """
 
-    def __init__(self) -> None:
-        self.started = datetime.now(UTC).isoformat(timespec="seconds")
-        self.seconds: dict[str, float] = {}
+    def __init__(self, run: Run | None = None, check: Poll = do_nothing) -> None:
+        self._url = run.stages_url if run else None
+        self._check = check
+        earlier = try_to_show(lambda: earlier_stages(self._url), "the time of earlier attempts") or {}
+        self.started: str = earlier.get("started") or datetime.now(UTC).isoformat(timespec="seconds")
+        self.seconds: dict[str, float] = earlier.get("seconds") or {}
+        self._noted, self._count = time.monotonic(), do_nothing
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        started = time.monotonic()
+        seconds_before, started = self.seconds.get(name, 0.0), time.monotonic()
+
+        def count() -> None:
+            self.seconds[name] = seconds_before + time.monotonic() - started
+
+        self._count = count
         try:
             yield
         finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - started
+            count()
+        self._note()
+
+    def poll(self) -> None:
+        """Look after the run while a stage is waited for: whether it may go on, and how long it has taken."""
+        self._check()
+        if time.monotonic() - self._noted > NOTED_SECONDS:
+            self._count()
+            self._note()
+
+    def _note(self) -> None:
+        """Keep the times, for an attempt after this one."""
+        if self._url:
+            with suppress(Exception):  # storage may be away: the next time reaches it
+                storage.write_record(self._url, {"started": self.started, "seconds": self.seconds})
+        self._noted = time.monotonic()
 
     def parts(
-        self,
-        name: str,
-        task: Task,
-        parts: Sequence[Any],
-        images: int,
-        limit: Limit = no_limit,
-        poll: Poll = do_nothing,
+        self, name: str, task: Task, parts: Sequence[Any], images: int, limit: Limit = no_limit
     ) -> list[Any]:
         """Run a task on each part, counting images and bad files as they come in. Returns results in order.
 
@@ -88,7 +108,8 @@ class Stages:
         started: list[PrefectRayFuture] = []
         images_done = bad = 0
         with self.stage(name), show_progress(name, images, "images") as show:
-            for future in wait_for_each(submit_each(task, parts, started), poll, limit):
+            for future in wait_for_each(submit_each(task, parts, started), self.poll, limit):
+                self.poll()
                 result: PartResult = future.result()
                 images_done, bad = images_done + result.images, bad + result.bad
                 show(images_done, f"{bad:,} bad")
@@ -115,15 +136,20 @@ class Stages:
         history = storage.history_url(run.kind_url(kind))
         with self.stage("train"), show_progress(f"train {kind}", epochs, "epochs") as show:
 
-            def poll() -> None:
-                if words := read_wait(run, kind):
-                    show(len(read_history(history)) if storage.exists(history) else 0, words)
-                elif storage.exists(history):
+            def show_last_epoch() -> None:
+                with suppress(Exception):  # read to be shown, twice a second: the next time it may be there
+                    if words := read_wait(run, kind):
+                        show(len(read_history(history)) if storage.exists(history) else 0, words)
+                        return
                     last = read_history(history)[-1]
                     show(int(last["epoch"]), f"validation accuracy {last['val_accuracy']:.3f}")
 
+            def poll() -> None:
+                self.poll()
+                show_last_epoch()
+
             for _ in wait_for_each([future], poll):
-                poll()
+                show_last_epoch()
             trained = future.result()
         log.info("Trained %s", trained)
         return trained
@@ -131,6 +157,8 @@ class Stages:
     def results(self, name: str, futures: Sequence[PrefectRayFuture]) -> list[Any]:
         """Wait for task runs on Ray and log the result of each."""
         with self.stage(name):
+            for _ in wait_for_each(futures, self.poll):
+                pass
             values = [future.result() for future in futures]
         for value in values:
             log.info("%s %s", name.capitalize(), value)
@@ -204,7 +232,7 @@ def show_progress(name: str, total: int, unit: str) -> Iterator[Callable[[int, s
         TimeElapsedColumn(),
     ]
     key = name.replace(" ", "-").replace("_", "-")
-    artifact = cast(UUID, create_progress_artifact(0.0, key=key, description=name))
+    artifact = try_to_show(lambda: cast(UUID, create_progress_artifact(0.0, key=key, description=name)), name)
     console = Console(stderr=True)
     last_update, last_line = time.monotonic(), ""
     with Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty()) as bar:
@@ -225,7 +253,15 @@ def show_progress(name: str, total: int, unit: str) -> Iterator[Callable[[int, s
     _update_artifact(artifact, 1.0, f"{name}: done")
 
 
-def _update_artifact(artifact: UUID, share: float, words: str) -> None:
+def _update_artifact(artifact: UUID | None, share: float, words: str) -> None:
     """Update a progress artifact. A server that is away is no reason to fail: the next update reaches it."""
-    with suppress(httpx.HTTPError):
-        update_progress_artifact(artifact, progress=100.0 * min(share, 1.0), description=words)
+    if artifact:
+        with suppress(Exception):
+            update_progress_artifact(artifact, progress=100.0 * min(share, 1.0), description=words)
+
+
+def earlier_stages(url: str | None) -> dict[str, Any]:
+    """What earlier attempts of a run noted of their time: `started` and `seconds`; nothing where none did."""
+    record = (url and storage.json_unless_broken(url)) or {}
+    seconds = {str(name): float(value) for name, value in (record.get("seconds") or {}).items()}
+    return {"started": record.get("started"), "seconds": seconds}

@@ -15,7 +15,7 @@ from tasks.evaluation import evaluate_model
 from tasks.parameters import Gate, Leakage, MaxBadShare, Training, Word
 from tasks.publishing import Retraining, check_tracking, publish_report, track
 from tasks.registry import promote, register, witness_champion
-from tasks.storage import Run
+from tasks.storage import Run, at_work
 from tasks.training import check_machines, check_resumed, dataset_begun, open_run, train_model
 
 
@@ -42,32 +42,34 @@ def retrain(
     """
     check_places(images, store)
     witness_champion(store)
-    stages, run = Stages(), run_of(store, resume)
+    run = run_of(store, resume)
     training, gate = over_deployed("training", training), over_deployed("gate", gate)
     training = training.model_copy(update={"weights": locate_weights(training.weights)})
     check_resumed(run, training)
     check_machines(training)
     check_tracking()
-    with stages.stage("list"):
-        size_px, begun = training.image_size, dataset_begun(run)
-        manifest = list_images(images, store, size_px, training.val_share, leakage, begun)
-        check_trainable(manifest)
-    open_run(run, manifest.fingerprint, training)
-    dataset = examine(manifest, training.weights, training, max_bad_share, run, stages)
-    with remote_options(num_cpus=0):
-        started = [train_model.submit(kind, dataset, training, run) for kind in training.models]
-    trained = stages.trainings(started, run, training)
-    evaluating = [evaluate_model.submit(model, dataset, run) for model in trained]
-    evaluations = stages.results("evaluate", evaluating)
-    for model, evaluation in zip(trained, evaluations, strict=True):
-        register(model, evaluation, dataset, run)
-    [verdict] = stages.results("promote", [promote.submit(evaluations, dataset, run, gate)])
-    publish_report(
-        Retraining(run, dataset, training, trained, evaluations, verdict, stages.started, stages.seconds)
-    )
-    track(run, trained, evaluations)
-    witness_champion(store)
-    return run
+    with at_work(run) as lock:
+        stages = Stages(run, lock.check)
+        with stages.stage("list"):
+            size_px, begun = training.image_size, dataset_begun(run)
+            manifest = list_images(images, store, size_px, training.val_share, leakage, begun)
+            check_trainable(manifest)
+        open_run(run, manifest.fingerprint, training)
+        dataset = examine(manifest, training.weights, training, max_bad_share, run, stages)
+        with remote_options(num_cpus=0):
+            started = [train_model.submit(kind, dataset, training, run) for kind in training.models]
+        trained = stages.trainings(started, run, training)
+        evaluating = [evaluate_model.submit(model, dataset, run) for model in trained]
+        evaluations = stages.results("evaluate", evaluating)
+        for model, evaluation in zip(trained, evaluations, strict=True):
+            register(model, evaluation, dataset, run)
+        [verdict] = stages.results("promote", [promote.submit(evaluations, dataset, run, gate)])
+        publish_report(
+            Retraining(run, dataset, training, trained, evaluations, verdict, stages.started, stages.seconds)
+        )
+        track(run, trained, evaluations)
+        witness_champion(store)
+        return run
 
 
 def check_request(

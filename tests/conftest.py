@@ -131,11 +131,11 @@ def store(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A bucket of an S3 server on this machine that fails or dawdles now and then."""
+def bucket(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
+    """A bucket of an S3 server on this machine that fails now and then, and always while `away` is there."""
     server = subprocess.Popen(
         [sys.executable, "-m", "tests.s3_server"],
-        env=os.environ | {"FAULTS": "31:503 43:500 67:slow"},
+        env=os.environ | {"FAULTS": "31:503 43:500 67:slow", "AWAY": str(tmp_path / "away")},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
     )

@@ -15,6 +15,7 @@ from flows.explore import explore
 from flows.retrain import check_request, retrain
 from flows.runtime import prefect_api
 from tasks import storage
+from tasks.display import try_to_show
 from tasks.registry import champion
 from tasks.sample import draw_sample
 from tasks.storage import Run
@@ -56,11 +57,14 @@ def flag_of(parameter: inspect.Parameter) -> Any:
 
 
 def tell_retraining(run: Run) -> None:
-    summary_url = storage.summary_url(run.folder_url)
-    reason = storage.read_record(summary_url)["champion"]["reason"]
-    version = champion(run.store)
-    tell("Summary", summary_url)
+    tell("Summary", storage.summary_url(run.folder_url))
     tell("Report", storage.report_url(run.folder_url))
+    try_to_show(lambda: tell_champion(run), "the champion")
+
+
+def tell_champion(run: Run) -> None:
+    reason = storage.read_record(storage.summary_url(run.folder_url))["champion"]["reason"]
+    version = champion(run.store)
     tell(f"Champion ({reason})", storage.version_url(run.store, version) if version else "none")
 
 

@@ -1,6 +1,7 @@
 """The commands that run a stack on this machine and keep a store small."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -43,7 +44,7 @@ def clean(
 ) -> None:
     """Remove old runs and versions, and datasets that nothing left was made from.
 
-    The champion, its run and all that rollbacks lead to always stay.
+    The champion, its run and all that rollbacks lead to always stay, as does what a run at work may use.
 
     :param store: Folder or URL to clean.
     :param keep_runs: How many of the newest runs stay.
@@ -52,11 +53,13 @@ def clean(
     """
     if not storage.exists(store):
         raise InputError(f"`store` must be a folder or URL that is there. Received: {store!r}.")
-    urls = list(outdated(store, keep_runs, keep_versions))
-    for url in urls:
-        tell("Would remove" if dry_run else "Removing", url)
-        if not dry_run:
-            storage.remove(url)
+    with nullcontext() if dry_run else storage.locked(store, "store") as lock:  # a run that begins waits
+        urls = list(outdated(store, keep_runs, keep_versions))
+        for url in urls:
+            tell("Removing" if lock else "Would remove", url)
+            if lock:
+                lock.check()
+                storage.remove_folder(url)
     if not urls:
         print("Nothing to remove.")
     elif dry_run:

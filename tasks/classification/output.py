@@ -94,9 +94,9 @@ def is_whole(output: str, files: Mapping[str, str], sizes_committed: Mapping[str
 
 
 def remove_foreign_parts(output: str, files: Mapping[str, str]) -> None:
-    """Remove parts and markers of earlier jobs, and what killed writers left half-written."""
+    """Remove markers and parts of earlier jobs, in this order, and what killed writers left half-written."""
     storage.sweep(output)
-    for folder, kept in ((output, set(files)), (storage.markers_url(output), set(files.values()))):
+    for folder, kept in ((storage.markers_url(output), set(files.values())), (output, set(files))):
         for name in storage.names(folder):
             if storage.PART_NAME.fullmatch(name) and name not in kept:
                 storage.remove(storage.join(folder, name))

@@ -19,6 +19,7 @@ from tasks.classification.classify import CommittedPartition, decode_file
 from tasks.classification.job import Job, part_files
 from tasks.classification.rows import USABLE, count_values, read_rows
 from tasks.dataset import MAX_BYTES, UNREADABLE, read_images
+from tasks.display import try_to_show
 from tasks.errors import JobError
 from tasks.evaluation import drift
 from tasks.pages import classify_markdown, classify_report, link_to_report, model_figures, plain, style
@@ -108,8 +109,8 @@ def write_results(job: Job, summary: dict[str, Any], tally: Tally) -> None:
     storage.write_record(storage.summary_url(job.output), summary)
     report_link = link_to_report(report_url, storage.address_of(report_url))
     page = classify_markdown(summary, pictures, report_link)
-    description = plain(f"What was found in {job.images_url}")
-    create_markdown_artifact(page, key="classify-summary", description=description)
+    title = plain(f"What was found in {job.images_url}")
+    try_to_show(lambda: create_markdown_artifact(page, key="classify-summary", description=title), title)
 
 
 def summarise(job: Job, tally: Tally, classified: int, seconds: float) -> dict[str, Any]:

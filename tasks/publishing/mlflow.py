@@ -48,7 +48,6 @@ def track(run: Run, models: Sequence[TrainedModel], evaluations: Sequence[Evalua
     if not os.environ.get(SERVER):
         return
     from mlflow import MlflowClient  # an extra
-    from mlflow.exceptions import MlflowException
 
     client, name = MlflowClient(), os.environ.get("MLFLOW_EXPERIMENT_NAME", EXPERIMENT)
     try:
@@ -57,7 +56,7 @@ def track(run: Run, models: Sequence[TrainedModel], evaluations: Sequence[Evalua
         for model, evaluation in zip(models, evaluations, strict=True):
             if not is_tracked(client, experiment_id, model.version):
                 track_model(client, experiment_id, run, model, evaluation)
-    except MlflowException as error:
+    except Exception as error:  # MLflow's own, of its driver, or of our storage
         log.warning("Not tracked in MLflow at %s: %s", client.tracking_uri, error)
     else:
         log.info("Tracked in MLflow at %s, experiment %s", client.tracking_uri, name)

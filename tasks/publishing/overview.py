@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from tasks import storage
+from tasks.display import try_to_show
 from tasks.errors import InputError, JobError
 from tasks.pages import overview_report
 from tasks.registry import champion_stack, read_promotions, read_record
@@ -14,6 +15,7 @@ from tasks.storage import Run
 READERS = 16
 NEEDED = ("dataset", "models", "champion")
 OPTIONAL = ("started", "finished", "training")
+EXPLORATION = "exploration"  # the `kind` of a summary that is not of a retraining
 
 Record = dict[str, Any]
 
@@ -23,10 +25,20 @@ log = logging.getLogger("darkroom")
 def write_overview(store: str) -> str:
     """Write the page anew from the summaries of the runs and the promotions. Returns its URL.
 
-    This goes on until they are the same after writing as before: of two runs that finish at once, each of
-    which may miss the other at first, the one that writes last has seen both.
+    A page that cannot be written is told of and no more: what it shows is done.
     """
-    url, written_records = storage.overview_url(store), None
+    url = storage.overview_url(store)
+    try_to_show(lambda: write_until_settled(url, store), url)
+    return url
+
+
+def write_until_settled(url: str, store: str) -> None:
+    """Write the page until the records are the same after writing as before.
+
+    Of two runs that finish at once, each of which may miss the other at first, the one that writes last has
+    seen both.
+    """
+    written_records = None
     name = storage.name_of(storage.absolute(store))  # not where it lies: it may be moved
     while (records := (read_summaries(store), champion_stack(read_promotions(store)))) != written_records:
         runs, stack = records
@@ -34,7 +46,6 @@ def write_overview(store: str) -> str:
         page = overview_report(name, runs[::-1], champion, champion_line(runs))
         storage.write_bytes(url, page.encode())
         written_records = records
-    return url
 
 
 def champion_record(store: str, version: str) -> Record:
@@ -61,8 +72,10 @@ def read_summary(run_url: str) -> Record | None:
         summary = storage.read_record(storage.summary_url(run_url))
     except FileNotFoundError:
         return None
-    except ValueError as error:  # of a newer Darkroom, or damaged
+    except (ValueError, AttributeError) as error:  # of a newer Darkroom, or damaged
         log.warning("Not in the overview: summary.json of %s: %s", run_url, error)
+        return None
+    if summary.get("kind") == EXPLORATION:
         return None
     if missing := [name for name in NEEDED if name not in summary]:
         log.warning("Not in the overview: summary.json of %s lacks %s", run_url, ", ".join(missing))

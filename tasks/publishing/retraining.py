@@ -13,6 +13,7 @@ from prefect.cache_policies import NO_CACHE
 from tasks import storage
 from tasks.audit import read_audit
 from tasks.dataset import Dataset
+from tasks.display import try_to_show
 from tasks.evaluation import Evaluation, compare, read_right
 from tasks.pages import link_to_report, plain, retrain_markdown, retrain_report
 from tasks.parameters import Training
@@ -62,17 +63,22 @@ def publish_report(retraining: Retraining) -> str:
         kind: storage.read_json(storage.metrics_url(run.kind_url(kind)))
         for kind in (evaluation.kind for evaluation in evaluations)
     }
-    changes = changes_since(retraining.verdict.previous, dataset, run.store)
+    previous = retraining.verdict.previous
+    changes = try_to_show(lambda: changes_since(previous, dataset, run.store), "what changed in the data")
     summary = retrain_summary(retraining, audit, compare_models(run, evaluations), changes)
-    figures = dataset_figures(dataset, audit) | evaluation_figures(run, evaluations, metrics)
-    photos = dataset_photos(dataset, audit) | mistake_photos(run, dataset, evaluations, metrics)
+    figures = (try_to_show(lambda: dataset_figures(dataset, audit), "the plots of the data") or {}) | (
+        try_to_show(lambda: evaluation_figures(run, evaluations, metrics), "the plots of the models") or {}
+    )
+    photos = (try_to_show(lambda: dataset_photos(dataset, audit), "photographs of the data") or {}) | (
+        try_to_show(lambda: mistake_photos(run, dataset, evaluations, metrics), "the mistakes") or {}
+    )
     pictures = write_pictures(run, figures) | photos
     report = retrain_report(summary, audit, metrics, pictures, way_to_overview(run.store))
     report_url = storage.report_url(run.folder_url)
     storage.write_bytes(report_url, report.encode())
     storage.write_record(storage.summary_url(run.folder_url), summary)
     write_overview(run.store)
-    publish_artifacts(run, summary, metrics, figures)
+    try_to_show(lambda: publish_artifacts(run, summary, metrics, figures), "the artifacts in Prefect")
     return report_url
 
 

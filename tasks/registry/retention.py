@@ -1,6 +1,8 @@
 """What may be removed from a store: old runs and versions, and datasets that nothing kept was made from."""
 
+import logging
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import get_args
 
@@ -11,19 +13,25 @@ from tasks.registry.versions import list_versions
 from tasks.storage import Run
 
 RESUMABLE_AGE = timedelta(days=7)  # an unfinished run may be at work, or be resumed
-FRESH_AGE = timedelta(days=1)  # a run may be decoding a dataset, or may not have begun to train on it
+FRESH_AGE = timedelta(days=1)  # a run that has decoded a dataset may be tried again
+WATCHERS = 16  # a lock of another machine is watched for half a minute
+
+log = logging.getLogger("darkroom")
 
 
 def outdated(store: str, keep_runs: int, keep_versions: int) -> Iterator[str]:
     """Yield the URLs that may be removed.
 
     Kept are the newest `keep_runs` retrainings and as many explorations, the newest `keep_versions` versions,
-    the champion with its run, all versions that rollbacks can return to, unfinished runs younger than
-    RESUMABLE_AGE, and every dataset that any of those was made from.
+    the champion with its run, all versions that rollbacks can return to, runs at work, unfinished runs
+    younger than RESUMABLE_AGE, and every dataset that any of those was made from. All datasets are kept while
+    a run at work has not said which it uses: it may copy from any. Who removes holds the lock of the store,
+    so that no other run begins.
     """
     store = storage.absolute(store)
     runs = [Run(name, store) for name in storage.names(storage.runs_url(store)) if start_time(name)]
-    unfinished_runs = [run for run in runs if is_resumable(run)]
+    working_runs = runs_at_work(runs)
+    unfinished_runs = [run for run in runs if run in working_runs or is_resumable(run)]
     champions = champion_stack(read_promotions(store))
     kept_runs = runs_to_keep(runs, unfinished_runs, champions, keep_runs)
     yield from (run.folder_url for run in runs if run not in kept_runs)
@@ -33,8 +41,11 @@ def outdated(store: str, keep_runs: int, keep_versions: int) -> Iterator[str]:
     kept_versions |= {name for name in names if is_made_by(name, unfinished_runs)}
     yield from unneeded_versions(store, set(names), kept_versions, kept_runs)
     datasets_in_use = {record["dataset"] for record in records if record["version"] in kept_versions}
-    run_records = [storage.read_record(run.record_url) for run in kept_runs if run.has_begun()]
-    datasets_in_use |= {record["dataset"] for record in run_records}
+    datasets = {run: dataset_of(run) for run in kept_runs}
+    if undecided_runs := [run.name for run in working_runs if datasets[run] is None]:
+        log.info("All datasets stay while runs look through images: %s", ", ".join(undecided_runs))
+        return
+    datasets_in_use |= set(datasets.values())
     for name in storage.names(storage.datasets_url(store)):
         dataset_url = storage.dataset_url(store, name)
         if name not in datasets_in_use and not is_fresh(dataset_url):
@@ -58,11 +69,17 @@ def runs_to_keep(
 def unneeded_versions(
     store: str, registered: set[str], kept_versions: set[str], kept_runs: Sequence[Run]
 ) -> Iterator[str]:
-    """Yield the URLs of versions not to be kept, and of models that failed runs left unregistered."""
+    """Yield the URLs of versions not to be kept, and of models that failed runs left unregistered.
+
+    What somebody classifies with stays.
+    """
     for name in storage.names(storage.models_url(store)):
         version_url = storage.version_url(store, name)
-        is_unregistered = storage.exists(storage.model_url(version_url)) and name not in registered
-        if name in registered - kept_versions or (is_unregistered and not is_made_by(name, kept_runs)):
+        is_unregistered = start_time(name) is not None and name not in registered
+        is_unneeded = name in registered - kept_versions or (
+            is_unregistered and not is_made_by(name, kept_runs)
+        )
+        if is_unneeded and not storage.is_leased(version_url):
             yield version_url
 
 
@@ -79,6 +96,21 @@ def start_time(name: str) -> datetime | None:
         return None
 
 
+def runs_at_work(runs: Sequence[Run]) -> list[Run]:
+    """The runs that a living process works on."""
+    with ThreadPoolExecutor(WATCHERS) as pool:
+        holders = pool.map(lambda run: storage.holder_of(run.folder_url), runs)
+        return [run for run, holder in zip(runs, holders, strict=True) if holder]
+
+
+def dataset_of(run: Run) -> str | None:
+    """The dataset that a run was made from; None where it has not said so yet, or died before."""
+    url = storage.summary_url(run.folder_url)
+    return storage.unless_broken(
+        lambda: storage.read_record(run.record_url)["dataset"], run.record_url
+    ) or storage.unless_broken(lambda: storage.read_record(url)["dataset"]["fingerprint"], url)
+
+
 def is_resumable(run: Run) -> bool:
     start = start_time(run.name)
     return not storage.exists(storage.summary_url(run.folder_url)) and bool(
@@ -87,7 +119,8 @@ def is_resumable(run: Run) -> bool:
 
 
 def is_fresh(dataset_url: str) -> bool:
-    """Whether a run may be about to train on the dataset: committed, or else listed, within FRESH_AGE."""
+    """Whether the dataset was committed, or else listed, within FRESH_AGE; a rest of one was not."""
     urls = (storage.success_url(dataset_url), storage.manifest_url(dataset_url))
     present_urls = [url for url in urls if storage.exists(url)]
-    return not present_urls or datetime.now(UTC) - storage.modification_time(present_urls[0]) < FRESH_AGE
+    age = datetime.now(UTC) - storage.modification_time(present_urls[0]) if present_urls else FRESH_AGE
+    return age < FRESH_AGE

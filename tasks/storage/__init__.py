@@ -5,7 +5,7 @@ from tasks.storage.folder import AHEAD_BYTES, file_url, read_ahead
 from tasks.storage.left_out import LeftOut, is_left_out
 from tasks.storage.listing import FileEntry, check_folder, walk
 from tasks.storage.local import local_copy, sweep
-from tasks.storage.lock import Lock, locked
+from tasks.storage.lock import Lock, at_work, holder_of, is_leased, leased, locked
 from tasks.storage.names import FORMULA, as_cell, escape, is_plain_name, plain_name, unescape
 from tasks.storage.objects import (
     check_writable,
@@ -17,6 +17,7 @@ from tasks.storage.objects import (
     names,
     new_array,
     noting_death,
+    patiently,
     read_bytes,
     read_json,
     read_record,
@@ -31,6 +32,7 @@ from tasks.storage.objects import (
     write_table,
 )
 from tasks.storage.private import own_temporary_folder, private_folder
+from tasks.storage.removal import remove_folder
 from tasks.storage.runs import (
     ONNX,
     PART_NAME,
@@ -100,6 +102,7 @@ __all__ = [
     "absolute",
     "address_of",
     "as_cell",
+    "at_work",
     "audit_url",
     "begun_decoding_url",
     "begun_url",
@@ -126,12 +129,15 @@ __all__ = [
     "filesystem",
     "from_record",
     "history_url",
+    "holder_of",
     "index_url",
+    "is_leased",
     "is_left_out",
     "is_local",
     "is_plain_name",
     "join",
     "json_unless_broken",
+    "leased",
     "ledger_url",
     "ledgers_url",
     "local_copy",
@@ -153,6 +159,7 @@ __all__ = [
     "overview_url",
     "own_temporary_folder",
     "part_url",
+    "patiently",
     "pixels_url",
     "plain_name",
     "plan_url",
@@ -167,6 +174,7 @@ __all__ = [
     "read_table",
     "reference_url",
     "remove",
+    "remove_folder",
     "report_url",
     "runs_url",
     "sha256",

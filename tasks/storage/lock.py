@@ -1,4 +1,8 @@
-"""Lets one run at a time write to a folder; the lock of a run that died is broken."""
+"""Lets one run at a time write to a folder; the lock of a run that died is broken.
+
+A run holds the lock of its own folder from its beginning to its end, and `clean` that of the store: so each
+knows of the other.
+"""
 
 import json
 import logging
@@ -9,18 +13,20 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from tasks.errors import InputError, JobError
-from tasks.storage.objects import create_json, read_bytes, remove, write_json
+from tasks.storage.objects import create_json, names, read_bytes, remove, write_json
 from tasks.storage.private import new_flocked, private_folder, remove_unless_flocked
-from tasks.storage.runs import lock_url
-from tasks.storage.urls import absolute
+from tasks.storage.runs import LEASE, Run, lease_url, lock_url
+from tasks.storage.urls import absolute, is_local, join
 
 RENEW_SECONDS = 10.0
 STALE_SECONDS = 3 * RENEW_SECONDS
 SETTLING_SECONDS = 0.5
+REMOVAL_SECONDS = 600.0  # how long a run waits for `clean`
 PROOF = "lock-"
 
 log = logging.getLogger("darkroom")
@@ -40,6 +46,7 @@ class Lock:
             "holder": uuid.uuid4().hex,
             "host": socket.gethostname(),
             "process": os.getpid(),
+            "since": datetime.now(UTC).isoformat(timespec="seconds"),
             "proof": str(proof),
             "renewed": 0,
         }
@@ -56,10 +63,10 @@ class Lock:
             content = _content(self._url)
             if content is not None and is_holder_alive(self._url, content):
                 self._drop_proof()
-                record = record_of(content)
+                folder = self._url.rpartition("/")[0]
                 raise InputError(
-                    f"`{name}` must not be written by two runs at once. Received one that process "
-                    f"{record.get('process')} on {record.get('host')} is writing: wait until it has ended."
+                    f"`{name}` must not be written by two runs at once. Received {folder!r}, held by "
+                    f"{holder_in_words(content)}: wait until that has ended, or end it."
                 )
             if content is not None and _content(self._url) == content:
                 log.warning("The lock of a run that died is put aside: %s", self._url)
@@ -70,29 +77,27 @@ class Lock:
 
     def release(self) -> None:
         self._released.set()
-        self._thread.join()
-        if not self._lost and self._holds():
-            remove(self._url)
+        if self._thread.is_alive():
+            self._thread.join()
+        with suppress(Exception):  # the work is done; a lock that storage keeps is soon that of a dead run
+            if not self._lost and self._holds():
+                remove(self._url)
         self._drop_proof()
 
     def check(self) -> None:
-        """Raise JobError when another run has the lock, or may have, since this one could not renew it."""
+        """Raise JobError when another run has the lock."""
         if self._lost:
             raise JobError(f"The lock {self._url!r} was lost to another run: run this one again.")
 
     def _renew(self) -> None:
-        renewed = time.monotonic()
+        """Renew the lock file now and then. While storage cannot be reached nobody can take it either."""
         while not self._released.wait(RENEW_SECONDS):
-            with suppress(Exception):  # drivers raise errors of their own while storage cannot be reached
+            with suppress(Exception):  # drivers raise errors of their own
                 if not self._holds():
                     self._lost = True
                     return
                 self._record["renewed"] += 1
                 write_json(self._url, self._record)
-                renewed = time.monotonic()
-            if time.monotonic() - renewed > STALE_SECONDS:
-                self._lost = True
-                return
 
     def _holds(self) -> bool:
         content = _content(self._url)
@@ -118,6 +123,19 @@ def record_of(content: bytes) -> dict[str, Any]:
         if isinstance(record := json.loads(content), dict):
             return record
     return {}
+
+
+def holder_in_words(content: bytes) -> str:
+    record = record_of(content)
+    since = record.get("since", "a time unknown")
+    return f"process {record.get('process')} on {record.get('host')} since {since}"
+
+
+def holder_of(folder: str) -> str | None:
+    """Who lives and holds the lock of a folder, in words; None where nobody does."""
+    url = lock_url(absolute(folder))
+    content = _content(url)
+    return holder_in_words(content) if content is not None and is_holder_alive(url, content) else None
 
 
 def is_holder_alive(url: str, content: bytes) -> bool:
@@ -157,3 +175,62 @@ def locked(folder: str, name: str) -> Iterator[Lock]:
         yield lock
     finally:
         lock.release()
+
+
+@contextmanager
+def at_work(run: Run) -> Iterator[Lock]:
+    """Hold the lock of a run while the block runs; begin when nobody removes from the run's store.
+
+    `clean` removes no dataset that a run at work may use. Raises InputError when another process works on the
+    run, and JobError when `clean` does not end within REMOVAL_SECONDS.
+    """
+    try:
+        with locked(run.folder_url, "resume") as lock:
+            wait_until_free(run.store)
+            yield lock
+    finally:
+        if is_local(run.folder_url):
+            with suppress(OSError):  # a run that has come to nothing leaves nothing
+                os.rmdir(run.folder_url)
+
+
+@contextmanager
+def leased(version_url: str, store: str) -> Iterator[None]:
+    """Say while the block runs that a version is read, so that `clean` leaves it; any number may at once.
+
+    The block begins when nobody removes from the store. A store that can only be read holds no leases.
+    """
+    lease = Lock(lease_url(version_url, uuid.uuid4().hex))
+    try:
+        lease.acquire("model")
+    except Exception as error:  # drivers of object stores raise errors of their own
+        log.warning(
+            "`clean` is not told that %s is read: the store cannot be written (%s)", version_url, error
+        )
+    try:
+        wait_until_free(store)
+        yield
+    finally:
+        lease.release()
+
+
+def is_leased(version_url: str) -> bool:
+    """Whether a living process reads a version."""
+    urls = [join(version_url, name) for name in names(version_url) if name.startswith(LEASE)]
+    contents = [(url, _content(url)) for url in urls]
+    return any(content is not None and is_holder_alive(url, content) for url, content in contents)
+
+
+def wait_until_free(store: str) -> None:
+    """Wait while `clean` removes from a store."""
+    deadline, holder_before = time.monotonic() + REMOVAL_SECONDS, None
+    while holder := holder_of(store):
+        if time.monotonic() > deadline:
+            raise JobError(
+                f"A run begins when `darkroom clean` has ended. Received {store!r}, held by {holder}: "
+                "end that and run again."
+            )
+        if holder != holder_before:
+            log.info("Waiting until `darkroom clean` has ended: %s is held by %s", store, holder)
+        holder_before = holder
+        time.sleep(1)

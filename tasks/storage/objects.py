@@ -3,14 +3,16 @@
 import errno
 import hashlib
 import json
+import logging
 import os
 import tempfile
+import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +25,11 @@ from tasks.storage.urls import filesystem, join, name_of
 
 NAME_KEPT = 50  # letters of a file's name in that of its unfinished copy
 UNFINISHED = ".*.[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f].tmp"
+WAITS = (1, 2, 5, 10, 20, 40, 60)  # seconds between tries to write; together over two minutes
+
+log = logging.getLogger("darkroom")
+
+T = TypeVar("T")
 
 
 def mark_of(info: dict[str, Any]) -> str:
@@ -116,11 +123,12 @@ def read_table(url: str, columns: list[str] | None = None) -> pa.Table:
 
 
 @contextmanager
-def committing(url: str) -> Iterator[str]:
+def committing(url: str, patient: bool = False) -> Iterator[str]:
     """Yield a local path to write to. The file there becomes `url` when the block ends without an error.
 
     Readers see all of the file or nothing: a local file is synced and renamed, an object appears
-    when its upload is complete. Raises JobError when the disk is full.
+    when its upload is complete. patient: whether that is tried again for minutes, since the file took long
+    to make (see `patiently`). Raises JobError when the disk is full.
     """
     fs, path = filesystem(url)
     if isinstance(fs, LocalFileSystem):
@@ -140,7 +148,7 @@ def committing(url: str) -> Iterator[str]:
         with tempfile.TemporaryDirectory(prefix="darkroom-") as folder_name:
             partial = Path(folder_name) / name_of(path)
             yield str(partial)
-            fs.put_file(str(partial), path)
+            _try_again(lambda: fs.put_file(str(partial), path), WAITS if patient else ())
 
 
 def new_array(path: str, dtype: type, shape: Sequence[int]) -> np.memmap:
@@ -159,6 +167,26 @@ def new_array(path: str, dtype: type, shape: Sequence[int]) -> np.memmap:
 def _sync(path: Path) -> None:
     with path.open("rb") as file:
         os.fsync(file.fileno())
+
+
+def patiently(write: Callable[[], T]) -> T:
+    """What `write` returns; tried again after each of WAITS where storage does not take it.
+
+    For what hours of work hang on. What a wait does not mend is raised at once: a full disk, wrong input.
+    """
+    return _try_again(write, WAITS)
+
+
+def _try_again(write: Callable[[], T], waits: Sequence[float]) -> T:
+    for wait in waits:
+        try:
+            return write()
+        except (InputError, JobError):
+            raise
+        except Exception as error:  # drivers of object stores raise errors of their own
+            log.warning("Storage takes nothing; the next try is in %s s (%s)", wait, error)
+            time.sleep(wait)
+    return write()
 
 
 def write_bytes(url: str, data: bytes) -> None:

@@ -5,6 +5,7 @@
 <store>/networks/<key>.onnx       what features are computed with
 <store>/datasets/<fingerprint>/   manifest.parquet  index.parquet  shards/  features/  audit.json  _SUCCESS
 <store>/runs/<run>/               run.json  summary.json  verdict.json  report.html  labels.json  *.csv  *.png
+<store>/runs/<run>/               stages.json (time so far), _lock.json while it is at work
 <store>/runs/<run>/<kind>/        history.csv  training.json  metrics.json  predictions.npz  ...  *.png
 <store>/runs/<run>/checkpoints/   while a training is at work
 <store>/models/<version>/         model.keras  model.onnx  model.json  card.md
@@ -20,6 +21,7 @@ from tasks.storage.names import plain_name
 from tasks.storage.objects import exists
 from tasks.storage.urls import absolute, join
 
+LEASE = "_lease-"  # begins the names of files that say who reads a version
 ONNX = "model.onnx"
 VERSION_FILES = ("model.keras", ONNX, "card.md", "model.json")
 PART_NAME = re.compile(r"part-(\d{5,})\.(parquet|csv|json|begun)")  # of an output, and their markers
@@ -39,7 +41,7 @@ class Run:
     @property
     def record_url(self) -> str:
         """Dataset and parameters of the run's training; written before decoding begins."""
-        return join(self.folder_url, "run.json")
+        return run_record_url(self.folder_url)
 
     @property
     def labels_url(self) -> str:
@@ -53,6 +55,11 @@ class Run:
     def verdict_url(self) -> str:
         """What the run decided about the champion; written once."""
         return join(self.folder_url, "verdict.json")
+
+    @property
+    def stages_url(self) -> str:
+        """When the run began, and how long each stage has taken in all of its attempts."""
+        return join(self.folder_url, "stages.json")
 
     @property
     def checkpoints_url(self) -> str:
@@ -88,6 +95,10 @@ def runs_url(store: str) -> str:
 
 def overview_url(store: str) -> str:
     return join(absolute(store), "index.html")
+
+
+def run_record_url(folder: str) -> str:
+    return join(folder, "run.json")
 
 
 # Of a run or of an output.
@@ -279,6 +290,10 @@ def begun_url(output: str, number: int) -> str:
 
 def lock_url(folder: str) -> str:
     return join(folder, "_lock.json")
+
+
+def lease_url(folder: str, holder: str) -> str:
+    return join(folder, f"{LEASE}{holder}.json")
 
 
 def sorting_url(folder: str) -> str:

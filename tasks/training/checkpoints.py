@@ -17,7 +17,7 @@ class Progress:
     """The state of a training: all that a restarted worker needs to go on.
 
     earlier: the history of the phases before; best: the best weights of those, with their epoch and
-    validation loss.
+    validation loss. seconds: how long it took up to its last checkpoint, in all of its attempts.
     """
 
     phase: int = 0
@@ -27,6 +27,7 @@ class Progress:
     best_epoch_before: int = 0
     best_loss: float = math.inf
     state: FitState = field(default_factory=FitState)
+    seconds: float = 0.0
 
     @property
     def history(self) -> list[dict[str, float]]:
@@ -55,6 +56,7 @@ class Progress:
             best=self.best_weights(),
             best_epoch_before=self.best_epoch,
             best_loss=min(self.best_loss, self.state.best_loss),
+            seconds=self.seconds,
         )
 
 
@@ -81,6 +83,7 @@ def read_progress(folder: Path) -> Progress:
         best_epoch_before=record["best_epoch_before"],
         best_loss=record["best_loss"],
         state=FitState(record["history"], lists["variables"], lists["optimizer"], lists["phase_best"]),
+        seconds=record.get("seconds") or sum(row["seconds"] for row in record["earlier"] + record["history"]),
     )
 
 
@@ -96,6 +99,7 @@ def write_progress(folder: Path, progress: Progress) -> None:
     np.savez(folder / "progress.npz", allow_pickle=False, **arrays)
     record = {
         "phase": progress.phase,
+        "seconds": progress.seconds,
         "precision": progress.precision,
         "earlier": progress.earlier,
         "best_epoch_before": progress.best_epoch_before,

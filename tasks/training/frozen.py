@@ -60,7 +60,7 @@ def _compute(
     with ExitStack() as stack:
         outs = [
             storage.new_array(
-                stack.enter_context(storage.committing(url)),
+                stack.enter_context(storage.committing(url, patient=True)),
                 np.float16,
                 (views, len(rows), *output.shape[1:]),
             )

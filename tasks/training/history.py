@@ -11,7 +11,7 @@ def write_history(url: str, history: list[dict[str, float]]) -> None:
     writer = csv.DictWriter(text, list(history[0]))
     writer.writeheader()
     writer.writerows(history)
-    storage.write_bytes(url, text.getvalue().encode())
+    storage.patiently(lambda: storage.write_bytes(url, text.getvalue().encode()))
 
 
 def read_history(url: str) -> list[dict[str, float]]:

@@ -30,7 +30,7 @@ def train(kind: ModelKind, dataset: Dataset, training: Training, run: Run) -> Fi
     rank, world_size = context.get_world_rank(), context.get_world_size()
     strategy = loop.strategy_here(world_size)
     progress = restored()
-    seconds_before = sum(row["seconds"] for row in progress.history)
+    started -= progress.seconds
     whole, phases = KINDS[kind](dataset, training, run)
     while True:
         phase = phases[progress.phase]
@@ -44,15 +44,14 @@ def train(kind: ModelKind, dataset: Dataset, training: Training, run: Run) -> Fi
             world_size=world_size,
             mixup=phase.mixup,
         )
-        fitting = fit_phase(phase, plan, strategy, progress, partial(record_epoch, kind, run))
+        fitting = fit_phase(phase, plan, strategy, progress, partial(record_epoch, kind, run, started))
         if progress.phase == len(phases) - 1:
             break
         progress = progress.next_phase()
     if rank == 0:
         loop.set_precision("float32")
         model = with_weights(whole, progress.best_weights())
-        seconds = seconds_before + time.monotonic() - started
-        save(kind, run, model, progress, len(phase.train.labels), seconds)
+        save(kind, run, model, progress, len(phase.train.labels), time.monotonic() - started)
     return fitting
 
 
@@ -77,16 +76,27 @@ def fit_phase(
     return fitting
 
 
-def record_epoch(kind: ModelKind, run: Run, progress: Progress) -> None:
-    """Report an epoch to Ray Train; the first worker adds the checkpoint and history.csv."""
+def record_epoch(kind: ModelKind, run: Run, started: float, progress: Progress) -> None:
+    """Report an epoch to Ray Train; the first worker adds the checkpoint and history.csv.
+
+    Storage may be away for a while: hours of training are not to fail of it. started: on the monotonic clock.
+    """
     row = progress.history[-1]
     if ray.train.get_context().get_world_rank() != 0:
         ray.train.report(row)
         return
+    progress.seconds = time.monotonic() - started
     write_history(storage.history_url(run.kind_url(kind)), progress.history)
     with tempfile.TemporaryDirectory() as folder:
         write_progress(Path(folder), progress)
-        ray.train.report(row, checkpoint=ray.train.Checkpoint.from_directory(folder))
+        checkpoint = ray.train.Checkpoint.from_directory(folder)
+        ray.train.report(row, checkpoint=checkpoint, checkpoint_upload_fn=upload)
+
+
+def upload(checkpoint: ray.train.Checkpoint, name: str) -> ray.train.Checkpoint:
+    """Copy a checkpoint to where Ray Train keeps it, as that would by itself, but patiently."""
+    kept_checkpoints = ray.train.get_context().get_storage()
+    return storage.patiently(lambda: kept_checkpoints.persist_current_checkpoint(checkpoint, name))
 
 
 def save(
@@ -97,17 +107,15 @@ def save(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.keras")
         model.save(path)
-        storage.write_bytes(url, path.read_bytes())
-    storage.write_json(
-        storage.training_url(run.kind_url(kind)),
-        {
-            "kind": kind,
-            "version": run.version(kind),
-            "parameters": model.count_params(),
-            "epochs": len(progress.history),
-            "best_epoch": progress.best_epoch,
-            "seconds": seconds,
-            "images_per_second": images * len(progress.history) / seconds,
-            "precision": progress.precision,
-        },
-    )
+        storage.patiently(lambda: storage.write_bytes(url, path.read_bytes()))
+    record = {
+        "kind": kind,
+        "version": run.version(kind),
+        "parameters": model.count_params(),
+        "epochs": len(progress.history),
+        "best_epoch": progress.best_epoch,
+        "seconds": seconds,
+        "images_per_second": images * len(progress.history) / seconds,
+        "precision": progress.precision,
+    }
+    storage.patiently(lambda: storage.write_json(storage.training_url(run.kind_url(kind)), record))

@@ -28,6 +28,11 @@ def epochs(store: Path) -> int:
     return len(read_history(str(histories[0]))) if histories else 0
 
 
+def killed_run(store: Path) -> str:
+    [name] = [path.name for path in (store / "runs").iterdir()]
+    return name
+
+
 def losses(run: Run) -> list[tuple[float, float]]:
     return [(row["loss"], row["val_loss"]) for row in read_history(storage.history_url(run.kind_url("cnn")))]
 
@@ -50,11 +55,16 @@ def test_a_killed_worker_and_a_killed_flow_change_nothing(retrained: Run, sample
     process.wait()
     until(lambda: not any(map(runs, servers)), seconds=30)
     assert epochs(killed) < EPOCHS
+    noted = storage.read_json(Run(killed_run(killed), str(killed)).stages_url)
     assert not list(killed.glob("models/*/model.keras"))
 
-    [name] = [path.name for path in (killed / "runs").iterdir()]
+    name = killed_run(killed)
     assert run(command(sample, killed, "--resume", name)) == 0
     resumed = Run(name, str(killed))
+    summary = storage.read_record(storage.summary_url(resumed.folder_url))
+    assert summary["started"] == noted["started"]
+    assert summary["stages"]["train"] > noted["seconds"]["train"] > 0
+    assert summary["models"]["cnn"]["seconds"] < summary["stages"]["train"]
     assert losses(resumed) == losses(retrained)
     for ours, theirs in zip(weights(resumed), weights(retrained), strict=True):
         assert np.array_equal(ours, theirs)

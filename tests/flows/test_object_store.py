@@ -1,5 +1,7 @@
 """The whole job on an object store that fails now and then: what it gives is what local disks give."""
 
+import threading
+import time
 from pathlib import Path
 
 import fsspec
@@ -39,3 +41,27 @@ def test_images_store_and_output_may_lie_on_s3(sample: Path, bucket: str, prefec
     classify_partition.fn(here)
     assert rows(f"{bucket}/out").equals(rows(str(tmp_path / "out")))
     assert classify(f"{bucket}/photos", store, f"{bucket}/out") == summary
+
+
+@pytest.mark.slow
+def test_an_object_store_that_is_away_for_a_while_fails_no_training(
+    sample: Path, bucket: str, prefect_api: None, tmp_path: Path
+):
+    store, epochs, seconds = f"{bucket}/store", 30, 20
+    training = SMALL.model_copy(update={"epochs": epochs, "patience": epochs})
+
+    def interrupt() -> None:
+        fs = fsspec.filesystem("s3", skip_instance_cache=True, use_listings_cache=False)
+        while not fs.glob(f"{store}/runs/*/cnn/history.csv"):
+            time.sleep(0.1)
+        (tmp_path / "away").touch()
+        time.sleep(seconds)
+        (tmp_path / "away").unlink()
+
+    interruption = threading.Thread(target=interrupt)
+    interruption.start()
+    run = retrain(str(sample), store, training, OPEN)
+    interruption.join()
+    summary = storage.read_json(storage.summary_url(run.folder_url))
+    assert summary["models"]["cnn"]["epochs"] == epochs
+    assert summary["stages"]["train"] > seconds

@@ -1,4 +1,4 @@
-"""How a flow waits for its task runs on Ray."""
+"""How a flow waits for its task runs on Ray, shows how far they are and how long they took."""
 
 import time
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ import pytest
 import ray
 
 from flows import progress
-from flows.progress import do_nothing, wait_for_each
+from flows.progress import Stages, do_nothing, wait_for_each
 from tasks import storage
 from tasks.errors import JobError
 from tasks.storage import Run
@@ -31,6 +31,62 @@ def test_no_more_task_runs_are_submitted_than_there_is_room_for(room: int, one_r
     for before, _ in enumerate(wait_for_each(futures(), do_nothing, limit=lambda: room)):
         assert len(submitted) <= before + max(room, 1)
     assert submitted == list(range(6))
+
+
+class Training(SimpleNamespace):
+    """A task run on Ray that takes longer than a poll or two."""
+
+    def __init__(self) -> None:
+        work = ray.remote(lambda: time.sleep(3 * progress.POLL_SECONDS) or "trained")
+        super().__init__(wrapped_future=work.remote())
+
+    def result(self) -> str:
+        return ray.get(self.wrapped_future)
+
+
+def unreachable(*_: object, **__: object) -> None:
+    raise OSError("connection refused")
+
+
+@pytest.mark.parametrize("history", ["away", "", "epoch,val_accuracy\n1,", "\x00"])
+def test_what_is_only_shown_never_fails_a_training(history: str, store: str, one_ray: None, monkeypatch):
+    monkeypatch.setattr(progress, "POLL_SECONDS", 0.1)
+    run = Run("2026-11-22T03-00-00-abcd", store)
+    storage.write_bytes(storage.history_url(run.kind_url("cnn")), history.encode())
+    if history == "away":
+        monkeypatch.setattr(storage, "read_bytes", unreachable)
+        monkeypatch.setattr(storage, "exists", unreachable)
+        monkeypatch.setattr(storage, "write_record", unreachable)
+        monkeypatch.setattr(progress, "create_progress_artifact", unreachable)
+        monkeypatch.setattr(progress, "NOTED_SECONDS", 0.0)
+    stages = Stages(run)
+    assert stages.epochs(Training(), run, "cnn", 8) == "trained"
+    assert stages.seconds["train"] > progress.POLL_SECONDS
+
+
+def test_a_run_tells_the_time_of_all_its_attempts(store: str, monkeypatch):
+    monkeypatch.setattr(progress, "NOTED_SECONDS", 0.0)
+    run = Run("2026-11-22T03-00-00-abcd", store)
+    first = Stages(run)
+    with first.stage("list"):
+        pass
+    with pytest.raises(JobError), first.stage("train"):
+        time.sleep(0.1)
+        first.poll()
+        raise JobError("the machine went away")
+    second = Stages(run)
+    with second.stage("train"):
+        time.sleep(0.1)
+    assert second.started == first.started
+    assert second.seconds["train"] >= 0.2
+    assert second.seconds["list"] == first.seconds["list"]
+
+
+def test_a_run_whose_times_are_lost_goes_on(store: str):
+    run = Run("2026-11-22T03-00-00-abcd", store)
+    for content in (b"", b"[]", b'{"seconds": {"train": "x"}}', b'{"seconds": 3}'):
+        storage.write_bytes(run.stages_url, content)
+        assert Stages(run).seconds == {}
 
 
 def test_work_whose_nodes_are_all_lost_is_not_waited_for_for_ever(

@@ -11,6 +11,7 @@ import pytest
 from prefect.artifacts import Artifact
 
 from flows.classify import classify
+from flows.cli.main import run as run_command
 from flows.explore import explore
 from flows.retrain import retrain
 from tasks import storage
@@ -21,7 +22,7 @@ from tasks.registry.gate import promote_by_hand
 from tasks.registry.promotions import champion, read_promotions
 from tasks.registry.versions import package_versions, read_record
 from tasks.registry.witness import witness_champion
-from tasks.storage import Run
+from tasks.storage import Run, at_work
 from tasks.training.history import read_history
 from tests.conftest import EPOCHS, OPEN, SMALL
 from tests.untrained import settled_base
@@ -105,6 +106,14 @@ def test_resuming_a_finished_run_neither_trains_nor_writes_its_versions_again(re
         retrain(str(sample), retrained.store, other, resume=retrained.name)
     with pytest.raises(InputError, match=retrained.name):
         retrain(str(sample), retrained.store, SMALL, resume="no-such-run")
+
+
+def test_a_run_that_is_at_work_is_not_resumed_beside_it(retrained: Run, sample: Path, capsys):
+    command = ["retrain", "--images", str(sample), "--store", retrained.store, "--weights", "none"]
+    with at_work(retrained):
+        assert run_command([*command, "--resume", retrained.name]) == 2
+    [line] = [line for line in capsys.readouterr().err.splitlines() if line.startswith("darkroom:")]
+    assert f"held by process {os.getpid()} on " in line
 
 
 def decoded_parts(store: str) -> list[str]:

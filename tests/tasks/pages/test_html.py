@@ -242,6 +242,14 @@ def test_a_classification_without_a_bad_file_is_complete(tmp_path: Path):
     page = html.classify_report(classified, tally.bad, tally.least_sure, {})
     assert "Every file could be classified." in page
     assert "Drift" not in page
+    assert "1 image labelled in 2.0 s" in page
+
+
+def test_an_output_that_was_gone_on_with_says_what_the_time_was_for(tmp_path):
+    rows = [records.prediction(f"{number}.jpg", "sea", 0.9) for number in range(3)]
+    summary, tally = records.classification(tmp_path, rows)
+    page = html.classify_report(summary | {"classified": 1}, tally.bad, tally.least_sure, {})
+    assert "3 images labelled, 1 of the files by this run, in 2.0 s" in page
 
 
 @pytest.mark.parametrize(

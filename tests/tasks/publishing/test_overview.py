@@ -194,3 +194,19 @@ def test_a_run_whose_summary_says_too_little_or_is_newer_is_left_out_and_named(
     write_overview(store)
     assert read(store).links[1:] == [f"runs/{run}/report.html" for run in (nights[2], nights[0])]
     assert nights[1] in caplog.text and complaint in caplog.text
+
+
+def test_a_broken_run_or_storage_that_is_away_costs_the_page_alone(
+    store: str, nights: list[str], monkeypatch: pytest.MonkeyPatch
+):
+    for number, content in enumerate((b"", b"[]", b"\xff", b'{"kind": "exploration"}')):
+        run = storage.join(store, "runs", f"2026-12-0{number + 1}T03-00-00-abcd")
+        storage.write_bytes(storage.summary_url(run), content)
+    write_overview(store)
+    assert len(read(store).links) == 1 + len(nights)
+
+    def unreachable(*_: object) -> None:
+        raise ConnectionError("connection refused")
+
+    monkeypatch.setattr(storage, "write_bytes", unreachable)
+    assert write_overview(store) == storage.overview_url(store)

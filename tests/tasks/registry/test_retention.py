@@ -8,6 +8,7 @@ import pytest
 from tasks import storage
 from tasks.registry.gate import promote_by_hand
 from tasks.registry.retention import outdated
+from tasks.storage import Run, at_work, leased
 
 NIGHTS = 6
 
@@ -66,3 +67,55 @@ def test_nothing_that_may_be_at_work_or_resumed_goes(store: str, runs: list[str]
     assert killed_late not in outdated_urls
     assert "not-a-run" not in outdated_urls
     assert "data0" not in outdated_urls
+
+
+def exploration(store: str, number: int, days_ago: float, finished: bool = True) -> Run:
+    """What an exploration leaves in a store, of a dataset committed as many days ago."""
+    began = datetime.now(UTC) - timedelta(days=days_ago)
+    run = Run(f"{began:%Y-%m-%dT%H-%M-%S}-{number:04x}", store)
+    mark = storage.success_url(storage.dataset_url(store, f"explored{number}"))
+    storage.write_bytes(mark, b"")
+    os.utime(mark, (began.timestamp(), began.timestamp()))
+    if finished:
+        summary = {"kind": "exploration", "dataset": {"fingerprint": f"explored{number}"}}
+        storage.write_record(storage.summary_url(run.folder_url), summary)
+    return run
+
+
+def test_finished_explorations_count_and_the_kept_ones_keep_their_datasets(store: str):
+    runs = [exploration(store, number, days_ago=5 - number) for number in range(3)]
+    outdated_urls = set(outdated(store, keep_runs=2, keep_versions=1))
+    assert outdated_urls == {runs[0].folder_url, storage.dataset_url(store, "explored0")}
+
+
+def test_what_a_run_at_work_may_use_stays(store: str, runs: list[str]):
+    """However long it is at work: all datasets, until it has said which is its own."""
+    exploring = exploration(store, 8, days_ago=40, finished=False)
+    retraining = Run(night(store, 9, finished=False, days_ago=200), store)
+    with at_work(exploring), at_work(retraining):
+        outdated_urls = " ".join(outdated(store, keep_runs=1, keep_versions=1))
+        assert "/datasets/" not in outdated_urls
+        assert exploring.name not in outdated_urls
+    with at_work(retraining):
+        outdated_urls = " ".join(outdated(store, keep_runs=1, keep_versions=1))
+        assert "/datasets/data1" in outdated_urls
+        assert "/datasets/data9" not in outdated_urls
+        assert retraining.name not in outdated_urls
+    assert retraining.name in " ".join(outdated(store, keep_runs=1, keep_versions=1))
+
+
+def test_what_somebody_classifies_with_stays(store: str, runs: list[str]):
+    version_url = storage.version_url(store, f"{runs[1]}-cnn")
+    with leased(version_url, store), leased(version_url, store):
+        assert version_url not in set(outdated(store, keep_runs=1, keep_versions=1))
+    assert version_url in set(outdated(store, keep_runs=1, keep_versions=1))
+
+
+def test_the_rest_of_what_a_killed_clean_removed_goes_the_next_time(store: str, runs: list[str]):
+    dataset_url = storage.dataset_url(store, "data1")
+    version_url = storage.version_url(store, f"{runs[1]}-cnn")
+    storage.remove(storage.success_url(dataset_url))
+    storage.write_bytes(storage.index_url(dataset_url), b"")
+    storage.remove(version_url)
+    storage.write_bytes(storage.card_url(version_url), b"")
+    assert {dataset_url, version_url} <= set(outdated(store, keep_runs=1, keep_versions=1))

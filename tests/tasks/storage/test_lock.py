@@ -8,8 +8,8 @@ import pytest
 
 from tasks import storage
 from tasks.errors import InputError, JobError
-from tasks.storage import lock
-from tasks.storage.lock import locked
+from tasks.storage import Run, lock
+from tasks.storage.lock import at_work, locked
 
 HOLD = """
 import sys, time
@@ -78,3 +78,53 @@ def test_a_lock_cannot_name_a_file_of_others_as_its_proof(tmp_path: Path, monkey
     with locked(str(tmp_path), "output"):
         pass
     assert treasure.exists()
+
+
+def test_a_run_is_resumed_by_one_process_at_a_time_but_after_a_killed_one(tmp_path: Path):
+    run = Run("2026-11-22T03-00-00-abcd", str(tmp_path))
+    command = [sys.executable, "-c", HOLD, storage.lock_url(run.folder_url)]
+    holder = subprocess.Popen(command, stdout=subprocess.PIPE)
+    holder.stdout.readline()
+    with pytest.raises(InputError) as refusal, at_work(run):
+        pass
+    since = storage.read_json(storage.lock_url(run.folder_url))["since"]
+    [line] = str(refusal.value).splitlines()
+    for words in (f"process {holder.pid} on {lock.socket.gethostname()}", since, "`resume`", "or end it"):
+        assert words in line
+    holder.kill()
+    holder.wait()
+    for _ in range(2):
+        assert storage.holder_of(run.folder_url) is None  # who only looks leaves it as it is
+    with at_work(run):
+        assert storage.holder_of(run.folder_url)
+    assert not Path(run.folder_url).exists()
+
+
+def test_a_run_keeps_its_lock_while_storage_is_away(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(lock, "RENEW_SECONDS", 0.02)
+    monkeypatch.setattr(lock, "STALE_SECONDS", 0.06)
+    attempts = []
+
+    def unreachable(url: str) -> bytes:
+        attempts.append(url)
+        raise OSError("connection refused")
+
+    with locked(str(tmp_path), "output") as held_lock:
+        with monkeypatch.context() as outage:
+            outage.setattr(lock, "read_bytes", unreachable)
+            while len(attempts) < 10 and held_lock._thread.is_alive():
+                held_lock._released.wait(0.01)
+        held_lock.check()
+        renewed = storage.read_json(str(tmp_path / "_lock.json"))["renewed"]
+        while storage.read_json(str(tmp_path / "_lock.json"))["renewed"] <= renewed:
+            held_lock._released.wait(0.01)
+
+
+def test_a_run_begins_when_clean_has_ended(tmp_path: Path, monkeypatch):
+    run = Run("2026-11-22T03-00-00-abcd", str(tmp_path))
+    with locked(str(tmp_path), "store"):
+        monkeypatch.setattr(lock, "REMOVAL_SECONDS", 0.0)
+        with pytest.raises(JobError, match="when `darkroom clean` has ended"), at_work(run):
+            pass
+    with at_work(run):
+        pass
