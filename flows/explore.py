@@ -31,8 +31,8 @@ def explore(
         leakage: Training images that are copies of test images: exclude them, or only report them.
         max_bad_share: Share of unusable files that fails the run.
     """
-    check_places(images, store)
     witness_champion(store)
+    check_places(images, store)
     run, usual, weights = run_of(store), Training(), locate_weights(weights)
     with at_work(run) as lock:
         stages = Stages(run, lock.check)

@@ -40,8 +40,8 @@ def retrain(
         max_bad_share: Share of unusable files that fails the run.
         resume: Name of an interrupted run of the store to go on with.
     """
-    check_places(images, store)
     witness_champion(store)
+    check_places(images, store)
     run = run_of(store, resume)
     training, gate = over_deployed("training", training), over_deployed("gate", gate)
     training = training.model_copy(update={"weights": locate_weights(training.weights)})

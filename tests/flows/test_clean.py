@@ -60,5 +60,3 @@ def test_clean_removes_no_dataset_under_a_retraining(sample: Path, store: str, o
     with pytest.raises(Interruption):
         retrain(str(sample), store, SMALL, OPEN)
     assert storage.exists(storage.success_url(dataset_url))
-    clean(store)
-    assert not storage.exists(dataset_url)

@@ -95,6 +95,7 @@ def test_work_whose_nodes_are_all_lost_is_not_waited_for_for_ever(
     monkeypatch.setattr(progress, "LOST_NODE_SECONDS", 1.0)
     monkeypatch.setattr(progress.log, "propagate", True)
     holder = ray.remote(num_cpus=2)(Event).remote()
+    ray.get(holder.is_set.remote())  # it has the CPUs now
     waiting = ray.remote(lambda: None).remote()
     monkeypatch.setattr(ray, "nodes", lambda: [{"Alive": True, "Resources": {"CPU": 0.0}}])
     with pytest.raises(JobError, match="a node with 1 CPU"):

@@ -11,7 +11,6 @@ import pytest
 from prefect.artifacts import Artifact
 
 from flows.classify import classify
-from flows.cli.main import run as run_command
 from flows.explore import explore
 from flows.retrain import retrain
 from tasks import storage
@@ -108,12 +107,9 @@ def test_resuming_a_finished_run_neither_trains_nor_writes_its_versions_again(re
         retrain(str(sample), retrained.store, SMALL, resume="no-such-run")
 
 
-def test_a_run_that_is_at_work_is_not_resumed_beside_it(retrained: Run, sample: Path, capsys):
-    command = ["retrain", "--images", str(sample), "--store", retrained.store, "--weights", "none"]
-    with at_work(retrained):
-        assert run_command([*command, "--resume", retrained.name]) == 2
-    [line] = [line for line in capsys.readouterr().err.splitlines() if line.startswith("darkroom:")]
-    assert f"held by process {os.getpid()} on " in line
+def test_a_run_that_is_at_work_is_not_resumed_beside_it(retrained: Run, sample: Path):
+    with at_work(retrained), pytest.raises(InputError, match=f"held by process {os.getpid()} on "):
+        retrain(str(sample), retrained.store, SMALL, OPEN, resume=retrained.name)
 
 
 def decoded_parts(store: str) -> list[str]:
