@@ -1,4 +1,4 @@
-"""The layout of a store and of an output: the URL of every file. No other module joins these names.
+"""The layout of a store: the URL of every file. No other module joins these names.
 
 <store>/index.html
 <store>/catalogue.json            what the datasets hold, for those to come
@@ -10,11 +10,8 @@
 <store>/runs/<run>/checkpoints/   while a training is at work
 <store>/models/<version>/         model.keras  model.onnx  model.json  card.md
 <store>/models/                   champion.json  promotions/
-<output>/                         part-*  summary.json  report.html  _manifest.parquet  _done/  _SUCCESS
-<sorted>/                         <class>/  _unsure/  _sorted.json  _sorted/<plan>/*.parquet
 """
 
-import re
 from dataclasses import dataclass
 
 from tasks.storage.names import plain_name
@@ -24,7 +21,6 @@ from tasks.storage.urls import absolute, join
 LEASE = "_lease-"  # begins the names of files that say who reads a version
 ONNX = "model.onnx"
 VERSION_FILES = ("model.keras", ONNX, "card.md", "model.json")
-PART_NAME = re.compile(r"part-(\d{5,})\.(parquet|csv|json|begun)")  # of an output, and their markers
 
 
 @dataclass(frozen=True)
@@ -263,29 +259,7 @@ def champion_url(store: str) -> str:
     return join(models_url(store), "champion.json")
 
 
-# Of the output of a classification.
-
-
-def plan_url(output: str) -> str:
-    return join(output, "_manifest.parquet")
-
-
-def part_url(output: str, number: int, format: str) -> str:
-    return join(output, f"part-{number:05d}.{format}")
-
-
-def markers_url(output: str) -> str:
-    return join(output, "_done")
-
-
-def marker_url(output: str, number: int) -> str:
-    """The marker of a committed part, written after its rows; it says which files the rows are of."""
-    return join(markers_url(output), f"part-{number:05d}.json")
-
-
-def begun_url(output: str, number: int) -> str:
-    """Stands while a part is classified, and after a process that died of it."""
-    return join(markers_url(output), f"part-{number:05d}.begun")
+# Of a folder that somebody works on.
 
 
 def lock_url(folder: str) -> str:
@@ -294,20 +268,3 @@ def lock_url(folder: str) -> str:
 
 def lease_url(folder: str, holder: str) -> str:
     return join(folder, f"{LEASE}{holder}.json")
-
-
-def sorting_url(folder: str) -> str:
-    """The record of a folder that files were sorted into: by which job, with which class folders."""
-    return join(folder, "_sorted.json")
-
-
-def ledgers_url(folder: str, plan: str = "") -> str:
-    """What was put into a folder that files are sorted into, by plan; and copies that are not finished."""
-    return join(
-        folder, "_sorted", *([plan_name] if (plan_name := plan and plain_name(plan, "A plan")) else [])
-    )
-
-
-def ledger_url(folder: str, plan: str, part: str) -> str:
-    """What was put there of one part of the output, or (`left`) of files that have left the images."""
-    return join(ledgers_url(folder, plan), f"{part}.parquet")
