@@ -19,7 +19,7 @@ from typing import Any
 
 from tasks.errors import InputError, JobError
 from tasks.storage.objects import create_json, names, read_bytes, remove, write_json
-from tasks.storage.private import new_flocked, private_folder, remove_unless_flocked
+from tasks.storage.private import is_flocked, new_flocked, private_folder
 from tasks.storage.runs import LEASE, Run, lease_url, lock_url
 from tasks.storage.urls import absolute, is_local, join
 
@@ -71,6 +71,7 @@ class Lock:
             if content is not None and _content(self._url) == content:
                 log.warning("The lock of a run that died is put aside: %s", self._url)
                 remove(self._url)
+                forget_proof(content)
                 # Another run may have seen the same dead lock: let it remove that one, not our new one.
                 time.sleep(SETTLING_SECONDS)
         self._thread.start()
@@ -146,7 +147,7 @@ def is_holder_alive(url: str, content: bytes) -> bool:
     """
     record = record_of(content)
     if record.get("host") == socket.gethostname() and is_proof(record.get("proof")):
-        return remove_unless_flocked(Path(record["proof"]))
+        return is_flocked(Path(record["proof"]))
     deadline = time.monotonic() + STALE_SECONDS
     while time.monotonic() < deadline:
         time.sleep(RENEW_SECONDS / 10)
@@ -161,6 +162,13 @@ def is_proof(path: Any) -> bool:
         return False
     folder, name = os.path.split(path)
     return folder == str(private_folder()) and name.startswith(PROOF)
+
+
+def forget_proof(content: bytes) -> None:
+    """Remove the proof of a dead holder whose lock is gone."""
+    record = record_of(content)
+    if record.get("host") == socket.gethostname() and is_proof(record.get("proof")):
+        Path(record["proof"]).unlink(missing_ok=True)
 
 
 @contextmanager

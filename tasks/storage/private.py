@@ -13,6 +13,7 @@ from pathlib import Path
 from tasks.errors import InputError
 
 RAY_FOLDER = "RAY_TMPDIR"  # where Ray puts its sessions, in which every user of the machine may write
+COMMAND = "command-"
 LONGEST_RAY_FOLDER = 30  # bytes: with them the paths of Ray's sockets have 107, the most that Linux takes
 
 
@@ -45,8 +46,13 @@ def own_temporary_folder() -> Iterator[None]:
     What TensorFlow, Prefect, multiprocessing and we leave there when a process is killed goes with it; that
     of a killed command goes when the next begins. Ray's sessions, with its logs, stay in the private folder.
     """
-    ray_folder = str(private_folder())
-    folder, lock = new_flocked("command-", Path.mkdir)
+    private = private_folder()
+    for left in private.glob(f"{COMMAND}*"):
+        with trying_flock(left) as is_free:
+            if is_free:
+                shutil.rmtree(left, ignore_errors=True)
+    ray_folder = str(private)
+    folder, lock = new_flocked(COMMAND, Path.mkdir)
     before = os.environ.copy()
     if len(os.fsencode(ray_folder)) > LONGEST_RAY_FOLDER:
         ray_folder = os.path.dirname(ray_folder)
@@ -66,11 +72,9 @@ def own_temporary_folder() -> Iterator[None]:
 def new_flocked(prefix: str, make: Callable[[Path], None]) -> tuple[Path, int]:
     """Make a file or folder in the private folder, which this process keeps locked with flock while it lives.
 
-    Returns its path, and the descriptor that holds the lock. Those that dead processes left are removed.
+    Returns its path, and the descriptor that holds the lock.
     """
     folder = private_folder()
-    for path in folder.glob(f"{prefix}*"):
-        remove_unless_flocked(path)
     while True:
         path = folder / f"{prefix}{uuid.uuid4().hex[:8]}"
         make(path)
@@ -82,17 +86,25 @@ def new_flocked(prefix: str, make: Callable[[Path], None]) -> tuple[Path, int]:
             os.close(lock)
 
 
-def remove_unless_flocked(path: Path) -> bool:
-    """Remove a file or folder that no process keeps locked with flock. Returns whether one does."""
+def is_flocked(path: Path) -> bool:
+    """Whether a process keeps a file or folder locked with flock."""
+    with trying_flock(path) as is_free:
+        return not is_free
+
+
+@contextmanager
+def trying_flock(path: Path) -> Iterator[bool]:
+    """Keep a file or folder locked with flock while the block runs; yields whether no process did already."""
     try:
         lock = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     except FileNotFoundError:
-        return False
+        yield True
+        return
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-    except BlockingIOError:
-        return True
+        is_free = False
+        with suppress(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            is_free = True
+        yield is_free
     finally:
         os.close(lock)
-    return False
