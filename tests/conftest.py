@@ -1,5 +1,6 @@
 """Real parts that tests share: a Prefect API, a Ray, a small labelled dataset, a retraining on it."""
 
+import logging
 import os
 import signal
 import subprocess
@@ -95,6 +96,15 @@ def ray_is_shared_or_down(request: pytest.FixtureRequest) -> Iterator[None]:
         ray.shutdown()
     yield
     assert ray.is_initialized() == shared, "the test left Ray running, or ended what others share"
+
+
+@pytest.fixture(autouse=True)
+def logs_go_where_they_went(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that runs in this process directs our log lines to its terminal and to Prefect."""
+    for logger in (logging.getLogger("darkroom"), logging.getLogger()):
+        for name in ("handlers", "propagate", "level"):
+            value = getattr(logger, name)
+            monkeypatch.setattr(logger, name, list(value) if name == "handlers" else value)
 
 
 @pytest.fixture(scope="session")

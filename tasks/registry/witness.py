@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from prefect.runtime import deployment
 from prefect.variables import Variable
 
 from tasks import storage
@@ -10,11 +11,12 @@ from tasks.registry.promotions import champion
 
 
 def witness_champion(store: str) -> None:
-    """Have the server know the store's champion, in a Prefect variable.
+    """Have the server know the champion of the store that a deployment works on, in a Prefect variable.
 
-    Raises InputError where it knows one and the store has none. (The server that a single command starts
-    for itself knows nothing.)
+    Raises InputError where it knows one and the store has none. Whoever names a store by hand may begin one.
     """
+    if not deployment.id:
+        return
     store = storage.absolute(store)
     name = f"darkroom_store_{storage.sha256(store.encode())[:16]}"
     version, earlier = champion(store), known_champion(name)

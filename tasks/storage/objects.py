@@ -74,7 +74,7 @@ def sizes(url: str) -> dict[str, int]:
     fs.invalidate_cache()
     try:
         entries = fs.ls(path, detail=True)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     inner = [entry for entry in entries if entry["name"].rstrip("/") != path.rstrip("/")]
     named = {name_of(entry["name"]): entry.get("size") or 0 for entry in inner}

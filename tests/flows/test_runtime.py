@@ -4,6 +4,7 @@ import logging
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -28,16 +29,21 @@ from tests.ports import free_ports
     [
         ("RAY_ADDRESS", "127.0.0.1:{port}"),
         ("PREFECT_API_URL", "http://127.0.0.1:{port}/api"),
-        ("TMPDIR", "/tmp/" + "long" * 20),
+        ("TMPDIR", "{folder}"),
     ],
 )
-def test_a_stale_or_unusable_variable_is_named_in_one_line(variable, value, store, monkeypatch, capsys):
-    value = value.format(port=free_ports(1)[0])
+def test_a_stale_or_unusable_variable_is_named_in_one_line(
+    variable, value, store, sample, monkeypatch, capsys, tmp_path
+):
+    folder = tmp_path / "longer-than-sockets-may-be"
+    folder.mkdir()
+    value = value.format(port=free_ports(1)[0], folder=folder)
+    monkeypatch.setattr(tempfile, "tempdir", None)
     monkeypatch.setattr("flows.runtime.ANSWER_SECONDS", 1.0)
     monkeypatch.setenv(variable, value)
     settings = {PREFECT_API_URL: value} if variable == "PREFECT_API_URL" else {}
     with temporary_settings(settings):
-        assert run(["explore", "--images", "images", "--store", store]) == 2
+        assert run(["explore", "--images", str(sample), "--store", store]) == 2
     error = capsys.readouterr().err
     assert variable in error
     assert value in error

@@ -34,6 +34,7 @@ def as_nobody(function: Callable, *arguments: object) -> object:
             os.setgid(65534)
             os.setuid(65534)
         queue.put(function(*arguments))
+        os._exit(0)  # what this process would do at its end was meant for its parent
 
     context = multiprocessing.get_context("fork")
     queue = context.SimpleQueue()
