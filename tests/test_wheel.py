@@ -58,13 +58,14 @@ def test_it_runs_in_a_folder_with_modules_of_the_users_own(wheel: Path, tmp_path
     run(f"retrain --images images --weights none {SMALL}")
     run("classify --images images/seg_pred --output predictions")
     assert (folder / "store" / "index.html").exists() and (folder / "predictions" / "_SUCCESS").exists()
-    with stack(darkroom, folder) as settings:
-        deployed = httpx.post(f"{settings.url}/api/deployments/filter", json={}).json()
+    with stack(darkroom, folder) as settings, httpx.Client(auth=settings.login) as client:
+        api = f"{settings.url}/api"
+        deployed = client.post(f"{api}/deployments/filter", json={}).json()
         [id] = [one["id"] for one in deployed if one["entrypoint"] == "flows.explore.explore"]
-        run_url = httpx.post(f"{settings.url}/api/deployments/{id}/create_flow_run", json={}).json()["id"]
-        until(
-            lambda: httpx.get(f"{settings.url}/api/flow_runs/{run_url}").json()["state_type"] == "COMPLETED"
+        run_url = (
+            f"{api}/flow_runs/{client.post(f'{api}/deployments/{id}/create_flow_run', json={}).json()['id']}"
         )
+        until(lambda: client.get(run_url).json()["state_type"] == "COMPLETED")
 
 
 def installed(wheel: Path, environment: Path) -> Path:

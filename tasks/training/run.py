@@ -140,20 +140,22 @@ def fit(kind: ModelKind, dataset: Dataset, training: Training, run: Run) -> None
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", REPORT_SECONDS)
     os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", START_SECONDS)
     resources_of(training)  # a cluster that was too small from the start is told at once
-    dead_controllers = 0
+    controller_failures = 0
     while True:
         with telling_waits(run, kind) as tell:
             resources = wait_for_room(training, tell)
         try:
             trainer(kind, dataset, training, run, resources).fit()
             return
-        except ray.exceptions.RayActorError as error:
-            dead_controllers += 1
-            if dead_controllers > MAX_FAILURES:
-                raise JobError(f"its controller died {dead_controllers} times. {_line(error)}") from error
-        except ray.train.ControllerError as error:
-            if not isinstance(error.controller_failure, STARTUP_ERRORS):
-                raise JobError(_cause(error)) from error
+        except (ray.exceptions.RayActorError, ray.train.ControllerError) as error:
+            if isinstance(getattr(error, "controller_failure", None), STARTUP_ERRORS):
+                continue
+            controller_failures += 1
+            if controller_failures > MAX_FAILURES:
+                raise JobError(
+                    f"its controller failed {controller_failures} times. {_line(error)}"
+                ) from error
+            storage.patiently(lambda: storage.names(run.folder_url))  # it fails while its storage is away
         except ray.train.TrainingFailedError as error:
             raise JobError(_cause(error)) from error
 
