@@ -108,7 +108,7 @@ def check_ray() -> None:
         check_sockets()
     elif ":" in address:
         host, _, port = address.rpartition("//")[2].rpartition(":")
-        if not listens(host, int(port), ANSWER_SECONDS):
+        if not port.isdecimal() or not listens(host, int(port), ANSWER_SECONDS):
             raise InputError(
                 "RAY_ADDRESS must be that of a Ray cluster that runs; unset it to have one of the run's own. "
                 f"No Ray answers at {address!r}."

@@ -28,6 +28,7 @@ from tests.ports import free_ports
     ("variable", "value"),
     [
         ("RAY_ADDRESS", "127.0.0.1:{port}"),
+        ("RAY_ADDRESS", "127.0.0.1:six"),
         ("PREFECT_API_URL", "http://127.0.0.1:{port}/api"),
         ("TMPDIR", "{folder}"),
     ],
