@@ -1,0 +1,1 @@
+import tasks  # noqa: F401 - before Prefect, whose client would send telemetry
