@@ -34,6 +34,7 @@ from deployments.settings import POOL, Settings
 from tasks.errors import JobError
 
 FILE = Path(__file__).with_name("prefect.yaml")
+BEFORE = "darkroom_before"  # the variable with the deployments as they were, while all is deployed again
 LATE = timedelta(hours=1)  # a nightly run that much late waits for the next night
 SCHEDULE = {"schedule", "active", "parameters", "slug"}
 
@@ -43,11 +44,14 @@ Deployments = Mapping[str, DeploymentResponse]
 def deploy(client: SyncPrefectClient, settings: Settings) -> None:
     """Write all deployments and automations, but for what a person changed, which is told."""
     ensure_pool(client)
-    before = present_deployments(client)
-    skip_missed(client, before)
+    present = present_deployments(client)
+    skip_missed(client, present)
+    before = read_baseline(client, BEFORE) or {name: fields_of(each) for name, each in present.items()}
+    write_baseline(client, BEFORE, before)  # whoever ends us between here and there has undone nothing
     run_prefect_deploy(settings)
     for name, deployment in present_deployments(client).items():
         keep_changes(client, name, before.get(name), deployment)
+    client.delete_variable_by_name(BEFORE)
     on_demand = present_deployments(client).get("retrain/on-demand")
     for name in write_automations(client, settings, on_demand.id if on_demand else None):
         tell_kept(name, "the automation")
@@ -105,9 +109,12 @@ def run_prefect_deploy(settings: Settings) -> None:
 
 
 def keep_changes(
-    client: SyncPrefectClient, name: str, before: DeploymentResponse | None, deployed: DeploymentResponse
+    client: SyncPrefectClient, name: str, before: dict[str, Any] | None, deployed: DeploymentResponse
 ) -> None:
-    """Give a deployment back what a person changed in it before it was deployed again."""
+    """Give a deployment back what a person changed in it before it was deployed again.
+
+    before: its fields then, None where there was none.
+    """
     key = f"darkroom_{name}".replace("/", "_").replace("-", "_")
     baseline, ours = read_baseline(client, key), fields_of(deployed)
     if before is None:
@@ -117,10 +124,9 @@ def keep_changes(
             client.delete_deployment(deployed.id)
             tell_kept(name, "deleted")
         return
-    present = fields_of(before)
     if baseline is None:  # an older Darkroom's: what is switched off stays off
-        baseline = present | {"paused": False, "schedules": present["schedules"] if is_on(before) else None}
-    merged = merge(baseline, present, ours)
+        baseline = before | {"paused": False, "schedules": before["schedules"] if is_on(before) else None}
+    merged = merge(baseline, before, ours)
     if changes := {field: value for field, value in merged.items() if value != ours[field]}:
         for schedule in deployed.schedules if "schedules" in changes else ():
             client.delete_deployment_schedule(deployed.id, schedule.id)  # a person's may have no slug
@@ -129,8 +135,8 @@ def keep_changes(
     write_baseline(client, key, ours)
 
 
-def is_on(deployment: DeploymentResponse) -> bool:
-    return not deployment.schedules or any(schedule.active for schedule in deployment.schedules)
+def is_on(fields: Mapping[str, Any]) -> bool:
+    return not fields["schedules"] or any(schedule["active"] for schedule in fields["schedules"])
 
 
 def fields_of(deployment: DeploymentResponse) -> dict[str, Any]:

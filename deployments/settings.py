@@ -197,4 +197,8 @@ def kept_secret(path: Path) -> str:
             f"The password in {str(path)!r} must be yours, of mode 0600: remove the file, and another "
             f"is made up. Received: owner {status.st_uid}, mode {status.st_mode & 0o777:04o}."
         )
-    return path.read_text().strip()
+    if not (secret := path.read_text().strip()):
+        raise InputError(
+            f"The password in {str(path)!r} must not be empty: remove the file, and one is made up."
+        )
+    return secret

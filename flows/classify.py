@@ -61,3 +61,12 @@ def classify(
             )
         lock.check()
         return commit_predictions(job, committed, stages.seconds.get("classify", 0.0))
+
+
+def check_classification(
+    images: str, store: str = "store", output: str = "predictions", model: str = "champion", **_: Any
+) -> None:
+    """Raise InputError for mistakes that show without Prefect and Ray, before either is started."""
+    storage.check_folder(storage.absolute(images))
+    read_version(store, model)
+    locate(images, output, Classification())

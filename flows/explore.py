@@ -1,5 +1,7 @@
 """A look at a dataset: audit and plots of an image folder, by the tasks that retrain uses."""
 
+from typing import Any
+
 from prefect import flow
 
 from flows.examine import examine
@@ -32,7 +34,7 @@ def explore(
         max_bad_share: Share of unusable files that fails the run.
     """
     witness_champion(store)
-    check_places(images, store)
+    check_exploration(images, store, weights)
     run, usual, weights = run_of(store), Training(), locate_weights(weights)
     with at_work(run) as lock:
         stages = Stages(run, lock.check)
@@ -40,3 +42,9 @@ def explore(
             manifest = list_images(images, store, usual.image_size, usual.val_share, leakage)
         dataset = examine(manifest, weights, None, max_bad_share, run, stages)
         return publish_exploration(dataset, run)
+
+
+def check_exploration(images: str, store: str = "store", weights: str = "imagenet", **_: Any) -> None:
+    """Raise InputError for mistakes that show without Prefect and Ray, before either is started."""
+    check_places(images, store)
+    locate_weights(weights)

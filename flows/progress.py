@@ -80,7 +80,7 @@ class Stages:
             yield
         finally:
             count()
-        self._note()
+            self._note()
 
     def poll(self) -> None:
         """Look after the run while a stage is waited for: whether it may go on, and how long it has taken."""

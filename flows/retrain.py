@@ -11,6 +11,7 @@ from flows.progress import Stages
 from flows.runtime import over_deployed, ray_runner
 from tasks.audit import locate_weights
 from tasks.dataset import check_places, check_trainable, list_images
+from tasks.display import try_to_show
 from tasks.evaluation import evaluate_model
 from tasks.parameters import Gate, Leakage, MaxBadShare, Training, Word
 from tasks.publishing import Retraining, check_tracking, publish_report, track
@@ -68,11 +69,11 @@ def retrain(
             Retraining(run, dataset, training, trained, evaluations, verdict, stages.started, stages.seconds)
         )
         track(run, trained, evaluations)
-        witness_champion(store)
+        try_to_show(lambda: witness_champion(store), "the champion to Prefect")
         return run
 
 
-def check_request(
+def check_retraining(
     images: str,
     store: str = "store",
     training: Training = Training(),

@@ -31,6 +31,7 @@ from pydantic import BaseModel
 from ray.exceptions import RayError
 
 from deployments.services import (
+    BIN,
     LOOPBACK,
     USER,
     check_sockets,
@@ -51,6 +52,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 FLUSH_SECONDS = 10
 MEMORY_RETRIES = "3"  # of a task that Ray ends for want of memory; without end by default
+HEALTH_SECONDS = 40.0  # half of a minute is Ray's own patience, beside the imports of its command
 ANSWER_SECONDS = 10.0  # what a server that is there takes at most
 QUIET_SERVER = {"PREFECT_LOGGING_ROOT_LEVEL": "CRITICAL", "PREFECT_SERVER_UI_ENABLED": "false"}
 
@@ -108,11 +110,21 @@ def check_ray() -> None:
         check_sockets()
     elif ":" in address:
         host, _, port = address.rpartition("//")[2].rpartition(":")
-        if not port.isdecimal() or not listens(host, int(port), ANSWER_SECONDS):
+        is_there = port.isdecimal() and listens(host, int(port), ANSWER_SECONDS)
+        if not is_there or not is_healthy(f"{host}:{port}"):
             raise InputError(
                 "RAY_ADDRESS must be that of a Ray cluster that runs; unset it to have one of the run's own. "
                 f"No Ray answers at {address!r}."
             )
+
+
+def is_healthy(address: str) -> bool:
+    """Whether the head of a Ray cluster answers, and takes our token."""
+    command = [f"{BIN}/ray", "status", "--address", address]
+    try:
+        return subprocess.run(command, capture_output=True, timeout=HEALTH_SECONDS).returncode == 0
+    except subprocess.TimeoutExpired:
+        return False
 
 
 def check_prefect() -> None:

@@ -9,10 +9,10 @@ from cyclopts import Parameter
 from prefect import Flow
 from pydantic import BaseModel
 
-from flows.classify import classify
+from flows.classify import check_classification, classify
 from flows.cli.terminal import Store, tell
-from flows.explore import explore
-from flows.retrain import check_request, retrain
+from flows.explore import check_exploration, explore
+from flows.retrain import check_retraining, retrain
 from flows.runtime import prefect_api
 from tasks import storage
 from tasks.display import try_to_show
@@ -88,7 +88,7 @@ def sample(folder: Path, *, images_per_class: int = 120, seed: int = 0) -> None:
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "sample": sample,
-    "explore": command_of(explore, lambda report: tell("Report", report)),
-    "retrain": command_of(retrain, tell_retraining, check_request),
-    "classify": command_of(classify, tell_classification),
+    "explore": command_of(explore, lambda report: tell("Report", report), check_exploration),
+    "retrain": command_of(retrain, tell_retraining, check_retraining),
+    "classify": command_of(classify, tell_classification, check_classification),
 }

@@ -100,6 +100,9 @@ def trying_flock(path: Path) -> Iterator[bool]:
     except FileNotFoundError:
         yield True
         return
+    except OSError:  # a link, or not ours to open: whose it is we do not know
+        yield False
+        return
     try:
         is_free = False
         with suppress(BlockingIOError):

@@ -11,7 +11,7 @@ import ray
 import ray.train
 from prefect import task
 from prefect.cache_policies import NO_CACHE
-from ray.train.v2._internal.exceptions import WorkerGroupStartupFailedError, WorkerGroupStartupTimeoutError
+from ray.train.v2._internal.exceptions import WorkerGroupStartupTimeoutError
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
 from tasks import storage
@@ -29,7 +29,7 @@ MAX_FAILURES = 3
 BLOCKS = {"cnn": "cnn", "mobilenet": "mobilenet_v2"}  # by the prefix that parameters had in schema version 0
 HUGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}  # on CPUs training is a twentieth faster
 START_SECONDS = "10"  # how long Ray Train waits for room that was there a moment ago
-STARTUP_ERRORS = (WorkerGroupStartupFailedError, WorkerGroupStartupTimeoutError)
+MAX_STARTS = 30  # of START_SECONDS each: others may take the room that was there a moment ago
 REPORT_SECONDS = "0.2"  # how long each epoch waits for Ray Train to take its report; 2 by default
 
 
@@ -140,7 +140,7 @@ def fit(kind: ModelKind, dataset: Dataset, training: Training, run: Run) -> None
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", REPORT_SECONDS)
     os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", START_SECONDS)
     resources_of(training)  # a cluster that was too small from the start is told at once
-    controller_failures = 0
+    failures = starts_in_vain = 0
     while True:
         with telling_waits(run, kind) as tell:
             resources = wait_for_room(training, tell)
@@ -148,12 +148,13 @@ def fit(kind: ModelKind, dataset: Dataset, training: Training, run: Run) -> None
             trainer(kind, dataset, training, run, resources).fit()
             return
         except (ray.exceptions.RayActorError, ray.train.ControllerError) as error:
-            if isinstance(getattr(error, "controller_failure", None), STARTUP_ERRORS):
-                continue
-            controller_failures += 1
-            if controller_failures > MAX_FAILURES:
+            if isinstance(getattr(error, "controller_failure", None), WorkerGroupStartupTimeoutError):
+                starts_in_vain += 1
+            else:
+                failures += 1
+            if failures > MAX_FAILURES or starts_in_vain > MAX_STARTS:
                 raise JobError(
-                    f"its controller failed {controller_failures} times. {_line(error)}"
+                    f"it failed {failures} times and did not start {starts_in_vain} times. {_line(error)}"
                 ) from error
             storage.patiently(lambda: storage.names(run.folder_url))  # it fails while its storage is away
         except ray.train.TrainingFailedError as error:

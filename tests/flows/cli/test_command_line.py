@@ -72,6 +72,24 @@ def test_what_shows_without_prefect_and_ray_is_told_before_they_are_started(
 
 
 @pytest.mark.parametrize(
+    ("command", "complaint"),
+    [
+        ("explore --images nowhere", "`images`"),
+        ("explore --images {sample} --weights nowhere.h5", "`weights`"),
+        ("classify --images nowhere", "`images`"),
+        ("classify --images {sample}", "champion"),
+    ],
+)
+def test_the_other_jobs_tell_at_once_what_shows_at_once(
+    command, complaint, sample, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("flows.cli.jobs.prefect_api", lambda: pytest.fail("Prefect was started"))
+    assert run(command.format(sample=sample).split()) == 2
+    assert complaint in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
         (["retrain", "--images", "x", "--epochs", "0"], "--epochs"),
