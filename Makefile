@@ -10,7 +10,7 @@ PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
-.PHONY: setup demo up test test-all lint bench bench-gpu lock clean
+.PHONY: setup demo up test test-all test-hosts lint bench bench-gpu lock clean
 
 setup: $(DONE)
 
@@ -45,7 +45,11 @@ test: setup
 
 # Also what is marked slow: the stack by its forms, an object store, clusters of two nodes, the wheel, memory.
 test-all: setup
-	$(PYTEST)
+	$(PYTEST) -m "not hosts"
+
+# Namespaces as machines that lose power, their link, their servers: needs root and iproute2.
+test-hosts: setup
+	$(BIN)/pytest tests/hosts
 
 lint: setup
 	$(BIN)/ruff check .

@@ -34,6 +34,7 @@ from deployments.settings import POOL, Settings
 from tasks.errors import InputError, JobError
 
 MARK = "DARKROOM_STACK"  # stands in the environment of all that a stack started, to find what a dead one left
+RAY = "ray"
 
 Running = list[tuple[Service, psutil.Popen]]
 
@@ -42,11 +43,9 @@ def up(settings: Settings) -> None:
     """Run the stack until it is interrupted.
 
     Raises InputError when a stack of this home runs already or a port is taken, JobError when a part of it
-    does not start or ends by itself.
+    does not start, or Ray's head ends by itself.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup: it is to outlive its terminal
-        signal.signal(signal.SIGHUP, signal.default_int_handler)
+    end_on_signals()
     with suppress(KeyboardInterrupt), only_one(settings), plain_path() as python, all_stopped() as running:
         reach_directly(settings.host)
         *others, worker = services(settings, python)
@@ -57,15 +56,36 @@ def up(settings: Settings) -> None:
         for line in addresses(settings):
             print(line, flush=True)
         while True:
-            for service, process in running:
-                check_alive(service, process)
+            keep_alive(settings, running)
             time.sleep(POLL_SECONDS)
+
+
+def end_on_signals() -> None:
+    """Have SIGTERM and SIGHUP end this process as Ctrl-C does."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup: it is to outlive its terminal
+        signal.signal(signal.SIGHUP, signal.default_int_handler)
 
 
 def launch(service: Service, settings: Settings, running: Running) -> None:
     process = start(service, environment(settings))
     running.append((service, process))
     wait_until_ready(service, process)
+
+
+def keep_alive(settings: Settings, running: Running) -> None:
+    """Start again what has ended: runs wait for the server, and go on without the worker that began them.
+
+    Not so Ray's head, with which its whole cluster is lost: JobError.
+    """
+    for index, (service, process) in enumerate(running):
+        if process.poll() is not None:
+            if service.name == RAY:
+                check_alive(service, process)
+            print(f"The {service.name} ended with status {process.returncode}; it starts again", flush=True)
+            process = start(service, environment(settings))
+            running[index] = service, process
+            wait_until_ready(service, process)
 
 
 def services(settings: Settings, python: Path) -> list[Service]:
@@ -84,7 +104,7 @@ def services(settings: Settings, python: Path) -> list[Service]:
     pool_url = f"{settings.url}/api/work_pools/{POOL}"
     return [
         prefect_server(host, settings.port, logs / "server.log", settings.login),
-        Service("ray", ray, logs / "ray.log", lambda: listens(host, ray_port)),
+        Service(RAY, ray, logs / "ray.log", lambda: listens(host, ray_port)),
         Service("files", files, logs / "files.log", lambda: listens(host, settings.files_port)),
         Service("worker", worker, logs / "worker.log", lambda: succeeds(pool_url, settings.login)),
     ]
@@ -105,18 +125,18 @@ def plain_path() -> Iterator[Path]:
 
 @contextmanager
 def only_one(settings: Settings) -> Iterator[None]:
-    """Refuse a second stack of the same home, and end what a dead one left running."""
+    """Refuse a second stack or node of the same home, and end what a dead one left running."""
     (settings.folder / "logs").mkdir(parents=True, exist_ok=True)
     with open(settings.folder / "up.lock", "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise InputError(
-                f"A stack runs in {str(settings.folder)!r} already: stop it, or set DARKROOM_HOME, "
-                "DARKROOM_PORT, DARKROOM_RAY_PORT and DARKROOM_FILES_PORT to others."
+                f"A stack or a node runs in {str(settings.folder)!r} already: stop it, or set DARKROOM_HOME "
+                "(a second stack: DARKROOM_PORT, DARKROOM_RAY_PORT and DARKROOM_FILES_PORT too) to others."
             ) from None
         if left := marked(settings):
-            print(f"Ending {len(left)} processes of a stack that died")
+            print(f"Ending {len(left)} processes that a dead one left")
             end(left)
         try:
             yield

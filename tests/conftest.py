@@ -26,7 +26,7 @@ SMALL = Training(
 )
 OPEN = Gate(min_accuracy=0.0, min_class_recall=0.0)
 ONE_PROCESS, ONE_RAY = "prefect_api", "one_ray"
-LONGEST = ("test_stack.py", "test_distribution.py", "test_wheel.py")
+LONGEST = ("test_hosts.py", "test_stack.py", "test_distribution.py", "test_wheel.py")
 
 
 def pytest_configure() -> None:

@@ -1,7 +1,8 @@
 """An S3 server in a process of its own, which fails or dawdles now and then: `python -m tests.s3_server`.
 
-It prints its port. The environment variable FAULTS says what every how many requests: "7:503 11:slow". While
-the file exists that AWAY names, it refuses everything.
+It prints its port, which is PORT of HOST (by default a free one of loopback). The environment variable FAULTS
+says what every how many requests: "7:503 11:slow". While the file exists that AWAY names, its text says that
+instead, such as "1:403" for a server that refuses everything.
 """
 
 import itertools
@@ -11,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
+from pathlib import Path
 
 from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
@@ -24,18 +26,14 @@ class Faulty:
     Conditional PUTs go through one by one: S3 looks and writes at once, moto in two steps.
     """
 
-    def __init__(self, application: Callable, faults: dict[int, str], away: str):
+    def __init__(self, application: Callable, faults: str, away: Path):
         self._application, self._faults, self._away = application, faults, away
         self._requests = itertools.count(1)
         self._conditional = threading.Lock()
 
     def __call__(self, environ: dict, start_response: Callable) -> Iterable[bytes]:
         number = next(self._requests)
-        if os.path.exists(self._away):
-            environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-            start_response("403 Away", [("Content-Length", "0")])
-            return [b""]
-        for every, fault in self._faults.items():
+        for every, fault in self._faults_now().items():
             if number % every == 0 and fault == "slow":
                 time.sleep(SLOW_SECONDS)
             elif number % every == 0:
@@ -45,15 +43,19 @@ class Faulty:
         with self._conditional if "HTTP_IF_NONE_MATCH" in environ else nullcontext():
             return self._application(environ, start_response)
 
+    def _faults_now(self) -> dict[int, str]:
+        faults = self._away.read_text() if self._away.exists() else self._faults
+        return {int(every): fault for every, fault in (pair.split(":") for pair in faults.split())}
+
 
 def main() -> None:
-    faults = dict(pair.split(":") for pair in os.environ.get("FAULTS", "").split())
     application = Faulty(
         DomainDispatcherApplication(create_backend_app),
-        {int(every): fault for every, fault in faults.items()},
-        os.environ["AWAY"],
+        os.environ.get("FAULTS", ""),
+        Path(os.environ["AWAY"]),
     )
-    server = make_server("127.0.0.1", 0, application, threaded=True)
+    host, port = os.environ.get("HOST", "127.0.0.1"), int(os.environ.get("PORT", "0"))
+    server = make_server(host, port, application, threaded=True)
     print(server.port, flush=True)
     sys.stdout.close()
     server.serve_forever()

@@ -9,6 +9,7 @@ from cyclopts.validators import Number
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from deployments.node import join as join_stack
 from deployments.settings import Settings
 from deployments.stack import up as start_stack
 from flows.cli.terminal import Store, tell
@@ -23,11 +24,31 @@ def up() -> None:
 
     What it works on and where it listens stands in DARKROOM_* variables; the README lists them.
     """
+    start_stack(settings_given())
+
+
+def join(address: str, /) -> None:
+    """Make this machine a node of the stack at an address, until Ctrl-C; it comes back after a cut link.
+
+    It needs the stack's password: DARKROOM_PASSWORD, or the file `password` in DARKROOM_HOME, copied from the
+    first machine; and its DARKROOM_PORT and DARKROOM_RAY_PORT where those are not the usual ones.
+
+    :param address: Name or IPv4 address of the first machine, its DARKROOM_HOST.
+    """
+    if ":" in address or "/" in address:
+        raise InputError(
+            "`ADDRESS` must be a name or an IPv4 address, as in the first machine's DARKROOM_HOST; ports "
+            f"stand in DARKROOM_PORT and DARKROOM_RAY_PORT. Received: {address!r}."
+        )
+    join_stack(settings_given(host=address))
+
+
+def settings_given(**values: str) -> Settings:
+    """The settings of the environment, but those given here."""
     try:
-        settings = Settings()
+        return Settings.model_validate(values)
     except ValidationError as error:
         raise InputError("; ".join(map(wrong_variable, error.errors()))) from error
-    start_stack(settings)
 
 
 def wrong_variable(problem: ErrorDetails) -> str:
@@ -68,4 +89,4 @@ def clean(
         write_overview(store)
 
 
-COMMANDS: dict[str, Callable[..., None]] = {"up": up, "clean": clean}
+COMMANDS: dict[str, Callable[..., None]] = {"up": up, "join": join, "clean": clean}

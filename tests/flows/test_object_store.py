@@ -54,7 +54,7 @@ def test_an_object_store_that_is_away_for_a_while_fails_no_training(
         fs = fsspec.filesystem("s3", skip_instance_cache=True, use_listings_cache=False)
         while not fs.glob(f"{store}/runs/*/cnn/history.csv"):
             time.sleep(0.1)
-        (tmp_path / "away").touch()
+        (tmp_path / "away").write_text("1:403")
         time.sleep(seconds)
         (tmp_path / "away").unlink()
 

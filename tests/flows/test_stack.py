@@ -15,6 +15,7 @@ import psutil
 import pytest
 from playwright.sync_api import Locator, Page, expect, sync_playwright
 
+from deployments.services import succeeds
 from deployments.settings import Settings
 from deployments.stack import end, marked
 from tasks import storage
@@ -179,6 +180,14 @@ def test_whoever_does_not_know_the_password_gets_nothing_done(stack: Settings):
     assert "access-control-allow-origin" not in elsewhere.headers
     secret = stack.login[1]
     assert not [process for process in psutil.process_iter() if secret in command_of(process)]
+
+
+def test_a_server_that_is_killed_starts_again_and_knows_what_it_knew(stack: Settings):
+    before = {one["id"] for one in ask(stack, "deployments")}
+    [server] = [process for process in marked(stack) if "deployments.server" in command_of(process)]
+    server.kill()
+    until(lambda: succeeds(f"{stack.url}/api/admin/version", stack.login))
+    assert {one["id"] for one in ask(stack, "deployments")} == before
 
 
 @pytest.mark.slow

@@ -1,0 +1,159 @@
+"""Machines that lose power or their link, servers that go away: a job comes to what it would have come to."""
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import psutil
+import pyarrow as pa
+import pytest
+
+from tests.faults.processes import command_of, runs, until
+from tests.hosts.ground import Ground, trains
+from tests.hosts.machines import Machine, interrupt
+
+pytestmark = pytest.mark.slow
+CUT_SECONDS, REFUSAL_SECONDS, HANG_SECONDS = 45, 20, 60
+Fault = Callable[[Ground, Machine], None]
+
+
+@pytest.fixture(autouse=True)
+def all_well(ground: Ground) -> Iterator[None]:
+    yield
+    ground.mend()
+
+
+@pytest.fixture(scope="session")
+def weights(ground: Ground) -> str:
+    """A digest of the weights of a retraining that nothing disturbs."""
+    ground.finish(ground.retrain("undisturbed"))
+    return ground.weights("undisturbed")
+
+
+@pytest.fixture(scope="session")
+def rows(ground: Ground, weights: str) -> pa.Table:
+    """The rows of a classification that nothing disturbs."""
+    ground.finish(ground.classify("undisturbed-rows"))
+    return ground.rows("undisturbed-rows")
+
+
+def lose_power(ground: Ground, host: Machine) -> None:
+    host.lose_power()
+
+
+def lose_power_and_come_back(ground: Ground, host: Machine) -> None:
+    host.lose_power()
+    ground.revive(host)
+
+
+def cut_the_link(ground: Ground, host: Machine) -> None:
+    host.forget()
+    host.cut()
+    time.sleep(CUT_SECONDS)
+    host.mend()
+
+
+def kill_the_raylet(ground: Ground, host: Machine) -> None:
+    [raylet] = [process for process in host.processes() if process.name() == "raylet"]
+    host.forget()
+    raylet.kill()
+
+
+def kill_prefect(ground: Ground, host: Machine) -> None:
+    [server] = [process for process in ground.a.processes() if "deployments.server" in command_of(process)]
+    server.kill()
+
+
+def kill_prefect_and_the_raylet(ground: Ground, host: Machine) -> None:
+    kill_prefect(ground, host)
+    kill_the_raylet(ground, host)
+
+
+def refuse(ground: Ground, host: Machine) -> None:
+    ground.away.write_text("1:403")
+    time.sleep(REFUSAL_SECONDS)
+    ground.away.unlink()
+
+
+def hang(ground: Ground, host: Machine) -> None:
+    [server] = psutil.Process(ground.s3.pid).children()
+    server.suspend()
+    time.sleep(HANG_SECONDS)
+    server.resume()
+
+
+def fail_now_and_then(ground: Ground, host: Machine) -> None:
+    ground.away.write_text("10:503")
+
+
+def also_without(*others: Fault) -> list[Any]:
+    """Faults that only `make test-hosts` tries."""
+    return [pytest.param(fault, marks=pytest.mark.hosts) for fault in others]
+
+
+OTHERS = (cut_the_link, kill_prefect_and_the_raylet, refuse, hang, fail_now_and_then)
+
+
+@pytest.mark.parametrize("fault", [lose_power_and_come_back, *also_without(lose_power, *OTHERS)])
+def test_a_retraining_ends_in_the_weights_of_an_undisturbed_one(ground: Ground, weights: str, fault: Fault):
+    store = f"retrain-{fault.__name__}"
+    process = ground.retrain(store)
+    until(lambda: ground.epochs(store) > 2 or process.poll() is not None)
+    fault(ground, next(host for host in (ground.c, ground.b) if trains(host)))
+    ground.finish(process)
+    assert ground.weights(store) == weights
+
+
+@pytest.mark.parametrize("fault", [lose_power, *also_without(lose_power_and_come_back, *OTHERS)])
+def test_a_classification_gives_the_rows_of_an_undisturbed_one(ground: Ground, rows: pa.Table, fault: Fault):
+    output = f"rows-{fault.__name__}"
+    process = ground.classify(output)
+    until(lambda: ground.parts(output) or process.poll() is not None)
+    fault(ground, ground.c)
+    ground.finish(process)
+    assert ground.rows(output).equals(rows)
+
+
+def test_nodes_come_back_to_a_stack_that_lost_its_machine_and_its_run_is_resumed(
+    ground: Ground, weights: str
+):
+    ground.retrain("retrain-head")
+    until(lambda: ground.epochs("retrain-head") > 2)
+    for host in (ground.b, ground.c):
+        host.forget()
+    ground.a.lose_power()
+    ground.a.boot()
+    ground.up()
+    ground.mend()
+    ground.finish(ground.retrain("retrain-head", "--resume", ground.name_of_run("retrain-head")))
+    assert ground.weights("retrain-head") == weights
+
+
+@pytest.mark.hosts
+def test_a_retraining_whose_driver_lost_its_machine_is_resumed(ground: Ground, weights: str):
+    ground.retrain("retrain-driver", host=ground.b)
+    until(lambda: ground.epochs("retrain-driver") > 2)
+    ground.b.lose_power()
+    ground.finish(ground.retrain("retrain-driver", "--resume", ground.name_of_run("retrain-driver")))
+    assert ground.weights("retrain-driver") == weights
+
+
+@pytest.mark.hosts
+def test_a_classification_whose_driver_lost_its_machine_is_run_again(ground: Ground, rows: pa.Table):
+    ground.classify("rows-driver", host=ground.b)
+    until(lambda: ground.parts("rows-driver"))
+    ground.b.lose_power()
+    ground.finish(ground.classify("rows-driver"))
+    assert ground.rows("rows-driver").equals(rows)
+
+
+def test_a_node_ends_what_ray_left_even_where_nobody_reaps(ground: Ground):
+    before = ground.c.processes()
+    kill_the_raylet(ground, ground.c)
+    ground.mend()
+    assert not [process for process in before if "ray::" in command_of(process) and runs(process)]
+    interrupt(ground.joined["C"], signal.SIGTERM)
+    assert ground.joined["C"].wait(60) == 0
+    assert not [process for process in ground.c.processes() if runs(process)]
+    ground.c.lose_power()  # `mend` has it back
