@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import signal
 import subprocess
 import sys
 import zipfile
@@ -14,7 +15,7 @@ import pyarrow.parquet as pq
 
 from deployments.settings import Settings
 from tests.faults.processes import PATIENCE_SECONDS, command_of, until
-from tests.hosts.machines import Machine
+from tests.hosts.machines import Machine, interrupt
 from tests.hosts.s3 import Bucket, connected
 
 PASSWORD = "password-of-the-hosts"
@@ -38,6 +39,7 @@ class Ground:
         cloud = {"ENDPOINT_URL": f"http://{self.d.address}:{S3_PORT}"}
         cloud |= {"ACCESS_KEY_ID": "x", "SECRET_ACCESS_KEY": "x", "DEFAULT_REGION": "us-east-1"}
         self._cloud = {f"AWS_{name}": value for name, value in cloud.items()}
+        self._commands: list[subprocess.Popen] = []
 
     def start(self, sample: Path) -> None:
         storage = {"HOST": self.d.address, "PORT": str(S3_PORT), "AWAY": str(self.away)}
@@ -50,7 +52,11 @@ class Ground:
         self.mend()
 
     def mend(self) -> None:
-        """Have everything well again, and wait until it is."""
+        """Have everything well again and no command at work, and wait until it is so."""
+        for process in self._commands:
+            if process.poll() is None:
+                interrupt(process, signal.SIGKILL)
+        self._commands.clear()
         self.away.unlink(missing_ok=True)
         for host in (self.b, self.c):
             if self.joined[host.name].poll() is not None:
@@ -88,7 +94,9 @@ class Ground:
         """A command on a machine of the cluster, A unless said otherwise."""
         host = host or self.a
         settings = Settings(host=self.a.address, password=PASSWORD, home=host.disk / "commands")
-        return host.darkroom(*command, environment=self._cloud | settings.environment)
+        process = host.darkroom(*command, environment=self._cloud | settings.environment)
+        self._commands.append(process)
+        return process
 
     def retrain(self, store: str, *more: str, host: Machine | None = None) -> subprocess.Popen:
         return self.run([*RETRAIN, "--store", f"s3://bucket/{store}", *more], host)
