@@ -121,7 +121,7 @@ class Ground:
         return self.bucket.keys(f"{store}/runs/")[0].split("/")[2]
 
     def parts(self, output: str) -> list[str]:
-        return [key for key in self.bucket.keys(f"{output}/") if key.rpartition("/")[2].startswith("part-")]
+        return [key for key in self.bucket.keys(f"{output}/part-") if key.endswith(".parquet")]
 
     def rows(self, output: str) -> pa.Table:
         tables = [pq.read_table(io.BytesIO(self.bucket.get(key))) for key in self.parts(output)]
