@@ -41,7 +41,7 @@ up: setup
 	$(BIN)/darkroom up
 
 test: setup
-	$(PYTEST) -m "not slow"
+	$(PYTEST) -m "not slow and not hosts"
 
 # Also what is marked slow: the stack by its forms, an object store, clusters of two nodes, the wheel, memory.
 test-all: setup

@@ -3,7 +3,6 @@
 import signal
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import psutil
 import pyarrow as pa
@@ -13,7 +12,7 @@ from tests.faults.processes import command_of, runs, until
 from tests.hosts.ground import Ground, trains
 from tests.hosts.machines import Machine, interrupt
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.hosts
 CUT_SECONDS, REFUSAL_SECONDS, HANG_SECONDS = 45, 20, 60
 Fault = Callable[[Ground, Machine], None]
 
@@ -87,15 +86,18 @@ def fail_now_and_then(ground: Ground, host: Machine) -> None:
     ground.away.write_text("10:503")
 
 
-def also_without(*others: Fault) -> list[Any]:
-    """Faults that only `make test-hosts` tries."""
-    return [pytest.param(fault, marks=pytest.mark.hosts) for fault in others]
+FAULTS = (
+    lose_power,
+    lose_power_and_come_back,
+    cut_the_link,
+    kill_prefect_and_the_raylet,
+    refuse,
+    hang,
+    fail_now_and_then,
+)
 
 
-OTHERS = (cut_the_link, kill_prefect_and_the_raylet, refuse, hang, fail_now_and_then)
-
-
-@pytest.mark.parametrize("fault", [lose_power_and_come_back, *also_without(lose_power, *OTHERS)])
+@pytest.mark.parametrize("fault", FAULTS)
 def test_a_retraining_ends_in_the_weights_of_an_undisturbed_one(ground: Ground, weights: str, fault: Fault):
     store = f"retrain-{fault.__name__}"
     process = ground.retrain(store)
@@ -105,7 +107,7 @@ def test_a_retraining_ends_in_the_weights_of_an_undisturbed_one(ground: Ground, 
     assert ground.weights(store) == weights
 
 
-@pytest.mark.parametrize("fault", [lose_power, *also_without(lose_power_and_come_back, *OTHERS)])
+@pytest.mark.parametrize("fault", FAULTS)
 def test_a_classification_gives_the_rows_of_an_undisturbed_one(ground: Ground, rows: pa.Table, fault: Fault):
     output = f"rows-{fault.__name__}"
     process = ground.classify(output)
@@ -130,7 +132,6 @@ def test_nodes_come_back_to_a_stack_that_lost_its_machine_and_its_run_is_resumed
     assert ground.weights("retrain-head") == weights
 
 
-@pytest.mark.hosts
 def test_a_retraining_whose_driver_lost_its_machine_is_resumed(ground: Ground, weights: str):
     ground.retrain("retrain-driver", host=ground.b)
     until(lambda: ground.epochs("retrain-driver") > 2)
@@ -139,7 +140,6 @@ def test_a_retraining_whose_driver_lost_its_machine_is_resumed(ground: Ground, w
     assert ground.weights("retrain-driver") == weights
 
 
-@pytest.mark.hosts
 def test_a_classification_whose_driver_lost_its_machine_is_run_again(ground: Ground, rows: pa.Table):
     ground.classify("rows-driver", host=ground.b)
     until(lambda: ground.parts("rows-driver"))
