@@ -156,7 +156,10 @@ def fit(kind: ModelKind, dataset: Dataset, training: Training, run: Run) -> None
                 raise JobError(
                     f"it failed {failures} times and did not start {starts_in_vain} times. {_line(error)}"
                 ) from error
-            storage.patiently(lambda: storage.names(run.folder_url))  # it fails while its storage is away
+            with suppress(
+                Exception
+            ):  # it fails while its storage is away; what stays so fails the next, told
+                storage.patiently(lambda: storage.names(run.folder_url))
         except ray.train.TrainingFailedError as error:
             raise JobError(_cause(error)) from error
 
