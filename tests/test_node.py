@@ -123,7 +123,7 @@ def test_a_node_waits_comes_back_and_leaves_nothing(home: Path, tmp_path: Path, 
             until(lambda: log.read_text().count(NODE) == 2, process)
             assert "Lost the stack" in log.read_text()
             assert worker.pid not in [again.pid for again in left("500")]
-            process.send_signal(signal.SIGHUP)
+            process.terminate()
             assert process.wait(30) == 0
         assert log.read_text().count(WAITING) == 1
         assert not marked(settings)
