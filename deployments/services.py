@@ -60,7 +60,6 @@ def guards(url: str, login: tuple[str, str]) -> dict[str, str]:
     return {
         "PREFECT_SERVER_API_AUTH_STRING": ":".join(login),
         "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": url,
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     }
 
 

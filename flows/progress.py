@@ -23,12 +23,11 @@ from tasks.display import try_to_show
 from tasks.errors import Diverged, JobError
 from tasks.parameters import Training
 from tasks.storage import Run
-from tasks.training import read_history, read_wait
+from tasks.training import LOST_NODE_SECONDS, read_history, read_wait
 
 POLL_SECONDS = 0.5
 ARTIFACT_SECONDS = 5.0
 NOTED_SECONDS = 5.0  # how much of a stage's time a kill may lose
-LOST_NODE_SECONDS = 300.0  # how long task runs wait for a node where the cluster has none for them any more
 
 log = logging.getLogger("darkroom")
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import chdir, contextmanager
+from functools import cache
 from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryDirectory
 from typing import Any, Self, TypeVar
@@ -105,10 +106,16 @@ class _RayTaskRunner(RayTaskRunner):
 
 def check_ray() -> None:
     """Raise InputError when Ray cannot start here, or none answers at RAY_ADDRESS; Ray would try for long."""
-    address = os.environ.get("RAY_ADDRESS")
-    if not address:
+    if address := os.environ.get("RAY_ADDRESS"):
+        check_address(address)
+    else:
         check_sockets()
-    elif ":" in address:
+
+
+@cache
+def check_address(address: str) -> None:
+    """Raise InputError when no Ray answers at an address; one that has answered is not asked again."""
+    if ":" in address:
         host, _, port = address.rpartition("//")[2].rpartition(":")
         is_there = port.isdecimal() and listens(host, int(port), ANSWER_SECONDS)
         if not is_there or not is_healthy(f"{host}:{port}"):

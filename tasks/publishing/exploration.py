@@ -13,7 +13,7 @@ from tasks.dataset import Dataset
 from tasks.display import try_to_show
 from tasks.pages import explore_markdown, explore_report, link_to_report, plain
 from tasks.publishing.figures import dataset_figures, dataset_photos, small_pictures, write_pictures
-from tasks.publishing.overview import EXPLORATION
+from tasks.publishing.overview import EXPLORATION, dataset_summary
 from tasks.storage import Run
 
 
@@ -40,11 +40,5 @@ def exploration_summary(dataset: Dataset, run: Run) -> dict[str, Any]:
         "run": run.name,
         "kind": EXPLORATION,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "dataset": {
-            "root": dataset.images_url,
-            "fingerprint": dataset.fingerprint,
-            "classes": list(dataset.classes),
-            "counts": dataset.counts,
-            "bad": dataset.bad,
-        },
+        "dataset": dataset_summary(dataset),
     }

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from tasks import storage
+from tasks.dataset import Dataset
 from tasks.display import try_to_show
 from tasks.errors import InputError, JobError
 from tasks.pages import overview_report
@@ -30,6 +31,17 @@ def write_overview(store: str) -> str:
     url = storage.overview_url(store)
     try_to_show(lambda: write_until_settled(url, store), url)
     return url
+
+
+def dataset_summary(dataset: Dataset) -> Record:
+    """What every summary.json says of the dataset."""
+    return {
+        "root": dataset.images_url,
+        "fingerprint": dataset.fingerprint,
+        "classes": list(dataset.classes),
+        "counts": dataset.counts,
+        "bad": dataset.bad,
+    }
 
 
 def write_until_settled(url: str, store: str) -> None:

@@ -27,7 +27,7 @@ from tasks.publishing.figures import (
     small_pictures,
     write_pictures,
 )
-from tasks.publishing.overview import write_overview
+from tasks.publishing.overview import dataset_summary, write_overview
 from tasks.registry import Verdict, data_changes, package_versions, read_record
 from tasks.storage import Run, way_to_overview
 from tasks.training import TrainedModel, read_failures
@@ -98,11 +98,7 @@ def retrain_summary(
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": sum(retraining.stage_seconds.values()),
         "dataset": {
-            "root": dataset.images_url,
-            "fingerprint": dataset.fingerprint,
-            "classes": list(dataset.classes),
-            "counts": dataset.counts,
-            "bad": dataset.bad,
+            **dataset_summary(dataset),
             "decoded": dataset.decoded,
             "taken_over": dataset.reused,
             **{name: audit["counts"][name] for name in AUDIT_COUNTS},

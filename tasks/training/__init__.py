@@ -1,6 +1,7 @@
 """Training under Ray Train and tf.distribute: phases, one loop, checkpoints."""
 
 from tasks.training.history import read_history
+from tasks.training.room import LOST_NODE_SECONDS
 from tasks.training.run import (
     TrainedModel,
     check_machines,
@@ -14,6 +15,7 @@ from tasks.training.run import (
 )
 
 __all__ = [
+    "LOST_NODE_SECONDS",
     "TrainedModel",
     "check_machines",
     "check_resumed",

@@ -16,7 +16,7 @@ from tasks.parameters import Training
 from tasks.training.cluster import Resources, resources_of
 
 POLL_SECONDS = 1.0
-LOST_NODE_SECONDS = 300.0  # how long a training waits for another node in place of a lost one
+LOST_NODE_SECONDS = 300.0  # how long whatever runs on Ray waits for another node in place of a lost one
 BUSY_SECONDS = 3600.0  # and for others to free what they hold
 
 Tell = Callable[[str], None]
