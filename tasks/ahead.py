@@ -12,6 +12,7 @@ R = TypeVar("R")
 
 BUFFER = 3  # items that `prefetch` prepares; while training, a batch waits for the device
 CHUNK = 16
+REQUESTS = 16  # to storage at once: what each costs is waiting
 
 
 def map_ahead(
@@ -55,6 +56,12 @@ def map_ahead(
         # generator until the garbage collector ends it, that may be while a thread starts, which would
         # then wait for ever for the lock that joining threads takes.
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def map_requests(function: Callable[[T], R], items: Iterable[T]) -> list[R]:
+    """function(item) for each item, in order: REQUESTS of them ask storage at a time."""
+    with ThreadPoolExecutor(REQUESTS) as pool:
+        return list(pool.map(function, items))
 
 
 def _chunks(items: Iterable[T], weight: Callable[[T], float]) -> Iterator[tuple[list[T], float]]:

@@ -10,6 +10,7 @@ from rich.filesize import decimal
 
 from flows.cli.terminal import GAP, Store, columns, draw, facts, silenced, table, tell
 from tasks import storage
+from tasks.ahead import map_requests
 from tasks.errors import InputError
 from tasks.pages import METRICS, UNKNOWN, decimals, metric_texts
 from tasks.parameters import ExportFormat
@@ -49,7 +50,7 @@ def list_models(*, store: Store = "store") -> None:
             f"Received one without: {store!r}."
         )
     present = champion(store)
-    rows = [version_row(store, record, present) for record in records]
+    rows = map_requests(lambda record: version_row(store, record, present), records)
     widths = {name: max(len(name), *(len(row[name]) for row in rows)) for name in rows[0]}
     for spare in ("kind", "created, UTC", "dataset"):
         if sum(widths.values()) + GAP * (len(widths) - 1) > columns():

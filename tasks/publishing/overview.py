@@ -2,18 +2,17 @@
 
 import logging
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from tasks import storage
+from tasks.ahead import map_requests
 from tasks.dataset import Dataset
 from tasks.display import try_to_show
 from tasks.errors import InputError, JobError
 from tasks.pages import overview_report
-from tasks.registry import champion_stack, read_promotions, read_record
+from tasks.registry import champion, read_record
 from tasks.storage import Run
 
-READERS = 16
 NEEDED = ("dataset", "models", "champion")
 OPTIONAL = ("started", "finished", "training")
 EXPLORATION = "exploration"  # the `kind` of a summary that is not of a retraining
@@ -52,10 +51,10 @@ def write_until_settled(url: str, store: str) -> None:
     """
     written_records = None
     name = storage.name_of(storage.absolute(store))  # not where it lies: it may be moved
-    while (records := (read_summaries(store), champion_stack(read_promotions(store)))) != written_records:
-        runs, stack = records
-        champion = champion_record(store, stack[-1]) if stack else None
-        page = overview_report(name, runs[::-1], champion, champion_line(runs))
+    while (records := (read_summaries(store), champion(store))) != written_records:
+        runs, version = records
+        record = champion_record(store, version) if version else None
+        page = overview_report(name, runs[::-1], record, champion_line(runs))
         storage.write_bytes(url, page.encode())
         written_records = records
 
@@ -73,9 +72,7 @@ def read_summaries(store: str) -> list[Record]:
     """What the page shows of each finished retraining, oldest first."""
     store = storage.absolute(store)
     runs = [Run(name, store).folder_url for name in storage.names(storage.runs_url(store))]
-    with ThreadPoolExecutor(READERS) as pool:
-        summaries = pool.map(read_summary, runs)
-    return [summary for summary in summaries if summary]
+    return [summary for summary in map_requests(read_summary, runs) if summary]
 
 
 def read_summary(run_url: str) -> Record | None:

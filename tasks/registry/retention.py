@@ -2,11 +2,11 @@
 
 import logging
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import get_args
 
 from tasks import storage
+from tasks.ahead import map_requests
 from tasks.parameters import ModelKind
 from tasks.registry.promotions import champion_stack, read_promotions
 from tasks.registry.versions import list_versions
@@ -14,7 +14,6 @@ from tasks.storage import Run
 
 RESUMABLE_AGE = timedelta(days=7)  # an unfinished run may be at work, or be resumed
 FRESH_AGE = timedelta(days=1)  # a run that has decoded a dataset may be tried again
-WATCHERS = 16  # a lock of another machine is watched for half a minute
 
 log = logging.getLogger("darkroom")
 
@@ -31,7 +30,8 @@ def outdated(store: str, keep_runs: int, keep_versions: int) -> Iterator[str]:
     store = storage.absolute(store)
     runs = [Run(name, store) for name in storage.names(storage.runs_url(store)) if start_time(name)]
     working_runs = runs_at_work(runs)
-    unfinished_runs = [run for run in runs if run in working_runs or is_resumable(run)]
+    resumable = map_requests(is_resumable, runs)
+    unfinished_runs = [run for run, can in zip(runs, resumable, strict=True) if can or run in working_runs]
     champions = champion_stack(read_promotions(store))
     kept_runs = runs_to_keep(runs, unfinished_runs, champions, keep_runs)
     yield from (run.folder_url for run in runs if run not in kept_runs)
@@ -56,8 +56,9 @@ def runs_to_keep(
     runs: Sequence[Run], unfinished_runs: Sequence[Run], champions: Sequence[str], keep_runs: int
 ) -> list[Run]:
     """The newest runs of each kind, the unfinished ones, and that of the present champion, the last."""
-    retrainings = [run for run in runs if run.has_begun()]
-    explorations = [run for run in runs if not run.has_begun()]
+    begun = dict(zip(runs, map_requests(Run.has_begun, runs), strict=True))
+    retrainings = [run for run in runs if begun[run]]
+    explorations = [run for run in runs if not begun[run]]
     newest_runs = [*retrainings[-keep_runs:], *explorations[-keep_runs:], *unfinished_runs]
     return [
         run
@@ -97,10 +98,9 @@ def start_time(name: str) -> datetime | None:
 
 
 def runs_at_work(runs: Sequence[Run]) -> list[Run]:
-    """The runs that a living process works on."""
-    with ThreadPoolExecutor(WATCHERS) as pool:
-        holders = pool.map(lambda run: storage.holder_of(run.folder_url), runs)
-        return [run for run, holder in zip(runs, holders, strict=True) if holder]
+    """The runs that a living process works on. (A lock of another machine is watched for half a minute.)"""
+    holders = map_requests(lambda run: storage.holder_of(run.folder_url), runs)
+    return [run for run, holder in zip(runs, holders, strict=True) if holder]
 
 
 def dataset_of(run: Run) -> str | None:

@@ -3,6 +3,7 @@
 import platform
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
 from importlib import metadata
 from typing import Any
 
@@ -10,6 +11,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
+from tasks.ahead import map_requests
 from tasks.dataset import Dataset
 from tasks.errors import BrokenFileError, InputError
 from tasks.evaluation import Evaluation
@@ -78,9 +80,17 @@ def package_versions() -> dict[str, str]:
 
 def list_versions(store: str) -> list[dict[str, Any]]:
     """The model.json of every version of a store, oldest first."""
-    urls = {name: url_of_record(store, name) for name in storage.names(storage.models_url(store))}
-    records = [read_at(url, name) for name, url in urls.items() if storage.exists(url)]
+    names = storage.names(storage.models_url(store))
+    records = filter(None, map_requests(partial(read_registered, store), names))
     return sorted(records, key=lambda record: (record["created"], record["version"]))
+
+
+def read_registered(store: str, name: str) -> dict[str, Any] | None:
+    """The model.json of a version; None where what has the name is none, or one not registered."""
+    try:
+        return read_at(url_of_record(store, name), name)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 def read_record(store: str, version: str) -> dict[str, Any]:
@@ -95,11 +105,11 @@ def read_record(store: str, version: str) -> dict[str, Any]:
                 "The store must have a champion: run `darkroom retrain` or `darkroom models promote` first. "
                 f"Received a store without one: {store!r}."
             )
-    url = url_of_record(store, version)
-    if not version or "/" in version or not storage.exists(url):
+    record = read_registered(store, version) if version and "/" not in version else None
+    if record is None:
         names = ", ".join(record["version"] for record in list_versions(store)) or "none"
         raise InputError(f"The model must be a version of the store ({names}). Received: {version!r}.")
-    return read_at(url, version)
+    return record
 
 
 def url_of_record(store: str, version: str) -> str:

@@ -1,15 +1,27 @@
 """Who is champion, who was, and that two racing runs cannot both win."""
 
+import json
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import fsspec
 import pytest
+from s3fs import S3FileSystem
 
 from tasks import storage
 from tasks.errors import InputError
 from tasks.registry.gate import promote_by_hand
-from tasks.registry.promotions import append_promotion, champion, read_promotions, roll_back
+from tasks.registry.promotions import (
+    append_promotion,
+    champion,
+    champion_stack,
+    hold_champion,
+    read_promotions,
+    release_champion,
+    roll_back,
+)
 from tasks.registry.versions import list_versions, read_record
 
 
@@ -67,6 +79,52 @@ def test_of_racing_promotions_exactly_one_wins(kind: str, rounds: int, request: 
         assert champion(place) == racers[has_won.index(True)]
         assert len(read_promotions(place)) == after + 1
     assert storage.read_json(storage.join(place, "models", "champion.json")) == read_promotions(place)[-1]
+
+
+def test_to_know_the_champion_costs_no_more_in_a_long_log(bucket: str, monkeypatch: pytest.MonkeyPatch):
+    requests, call_s3 = 0, S3FileSystem._call_s3
+
+    async def count(*arguments: Any, **options: Any) -> Any:
+        nonlocal requests
+        requests += 1
+        return await call_s3(*arguments, **options)
+
+    def requests_of(work: Callable[[], object]) -> int:
+        nonlocal requests
+        requests = 0
+        work()
+        return requests
+
+    monkeypatch.setattr(S3FileSystem, "_call_s3", count)
+    costs = []
+    for entries in (3, 60):
+        store = f"{bucket}/after-{entries}"
+        log = {number: json.dumps(promotion(f"v{number}")) for number in range(1, entries + 1)}
+        fsspec.filesystem("s3").pipe(
+            {storage.promotion_url(store, number): entry.encode() for number, entry in log.items()}
+        )
+        assert champion(store) == f"v{entries}"
+        costs.append(requests_of(lambda store=store: champion(store)))
+        assert append_promotion(store, entries, "promote", "v0", "by a race that was won")
+        assert not append_promotion(store, entries, "promote", "v1", "by one that was lost")
+        assert champion(store) == "v0"
+    assert costs[0] == costs[1] <= 3
+
+
+@pytest.mark.parametrize("action", ["rollback", "hold", "release"])
+def test_the_last_entry_tells_the_champion_whatever_was_done(three: str, action: str):
+    hold_champion(three)
+    if action == "release":
+        release_champion(three)
+    elif action == "rollback":
+        roll_back(three)
+    entries = read_promotions(three)
+    assert entries[-1]["action"] == action
+    assert champion(three) == champion_stack(entries)[-1]
+
+
+def promotion(version: str) -> dict[str, str]:
+    return {"action": "promote", "version": version, "reason": "better", "at": "2026-11-26T00:00:00+00:00"}
 
 
 def test_a_champion_is_not_changed_on_what_has_changed_meanwhile(three: str):
