@@ -104,6 +104,7 @@ def read_parts(url: str, row_groups: Iterable[int] | None = None) -> Iterator[tu
     with fs.open(path, "rb") as file:
         manifest = pq.ParquetFile(file)
         for row_group in range(manifest.num_row_groups) if row_groups is None else row_groups:
+            storage.check_table(url, manifest.metadata, row_group)
             rows = manifest.read_row_group(row_group).to_pylist()
             yield rows[0]["part"], [FileEntry(row["path"], row["bytes"], row["mark"]) for row in rows]
 

@@ -108,7 +108,7 @@ def read_part(url: str, columns: list[str] | None = None) -> pa.Table:
         return storage.read_table(url, columns)
     types = {name: pa.string() if name in LIST_COLUMNS else SCHEMA.field(name).type for name in SCHEMA.names}
     table = pyarrow.csv.read_csv(
-        pa.BufferReader(storage.read_bytes(url)),
+        pa.BufferReader(storage.read_bytes(url, storage.MOST_JSON)),
         parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
         convert_options=pyarrow.csv.ConvertOptions(
             column_types=types,

@@ -213,6 +213,8 @@ def read_parts(url: str, parts: Iterable[int] | None = None) -> list[list[FileEn
     with fs.open(path, "rb") as file:
         manifest = pq.ParquetFile(file)
         numbers = range(manifest.num_row_groups) if parts is None else parts
+        for part in numbers:
+            storage.check_table(url, manifest.metadata, part)
         rows = [manifest.read_row_group(part, columns=["path", "bytes", "mark"]) for part in numbers]
     return [[FileEntry(**row) for row in part.to_pylist()] for part in rows]
 

@@ -3,14 +3,13 @@
 from tasks.evaluation.calibration import scale_temperature
 from tasks.evaluation.evaluate import evaluate_model
 from tasks.evaluation.metrics import compare
-from tasks.evaluation.records import Evaluation, read_arrays, read_predictions, read_right
+from tasks.evaluation.records import Evaluation, read_predictions, read_right
 
 __all__ = [
     "Evaluation",
     "compare",
     "drift",
     "evaluate_model",
-    "read_arrays",
     "read_predictions",
     "read_right",
     "scale_temperature",

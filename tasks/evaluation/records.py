@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from tasks import storage
-from tasks.errors import BrokenFileError
 from tasks.training import TrainedModel
 
 
@@ -56,19 +55,9 @@ def write_arrays(url: str, **arrays: np.ndarray) -> None:
     storage.write_bytes(url, buffer.getvalue())
 
 
-def read_arrays(url: str) -> dict[str, np.ndarray]:
-    """The arrays that `write_arrays` wrote, by name."""
-    data = storage.read_bytes(url)
-    try:
-        with np.load(io.BytesIO(data)) as arrays:
-            return dict(arrays)
-    except Exception as error:  # numpy, zipfile and zlib raise errors of many kinds; it unpickles nothing
-        raise BrokenFileError(url, error) from error
-
-
 def read_predictions(folder_url: str) -> tuple[np.ndarray, np.ndarray]:
     """True and predicted class of every test image, each int [images]. folder_url: `Run.kind_url`."""
-    arrays = read_arrays(storage.predictions_url(folder_url))
+    arrays = storage.read_arrays(storage.predictions_url(folder_url))
     return arrays["labels"], arrays["probabilities"].argmax(1)
 
 

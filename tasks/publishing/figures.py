@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from tasks import storage
 from tasks.dataset import Dataset, Split
-from tasks.evaluation import Evaluation, read_arrays
+from tasks.evaluation import Evaluation
 from tasks.pages import data_figures, model_figures, overlay_evidence, photo, style
 from tasks.storage import Run
 from tasks.training import read_history
@@ -155,7 +155,7 @@ def mistake_photos(
         mistakes = [row["path"] for row in metrics[kind]["mistakes"]]
         images = test.take(np.array([row_of_path[path] for path in mistakes], np.int64))
         photos |= {f"photo:{path}": photo(image) for path, image in zip(mistakes, images, strict=True)}
-        maps = read_arrays(storage.evidence_url(run.kind_url(kind)))["evidence"] if mistakes else ()
+        maps = storage.read_arrays(storage.evidence_url(run.kind_url(kind)))["evidence"] if mistakes else ()
         for path, image, (for_predicted, for_true) in zip(mistakes, images, maps, strict=False):
             photos[f"predicted:{kind}:{path}"] = photo(overlay_evidence(image, for_predicted))
             photos[f"true:{kind}:{path}"] = photo(overlay_evidence(image, for_true))

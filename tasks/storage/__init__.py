@@ -18,13 +18,8 @@ from tasks.storage.objects import (
     new_array,
     noting_death,
     patiently,
-    read_bytes,
-    read_json,
-    read_record,
-    read_table,
     remove,
     sha256,
-    size,
     sizes,
     write_bytes,
     write_json,
@@ -43,6 +38,16 @@ from tasks.storage.outputs import (
     sorting_url,
 )
 from tasks.storage.private import own_temporary_folder, private_folder
+from tasks.storage.reading import (
+    MOST_JSON,
+    check_table,
+    read_arrays,
+    read_bytes,
+    read_json,
+    read_record,
+    read_table,
+    size,
+)
 from tasks.storage.removal import remove_folder
 from tasks.storage.runs import (
     ONNX,
@@ -93,6 +98,7 @@ from tasks.storage.web import SERVED, address_of, way_to_overview
 __all__ = [
     "AHEAD_BYTES",
     "FORMULA",
+    "MOST_JSON",
     "ONNX",
     "PART_NAME",
     "SERVED",
@@ -116,6 +122,7 @@ __all__ = [
     "check_apart",
     "check_folder",
     "check_schema_version",
+    "check_table",
     "check_writable",
     "committing",
     "copy",
@@ -170,6 +177,7 @@ __all__ = [
     "promotion_url",
     "promotions_url",
     "read_ahead",
+    "read_arrays",
     "read_bytes",
     "read_json",
     "read_record",

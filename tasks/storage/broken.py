@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from tasks.errors import InputError
-from tasks.storage.objects import read_json, read_table
+from tasks.storage.reading import read_json, read_table
 from tasks.storage.urls import is_local
 
 log = logging.getLogger("darkroom")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from tasks.ahead import map_ahead
 from tasks.storage.listing import FileEntry
 from tasks.storage.names import unescape
-from tasks.storage.objects import read_bytes
+from tasks.storage.reading import read_bytes
 from tasks.storage.urls import join
 
 READERS = 8

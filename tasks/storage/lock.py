@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from tasks.errors import InputError, JobError
-from tasks.storage.objects import create_json, names, read_bytes, remove, write_json
+from tasks.storage.objects import create_json, names, remove, write_json
 from tasks.storage.private import is_flocked, new_flocked, private_folder
+from tasks.storage.reading import MOST_JSON, read_bytes
 from tasks.storage.runs import LEASE, Run, lease_url, lock_url
 from tasks.storage.urls import absolute, is_local, join
 
@@ -111,7 +112,7 @@ class Lock:
 
 def _content(url: str) -> bytes | None:
     try:
-        return read_bytes(url)
+        return read_bytes(url, MOST_JSON)
     except FileNotFoundError:
         return None
     except IsADirectoryError as error:

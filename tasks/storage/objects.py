@@ -19,8 +19,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
-from tasks.errors import BrokenFileError, InputError, JobError
-from tasks.storage.schema import KEY, SCHEMA_VERSION, check_schema_version, with_schema_version
+from tasks.errors import InputError, JobError
+from tasks.storage.reading import read_bytes
+from tasks.storage.schema import KEY, SCHEMA_VERSION, with_schema_version
 from tasks.storage.urls import filesystem, join, name_of
 
 NAME_KEPT = 50  # letters of a file's name in that of its unfinished copy
@@ -79,47 +80,6 @@ def sizes(url: str) -> dict[str, int]:
     inner = [entry for entry in entries if entry["name"].rstrip("/") != path.rstrip("/")]
     named = {name_of(entry["name"]): entry.get("size") or 0 for entry in inner}
     return {name: size for name, size in named.items() if not name.startswith(".")}
-
-
-def size(url: str) -> int:
-    """Size of a file in bytes."""
-    fs, path = filesystem(url)
-    return fs.size(path)
-
-
-def read_bytes(url: str) -> bytes:
-    if "://" not in url:  # fsspec would take three times as long for a small file
-        return Path(url).read_bytes()
-    fs, path = filesystem(url)
-    return fs.cat_file(path)
-
-
-def read_json(url: str) -> Any:
-    try:
-        return json.loads(read_bytes(url))
-    except (ValueError, RecursionError) as error:
-        raise BrokenFileError(url, error) from error
-
-
-def read_record(url: str) -> dict[str, Any]:
-    """A record that `write_record` wrote. Raises InputError when a newer Darkroom wrote it."""
-    record = read_json(url)
-    if not isinstance(record, dict):
-        raise BrokenFileError(url, "it holds no record")
-    check_schema_version(record, url)
-    return record
-
-
-def read_table(url: str, columns: list[str] | None = None) -> pa.Table:
-    """A Parquet file, whole or only the columns named. Raises InputError when a newer Darkroom wrote it."""
-    fs, path = filesystem(url)
-    with fs.open(path, "rb") as file:
-        try:
-            table = pq.read_table(file, columns=columns)
-        except pa.ArrowInvalid as error:
-            raise BrokenFileError(url, error) from error
-    check_schema_version(table.schema.metadata or {}, url)
-    return table
 
 
 @contextmanager

@@ -3,8 +3,10 @@
 import fcntl
 import os
 import shutil
+import socket
 import stat
 import tempfile
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -14,6 +16,7 @@ from tasks.errors import InputError
 
 RAY_FOLDER = "RAY_TMPDIR"  # where Ray puts its sessions, in which every user of the machine may write
 COMMAND = "command-"
+SESSION_SECONDS = 3600  # for its logs to be looked at; and one that begins has no sockets yet
 LONGEST_RAY_FOLDER = 30  # bytes: with them the paths of Ray's sockets have 107, the most that Linux takes
 
 
@@ -44,13 +47,15 @@ def own_temporary_folder() -> Iterator[None]:
     """Let this process and those it starts have a temporary folder of their own, which ends with the block.
 
     What TensorFlow, Prefect, multiprocessing and we leave there when a process is killed goes with it; that
-    of a killed command goes when the next begins. Ray's sessions, with its logs, stay in the private folder.
+    of a killed command goes when the next begins. Ray's sessions lie in the private folder: that of a Ray
+    which has ended, with its logs, goes with a command that begins SESSION_SECONDS after it began.
     """
     private = private_folder()
     for left in private.glob(f"{COMMAND}*"):
         with trying_flock(left) as is_free:
             if is_free:
                 shutil.rmtree(left, ignore_errors=True)
+    remove_dead_sessions(private / "ray")
     ray_folder = str(private)
     folder, lock = new_flocked(COMMAND, Path.mkdir)
     before = os.environ.copy()
@@ -67,6 +72,27 @@ def own_temporary_folder() -> Iterator[None]:
             os.environ.update({name: before[name]} if name in before else {})
         shutil.rmtree(folder, ignore_errors=True)
         os.close(lock)
+
+
+def remove_dead_sessions(folder: Path) -> None:
+    """Remove the sessions of Rays that have ended from the folder where Ray puts them."""
+    for session in folder.glob("session_2*"):  # not the link to the latest
+        with suppress(FileNotFoundError):
+            is_old = time.time() - session.lstat().st_mtime > SESSION_SECONDS
+            if is_old and not any(map(is_listened_to, session.glob("sockets/*"))):
+                shutil.rmtree(session, ignore_errors=True)
+
+
+def is_listened_to(path: Path) -> bool:
+    """Whether a process takes connections at a socket; what cannot be known counts as yes."""
+    with socket.socket(socket.AF_UNIX) as client:
+        try:
+            client.connect(str(path))
+        except (ConnectionRefusedError, FileNotFoundError):
+            return False
+        except OSError:
+            return True
+    return True
 
 
 def new_flocked(prefix: str, make: Callable[[Path], None]) -> tuple[Path, int]:

@@ -9,6 +9,7 @@ from typing import Self
 import numpy as np
 import ray.train
 
+from tasks import storage
 from tasks.training.loop import FitState
 
 
@@ -70,11 +71,9 @@ def restored() -> Progress:
 
 
 def read_progress(folder: Path) -> Progress:
-    record = json.loads((folder / "progress.json").read_text())
-    with np.load(folder / "progress.npz") as arrays:
-        lists = {
-            name: [arrays[f"{name}-{i}"] for i in range(count)] for name, count in record["arrays"].items()
-        }
+    record = storage.read_json(str(folder / "progress.json"))
+    arrays = storage.read_arrays(str(folder / "progress.npz"))
+    lists = {name: [arrays[f"{name}-{i}"] for i in range(count)] for name, count in record["arrays"].items()}
     return Progress(
         phase=record["phase"],
         precision=record["precision"],

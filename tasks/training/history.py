@@ -15,5 +15,5 @@ def write_history(url: str, history: list[dict[str, float]]) -> None:
 
 
 def read_history(url: str) -> list[dict[str, float]]:
-    rows = csv.DictReader(storage.read_bytes(url).decode().splitlines())
+    rows = csv.DictReader(storage.read_bytes(url, storage.MOST_JSON).decode().splitlines())
     return [{name: float(value) for name, value in row.items()} for row in rows]

@@ -16,7 +16,6 @@ from flows.retrain import retrain
 from tasks import storage
 from tasks.dataset import list_images
 from tasks.errors import InputError, JobError
-from tasks.evaluation.records import read_arrays
 from tasks.registry.gate import promote_by_hand
 from tasks.registry.promotions import champion, read_promotions
 from tasks.registry.versions import package_versions, read_record
@@ -45,7 +44,7 @@ def test_a_retraining_writes_what_it_promises(retrained: Run, sample: Path):
         history = read_history(storage.history_url(retrained.kind_url(kind)))
         assert [row["epoch"] for row in history] == list(range(1, EPOCHS + 1))
         assert storage.exists(retrained.picture_url(f"{kind}/confusion.png"))
-        evidence = read_arrays(storage.evidence_url(retrained.kind_url(kind)))["evidence"]
+        evidence = storage.read_arrays(storage.evidence_url(retrained.kind_url(kind)))["evidence"]
         assert evidence.shape[1] == 2
         assert np.isfinite(evidence).all()
     page = storage.read_bytes(storage.report_url(retrained.folder_url)).decode()

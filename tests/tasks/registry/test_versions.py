@@ -9,7 +9,6 @@ import pytest
 from flows.cli.main import run
 from tasks import storage
 from tasks.errors import JobError
-from tasks.evaluation import read_arrays
 from tasks.registry.versions import list_versions, read_version
 
 RECORD = {
@@ -81,7 +80,7 @@ def test_a_broken_record_ends_a_command_in_one_line(store: str, capsys, content:
 def test_broken_arrays_are_told_in_one_line(tmp_path: Path, content: bytes):
     (tmp_path / "evidence.npz").write_bytes(content)
     with pytest.raises(JobError, match="broken"):
-        read_arrays(str(tmp_path / "evidence.npz"))
+        storage.read_arrays(str(tmp_path / "evidence.npz"))
 
 
 @pytest.mark.parametrize("name", ["..", ".", "", "../x", "/etc", "a\0"])

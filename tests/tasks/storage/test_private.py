@@ -2,10 +2,12 @@
 
 import hashlib
 import os
+import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import chdir
 from pathlib import Path
 
 import fsspec
@@ -127,3 +129,20 @@ def test_sessions_of_ray_lie_where_no_other_user_can_put_a_socket(shared: Path):
         folder = Path(ray._common.utils.get_default_ray_temp_dir())
     assert folder.parent == storage.private_folder()
     assert folder.parent.stat().st_mode & 0o077 == 0
+
+
+def test_sessions_of_a_ray_that_has_ended_go_and_others_stay(shared: Path):
+    ray_folder = storage.private_folder() / "ray"
+    with socket.socket(socket.AF_UNIX) as raylet:
+        for name in ("dead", "alive", "new"):
+            sockets = ray_folder / f"session_2026-11-26_12-02-46_{name}" / "sockets"
+            sockets.mkdir(parents=True)
+            with chdir(sockets), socket.socket(socket.AF_UNIX) as ended:
+                (raylet if name == "alive" else ended).bind("raylet")  # stays when its process has gone
+            if name != "new":
+                os.utime(sockets.parent, (0, 0))
+        raylet.listen()
+        (ray_folder / "session_latest").symlink_to(ray_folder / "session_2026-11-26_12-02-46_alive")
+        with storage.own_temporary_folder():
+            names = sorted(path.name.rpartition("_")[2] for path in ray_folder.iterdir())
+    assert names == ["alive", "latest", "new"]
