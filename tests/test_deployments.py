@@ -13,7 +13,6 @@ from unittest.mock import Mock
 from uuid import uuid4
 
 import httpx
-import kubernetes_validate
 import pytest
 import yaml
 from prefect.client.orchestration import get_client
@@ -30,9 +29,10 @@ from deployments.settings import Settings
 from deployments.stack import services
 from flows.cli.main import run
 from tasks.errors import InputError
+from tests.manifests import FILE as MANIFESTS
+from tests.manifests import checkable
 from tests.ports import free_ports
 
-KUBERNETES = "1.37"
 FOLDER = Path(__file__).parent.parent / "deployments"
 
 
@@ -50,22 +50,25 @@ def test_systemd_finds_nothing_wrong_with_the_units(tmp_path: Path):
 
 
 def test_kubernetes_is_told_what_the_deployments_read():
-    text = (FOLDER / "kubernetes" / "darkroom.yaml").read_text()
+    text = MANIFESTS.read_text()
     told = next(one for one in yaml.safe_load_all(text) if one["kind"] == "ConfigMap")["data"]
     asked = set(re.findall(r"\$(DARKROOM_\w+)", (FOLDER / "prefect.yaml").read_text()))
     assert asked | {"PREFECT_API_URL", "RAY_ADDRESS", "RAY_AUTH_MODE", RAY_HIDE_GPUS} <= set(told)
 
 
-def test_the_manifests_are_what_kubernetes_takes():
-    manifests = list(yaml.safe_load_all((FOLDER / "kubernetes" / "darkroom.yaml").read_text()))
-    [cluster] = [manifest for manifest in manifests if manifest["kind"] == "RayCluster"]
-    groups = [cluster["spec"]["headGroupSpec"], *cluster["spec"]["workerGroupSpecs"]]
-    pods = [
-        {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "ray"}} | group["template"]
-        for group in groups
-    ]
-    for manifest in (*(manifest for manifest in manifests if manifest is not cluster), *pods):
-        kubernetes_validate.validate(manifest, KUBERNETES, strict=True)
+def test_every_pod_is_an_ordinary_users_and_writes_to_its_volumes_alone():
+    manifests = checkable(list(yaml.safe_load_all(MANIFESTS.read_text())))
+    pods = [manifest for manifest in manifests if manifest["kind"] == "Pod"]
+    pods += [manifest["spec"]["template"] for manifest in manifests if manifest["kind"] == "Deployment"]
+    assert len(pods) == 3
+    for pod in (pod["spec"] for pod in pods):
+        assert pod["securityContext"]["runAsNonRoot"]
+        assert pod["securityContext"]["runAsUser"] == 1000  # as the Dockerfile makes it
+        for container in pod["containers"]:
+            assert container["securityContext"]["readOnlyRootFilesystem"]
+            mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+            assert set(mounts) == {volume["name"] for volume in pod["volumes"]}
+            assert {"/tmp", "/home/darkroom"} <= set(mounts.values())
 
 
 def test_a_stack_is_reached_by_one_name():
