@@ -5,14 +5,17 @@ import os
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import pytest
 import ray
 from prefect.settings import PREFECT_API_URL
 from prefect.testing.utilities import prefect_test_harness
+from s3fs import S3FileSystem
 
 from flows.retrain import retrain
 from flows.runtime import one_certificate, ray_options
@@ -138,6 +141,19 @@ def retrained(sample: Path, one_ray: None, tmp_path_factory: pytest.TempPathFact
 @pytest.fixture
 def store(tmp_path: Path) -> str:
     return str(tmp_path / "store")
+
+
+@pytest.fixture
+def requests(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """How many requests of each kind this process sends to S3, such as `get_object`."""
+    count, call_s3 = Counter[str](), S3FileSystem._call_s3
+
+    async def counting(self: S3FileSystem, kind: str, *arguments: Any, **options: Any) -> Any:
+        count[kind] += 1
+        return await call_s3(self, kind, *arguments, **options)
+
+    monkeypatch.setattr(S3FileSystem, "_call_s3", counting)
+    return count
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ A size is looked at before anything is read or unpacked: of the file itself, and
 zip's directory say that their contents take.
 """
 
-import errno
 import io
 import json
 import os
@@ -40,15 +39,16 @@ def read_bytes(url: str, most: int | None = None) -> bytes:
             check_size(url, os.path.getsize(url), most)
         return Path(url).read_bytes()
     fs, path = filesystem(url)
-    if most is None:
-        return fs.cat_file(path)
-    try:
-        data = fs.cat_file(path, start=0, end=most + 1)  # one request: a look at the size is another
-    except OSError as error:
-        if error.errno != errno.EINVAL:
+    try:  # from a first byte on: else s3fs looks at the size before, which is another request
+        data = fs.cat_file(path, start=0, end=None if most is None else most + 1)
+    except FileNotFoundError:
+        raise
+    except Exception:  # drivers raise errors of their own where an empty object has no first byte
+        if size(url):
             raise
-        return b""  # of an empty object S3 has no first byte
-    check_size(url, size(url) if len(data) > most else len(data), most)
+        return b""
+    if most is not None and len(data) > most:
+        check_size(url, size(url), most)
     return data
 
 

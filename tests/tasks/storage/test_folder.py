@@ -3,7 +3,10 @@
 import multiprocessing
 import os
 import tempfile
+from collections import Counter
 from pathlib import Path
+
+import fsspec
 
 from tasks.storage.folder import read_ahead
 from tasks.storage.listing import FileEntry, walk
@@ -83,3 +86,15 @@ def test_odd_entries_are_listed_and_do_not_stop_the_listing(tmp_path: Path):
     contents = list(read_ahead(str(tmp_path), files))
     assert contents[0] == b"x"
     assert all(isinstance(content, OSError) for content in contents[1:])
+
+
+def test_a_file_on_an_object_store_costs_one_request(bucket: str, requests: Counter[str]):
+    contents = {"a.jpg": b"one", "b.jpg": b"", "c.jpg": b"three"}
+    fsspec.filesystem("s3").pipe({f"{bucket}/images/{name}": data for name, data in contents.items()})
+    files = [FileEntry(name, 1, "") for name in (*contents, "gone.jpg")]
+    requests.clear()
+    *read, gone = read_ahead(f"{bucket}/images", files)
+    assert read == list(contents.values())
+    assert isinstance(gone, FileNotFoundError)
+    assert requests["get_object"] == len(files)
+    assert requests["head_object"] <= 1  # of the empty one
