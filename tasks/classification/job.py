@@ -39,6 +39,7 @@ from tasks.parameters import Classification
 from tasks.storage import FileEntry, LeftOut, walk
 
 LONGEST_PARTITION = 16  # parts, where MAX_PARTITIONS allows: progress is told as partitions end
+PARTS_IN_MEMORY = 256  # on average; of 2,048 files each of some 230 bytes, twice that is 240 MB
 
 log = logging.getLogger("darkroom")
 
@@ -167,7 +168,7 @@ def composed(text: str) -> str:
 
 
 def partitions(job: Job, concurrency: int = 1) -> list[Partition]:
-    """The job cut into at most MAX_PARTITIONS partitions; none when its output is complete already.
+    """The job cut into partitions; none when its output is complete already.
 
     An output with unreadable files is not complete: they are tried again; nor is one that has lost a part.
     Parts of other jobs are removed from the output. concurrency: how many partitions the cluster classifies
@@ -199,20 +200,26 @@ def part_files(job: Job) -> dict[str, str]:
 
 
 def partition_bounds(parts: int, concurrency: int) -> list[int]:
-    """Where to cut `parts` into at most MAX_PARTITIONS ranges: [0, ..., parts].
+    """Where to cut `parts` into ranges: [0, ..., parts]. How many at most, says `most_partitions`.
 
     The first are long, since every task run costs a start; the last are short, so that at the end no
     worker waits long for another. Each takes three quarters of an equal share of the remaining parts, since
     not all workers are equally fast. Source, with whole shares: Polychronopoulos and Kuck 1987, "Guided
     Self-Scheduling".
     """
-    longest = max(LONGEST_PARTITION, -(-2 * parts // MAX_PARTITIONS))
+    most = most_partitions(parts, concurrency)
+    longest = max(LONGEST_PARTITION, -(-2 * parts // most))
     bounds = [0]
     while parts_remaining := parts - bounds[-1]:
         length = min(-(-3 * parts_remaining // (4 * concurrency)), longest)
-        partitions_remaining = MAX_PARTITIONS - len(bounds) + 1
+        partitions_remaining = most - len(bounds) + 1
         bounds.append(bounds[-1] + max(length, -(-parts_remaining // partitions_remaining)))
     return bounds
+
+
+def most_partitions(parts: int, concurrency: int) -> int:
+    """MAX_PARTITIONS; more where a cluster would not have work for all, or a task too many files to hold."""
+    return max(MAX_PARTITIONS, 2 * concurrency, -(-parts // PARTS_IN_MEMORY))
 
 
 def parts_of(partition: Partition) -> list[Part]:

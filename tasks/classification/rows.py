@@ -11,10 +11,13 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from tasks import storage
+from tasks.ahead import map_ahead
 from tasks.classification.job import Job, Part
 from tasks.classification.plan import part_numbers
 from tasks.dataset import UNREADABLE
 from tasks.errors import JobError
+
+READERS, TABLES_AHEAD = 8, 64  # of a part each
 
 Row = dict[str, Any]
 
@@ -85,9 +88,13 @@ def read_rows(job: Job) -> Iterator[pa.Table]:
 
     Raises JobError for a part that is lost or broken.
     """
-    for number in part_numbers(storage.plan_url(job.output)):
-        url = storage.part_url(job.output, number, job.options.format)
-        table = storage.unless_broken(partial(read_part, url, SCALAR_COLUMNS), url)
+    numbers = part_numbers(storage.plan_url(job.output))
+    urls = [storage.part_url(job.output, number, job.options.format) for number in numbers]
+
+    def read(url: str) -> pa.Table | None:
+        return storage.unless_broken(partial(read_part, url, SCALAR_COLUMNS), url)
+
+    for url, table in zip(urls, map_ahead(read, urls, READERS, TABLES_AHEAD), strict=True):
         if table is None:
             raise JobError(f"Every part must be readable. Received {url!r}: remove it and run again.")
         yield table

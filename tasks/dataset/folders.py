@@ -1,6 +1,7 @@
 """Reads the label and the split of a file off the folders of its path."""
 
 import re
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -27,7 +28,7 @@ FILLERS = {"seg", "set", "data", "dataset", "split", "images", "image", "imgs", 
 Tree = dict[str, set[str]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class LabelledFile:
     """A file with the label (None if it has none) and the split that its folders give it."""
 
@@ -94,7 +95,7 @@ def _in_class_folder(row: LabelledFile) -> LabelledFile:
 
 def _label(folders: Sequence[str]) -> str | None:
     """The class that the outermost of some folders names; none where object storage has it `..` or empty."""
-    return folders[0] if folders and is_plain_name(folders[0]) else None
+    return sys.intern(folders[0]) if folders and is_plain_name(folders[0]) else None
 
 
 def _below(parent: str, name: str) -> str:

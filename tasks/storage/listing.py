@@ -29,7 +29,7 @@ FOLDER_ERRORS = {
 Inode = tuple[int, int]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FileEntry:
     """A file of a folder: its path relative to that folder, its size, and a mark (etag or mtime).
 

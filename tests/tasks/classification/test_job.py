@@ -50,7 +50,7 @@ def test_files_are_cut_into_parts_in_path_order(tmp_path: Path):
 
 @pytest.mark.parametrize(
     ("parts", "concurrency", "first", "last"),
-    [(1, 64, 1, 1), (43, 2, 16, 1), (245, 2, 16, 1), (260, 128, 2, 1), (2442, 2, 20, 1), (2442, 999, 10, 9)],
+    [(1, 64, 1, 1), (43, 2, 16, 1), (245, 2, 16, 1), (260, 128, 2, 1), (2442, 2, 20, 1), (2442, 999, 2, 1)],
 )
 def test_partitions_hold_every_part_once_and_become_shorter(
     parts: int, concurrency: int, first: int, last: int
@@ -58,9 +58,17 @@ def test_partitions_hold_every_part_once_and_become_shorter(
     bounds = partition_bounds(parts, concurrency)
     lengths = [end - start for start, end in pairwise(bounds)]
     assert (bounds[0], bounds[-1]) == (0, parts)
-    assert len(lengths) <= 256
+    assert len(lengths) <= max(256, 2 * concurrency)
     assert lengths == sorted(lengths, reverse=True)
     assert (lengths[0], lengths[-1]) == (first, last)
+
+
+def test_a_large_cluster_has_work_for_all_and_no_task_more_files_than_fit_its_memory():
+    for parts, concurrency in ((50_000, 1600), (500_000, 8), (500_000, 1600)):
+        lengths = [end - start for start, end in pairwise(partition_bounds(parts, concurrency))]
+        assert sum(lengths) == parts
+        assert len(lengths) > concurrency
+        assert max(lengths) <= 512  # a million files
 
 
 def test_a_growing_folder_keeps_its_parts_and_new_files_form_others(tmp_path: Path):
