@@ -18,7 +18,7 @@ from prefect.cache_policies import NO_CACHE
 from tasks import storage
 from tasks.dataset import Dataset, pixels_of_parts, places_of_parts, resize_all
 from tasks.errors import InputError, JobError
-from tasks.networks import OnnxClassifier
+from tasks.networks import OnnxClassifier, read_model_file
 
 SIDE_PX = 96  # finds as many planted label errors as 150, 2.5 times as fast
 AT_ONCE = 256  # images that are held enlarged or shrunk
@@ -177,7 +177,7 @@ def feature_urls(dataset: Dataset, base: Base) -> dict[int, str]:
 def embed_part(part: FeaturePart) -> EmbeddedPart:
     """Commit the features of one part, float16 [files, features]; bad files have those of a black picture."""
     pixels = np.load(storage.local_copy(part.pixels), mmap_mode="r")
-    network = OnnxClassifier(storage.read_bytes(part.base.url))
+    network = OnnxClassifier(read_model_file(part.base.url))
     with storage.committing(part.url) as path:
         out = storage.new_array(path, np.float16, (len(pixels), network.width))
         for start in range(0, len(pixels), AT_ONCE):

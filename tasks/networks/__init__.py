@@ -4,7 +4,7 @@ The modules named in `__all__` load TensorFlow, which takes seconds: import them
 the functions that need them.
 """
 
-from tasks.networks.archive import read_verified, weights_sha256
+from tasks.networks.archive import read_model_file, read_verified, weights_sha256
 from tasks.networks.engines import OnnxClassifier, load_classifier
 from tasks.networks.predict import predict_split, predict_splits
 from tasks.networks.threads import use_granted_cpus
@@ -22,6 +22,7 @@ __all__ = [
     "load_classifier",
     "predict_split",
     "predict_splits",
+    "read_model_file",
     "read_verified",
     "use_granted_cpus",
     "weights_sha256",
