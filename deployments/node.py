@@ -19,8 +19,9 @@ from deployments.services import (
     wait_until_ready,
 )
 from deployments.settings import Settings
-from deployments.stack import end_on_signals, environment, marked, only_one, plain_path
+from deployments.stack import environment, marked, only_one, plain_path
 from tasks.errors import InputError, JobError
+from tasks.process import end_on_signals
 
 RAYLET = "raylet"  # the process that makes a machine a node
 AGAIN_SECONDS = 5.0

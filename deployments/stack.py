@@ -2,7 +2,6 @@
 
 import fcntl
 import shlex
-import signal
 import subprocess
 import sys
 import time
@@ -32,6 +31,7 @@ from deployments.services import (
 )
 from deployments.settings import POOL, Settings
 from tasks.errors import InputError, JobError
+from tasks.process import end_on_signals
 
 MARK = "DARKROOM_STACK"  # stands in the environment of all that a stack started, to find what a dead one left
 RAY = "ray"
@@ -58,13 +58,6 @@ def up(settings: Settings) -> None:
         while True:
             keep_alive(settings, running)
             time.sleep(POLL_SECONDS)
-
-
-def end_on_signals() -> None:
-    """Have SIGTERM and SIGHUP end this process as Ctrl-C does."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup: it is to outlive its terminal
-        signal.signal(signal.SIGHUP, signal.default_int_handler)
 
 
 def launch(service: Service, settings: Settings, running: Running) -> None:

@@ -1,6 +1,8 @@
 """Names of flow runs in the Prefect UI and of runs in the store."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from prefect.context import FlowRunContext
@@ -38,3 +40,14 @@ def run_of(store: str, resume: str | None = None) -> Run:
     run = Run(f"{start:%Y-%m-%dT%H-%M-%S}-{context.flow_run.id.hex[-4:]}", store)
     log.info("Run %s", run.name)
     return run
+
+
+@contextmanager
+def resumable(run: Run) -> Iterator[None]:
+    """Note on a signal that ends the block how the run goes on."""
+    try:
+        yield
+    except BaseException as error:
+        if not isinstance(error, Exception):
+            error.add_note(f"The same command with `--resume {run.name}` goes on with it.")
+        raise

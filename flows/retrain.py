@@ -6,7 +6,7 @@ from prefect import flow
 from prefect_ray.context import remote_options
 
 from flows.examine import examine
-from flows.naming import run_of, run_title
+from flows.naming import resumable, run_of, run_title
 from flows.progress import Stages
 from flows.runtime import over_deployed, ray_runner
 from tasks.audit import locate_weights
@@ -49,7 +49,7 @@ def retrain(
     check_resumed(run, training)
     check_machines(training)
     check_tracking()
-    with at_work(run) as lock:
+    with at_work(run) as lock, resumable(run):
         stages = Stages(run, lock.check)
         with stages.stage("list"):
             size_px, begun = training.image_size, dataset_begun(run)

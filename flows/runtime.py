@@ -3,8 +3,10 @@
 import os
 import secrets
 import shlex
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import chdir, contextmanager
 from functools import cache
@@ -95,13 +97,24 @@ class _RayTaskRunner(RayTaskRunner):
     def __enter__(self) -> Self:
         try:
             check_ray()
-            with chdir("/"):
+            with chdir("/"), restored(signal.SIGTERM):
                 return super().__enter__()
         except (OSError, RuntimeError, ValueError, RayError) as error:
             if isinstance(error, InputError | JobError):
                 raise
             reason = " ".join(str(error).split())
             raise JobError(f"Ray ({self.address}) cannot be used: {reason}") from error
+
+
+@contextmanager
+def restored(number: int) -> Iterator[None]:
+    """Take back what Ray does to a signal: exit with a dump before Prefect is told."""
+    handler = signal.getsignal(number)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(number, handler)
 
 
 def check_ray() -> None:

@@ -2,6 +2,9 @@
 
 import logging
 import os
+import signal
+from collections.abc import Iterator
+from types import FrameType
 
 from tasks.errors import InputError, JobError
 
@@ -15,6 +18,33 @@ NO_TELEMETRY = {
 FLOW_RUNS, TASK_RUNS = "prefect.flow_runs", "prefect.task_runs"
 FAILED = "Finished in state Failed("
 OURS = (InputError, JobError)
+ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # Ctrl-C, `kill`, a terminal that was closed
+
+
+class Ended(KeyboardInterrupt):
+    """A signal that ends this process. signal: its number."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.signal = number
+
+    def notes(self) -> Iterator[str]:
+        """What was noted while it passed, also by what it took the place of."""
+        error: BaseException | None = self
+        while error:
+            yield from getattr(error, "__notes__", ())
+            error = error.__context__
+
+
+def end_on_signals() -> None:
+    """Have SIGINT, SIGTERM and SIGHUP raise Ended, but where they are ignored, as nohup does."""
+    for number in ENDS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _end)
+
+
+def _end(number: int, _: FrameType | None) -> None:
+    raise Ended(number)
 
 
 def send_no_telemetry() -> None:

@@ -1,21 +1,29 @@
 """The commands that run a flow; their parameters, defaults and words are the flow's own."""
 
 import inspect
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
 from prefect import Flow
+from prefect.exceptions import ParameterTypeError
+from prefect.logging.configuration import setup_logging
+from prefect.logging.handlers import APILogHandler, PrefectConsoleHandler
 from pydantic import BaseModel
 
-from flows.classify import check_classification, classify
+from flows.classify import check_classification
+from flows.classify import classify as classify_folder
 from flows.cli.terminal import Store, tell
-from flows.explore import check_exploration, explore
-from flows.retrain import check_retraining, retrain
+from flows.explore import check_exploration
+from flows.explore import explore as explore_images
+from flows.retrain import check_retraining
+from flows.retrain import retrain as retrain_models
 from flows.runtime import prefect_api
 from tasks import storage
 from tasks.display import try_to_show
+from tasks.errors import InputError
 from tasks.registry import champion
 from tasks.sample import draw_sample
 from tasks.storage import Run
@@ -33,8 +41,12 @@ def command_of(
     def command(**parameters: Any) -> None:
         if check:
             check(**parameters)
+        send_lines_to_prefect()
         with prefect_api():
-            result = flow(**parameters)
+            try:
+                result = flow(**parameters)
+            except ParameterTypeError as error:
+                raise InputError(str(error)) from error
         tell_result(result)
 
     parameters = [
@@ -47,12 +59,23 @@ def command_of(
     return command
 
 
+def send_lines_to_prefect() -> None:
+    """Send our own lines to Prefect as well, and keep its own from the terminal."""
+    setup_logging()
+    root = logging.getLogger()
+    for handler in list(root.handlers):
+        if isinstance(handler, PrefectConsoleHandler):
+            root.removeHandler(handler)
+    logging.getLogger("darkroom").addHandler(APILogHandler())
+
+
 def flag_of(parameter: inspect.Parameter) -> Any:
     """The annotation of a flow's parameter, as the command line reads it."""
     if parameter.name == "store":
         return Store
     if isinstance(parameter.annotation, type) and issubclass(parameter.annotation, BaseModel):
-        return Annotated[parameter.annotation, Parameter(name="*")]
+        group = Group.create_ordered(parameter.name.capitalize(), help=parameter.annotation.__doc__)
+        return Annotated[parameter.annotation, Parameter(name="*", group=group)]
     return parameter.annotation
 
 
@@ -86,9 +109,6 @@ def sample(folder: Path, *, images_per_class: int = 120, seed: int = 0) -> None:
     )
 
 
-COMMANDS: dict[str, Callable[..., None]] = {
-    "sample": sample,
-    "explore": command_of(explore, lambda report: tell("Report", report), check_exploration),
-    "retrain": command_of(retrain, tell_retraining, check_retraining),
-    "classify": command_of(classify, tell_classification, check_classification),
-}
+explore = command_of(explore_images, lambda report: tell("Report", report), check_exploration)
+retrain = command_of(retrain_models, tell_retraining, check_retraining)
+classify = command_of(classify_folder, tell_classification, check_classification)

@@ -1,40 +1,52 @@
-"""The `darkroom` command line over the flows."""
+"""The `darkroom` command line. What a command needs is imported when it is called: help itself is light."""
 
 import logging
 import os
 import sys
 import traceback
 from collections.abc import Sequence
+from importlib import metadata
 
-from cyclopts import App, CycloptsError
-from prefect.exceptions import ParameterTypeError
-from prefect.logging.configuration import setup_logging
-from prefect.logging.handlers import APILogHandler, PrefectConsoleHandler
+from cyclopts import App, CycloptsError, Parameter
 from pydantic import ValidationError
 
-from flows.cli import jobs, stack
-from flows.cli.models import models
 from flows.cli.terminal import OneLineFormatter, in_one_line
 from tasks.errors import InputError, JobError
-from tasks.registry import package_versions
+from tasks.process import Ended, end_on_signals
 from tasks.storage import own_temporary_folder
 
-DONE, FAILED, BAD_ARGUMENTS = 0, 1, 2
+DONE, FAILED, BAD_ARGUMENTS, SIGNALLED = 0, 1, 2, 128  # SIGNALLED: and the number of the signal
+
+COMMANDS = {
+    "flows.cli.jobs:sample": "Draw the built-in six-class sample dataset.",
+    "flows.cli.jobs:explore": "Audit and plot a folder of labelled images, training nothing.",
+    "flows.cli.jobs:retrain": "Train, judge and perhaps promote the models on a folder of labelled images.",
+    "flows.cli.jobs:classify": "Classify every file below a folder, one row a file.",
+    "flows.cli.models:models": "Look at the store's model versions and choose the champion.",
+    "flows.cli.stack:up": "Start Prefect server, Ray and worker here, deploy all, and run until Ctrl-C.",
+    "flows.cli.stack:join": "Make this machine a node of the stack at an address, until Ctrl-C.",
+    "flows.cli.stack:clean": "Remove old runs and versions, and datasets that nothing left was made from.",
+}  # where each command is, and the words for it that need nothing imported
+JOBS = ("explore", "retrain", "classify")
+HELP = ("--help", "-h")
 
 app = App(
     name="darkroom",
     help="Keep an image classifier fresh and classify folders of images in bulk.",
-    version=package_versions()["darkroom"],
+    version=metadata.version("darkroom"),
     suppress_keyboard_interrupt=False,
+    default_parameter=Parameter(negative_iterable=()),  # no --empty-models
 )
-for name, command in (jobs.COMMANDS | stack.COMMANDS).items():
-    app.command(command, name=name)
-app.command(models)
+for place, words in COMMANDS.items():
+    app.command(place, name=place.partition(":")[2], help=words)
 
 
 def run(arguments: Sequence[str]) -> int:
     """Carry out one command line. Returns its exit status: 0 done, 1 the job failed, 2 bad arguments."""
     speak_plainly()
+    end_on_signals()
+    if sys.stderr.isatty() and arguments and arguments[0] in JOBS and not set(HELP) & set(arguments):
+        print("Starting Prefect and Ray ...", file=sys.stderr)
     try:
         with own_temporary_folder():
             app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
@@ -44,15 +56,10 @@ def run(arguments: Sequence[str]) -> int:
     except (InputError, JobError) as error:
         print(in_one_line(f"darkroom: {error}"), file=sys.stderr)
         return BAD_ARGUMENTS if isinstance(error, InputError) else FAILED
-    except ParameterTypeError as error:
-        print(in_one_line(f"darkroom: {error}"), file=sys.stderr)
-        return BAD_ARGUMENTS
-    except KeyboardInterrupt:
-        print(
-            "darkroom: interrupted; the same command goes on where it stopped (retrain: with --resume RUN)",
-            file=sys.stderr,
-        )
-        return FAILED
+    except Ended as error:
+        how = next(error.notes(), "The same command goes on where it stopped.")
+        print(in_one_line(f"darkroom: ended by {error}. {how}"), file=sys.stderr)
+        return SIGNALLED + error.signal
     except BrokenPipeError:  # who reads our output has seen enough, such as `head`
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - or Python complains once more at its end
         return DONE
@@ -75,15 +82,10 @@ def what_was_wrong(error: CycloptsError) -> str:
 
 
 def speak_plainly() -> None:
-    """Show our own lines, one a stage, on the terminal, and send them to Prefect; hush the engines'."""
-    setup_logging()
-    root = logging.getLogger()
-    for handler in list(root.handlers):
-        if isinstance(handler, PrefectConsoleHandler):
-            root.removeHandler(handler)
+    """Show our own lines, one a stage, on the terminal, and nothing else's."""
     ours = logging.getLogger("darkroom")
     ours.setLevel(logging.INFO)
     ours.propagate = False
     terminal = logging.StreamHandler()
     terminal.setFormatter(OneLineFormatter("%(asctime)s  %(message)s", "%H:%M:%S"))
-    ours.handlers = [terminal, APILogHandler()]
+    ours.handlers = [terminal]

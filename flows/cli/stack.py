@@ -1,6 +1,5 @@
 """The commands that run a stack on this machine and keep a store small."""
 
-from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Annotated
 
@@ -87,6 +86,3 @@ def clean(
         print("Nothing was removed: that takes --no-dry-run.")
     else:
         write_overview(store)
-
-
-COMMANDS: dict[str, Callable[..., None]] = {"up": up, "join": join, "clean": clean}
