@@ -37,7 +37,8 @@ def classify(
     Args:
         images: Folder of images of any depth, local or a URL such as s3://bucket/folder.
         store: Folder or URL that holds the model.
-        output: Folder or URL for the predictions; run again, it goes on where it stopped.
+        output: Folder or URL for the predictions; run again, it goes on where it stopped. `{images}` in it
+            stands for the name of the image folder.
         model: Version to classify with; champion is the store's present one.
         options: How the folder is classified.
     """

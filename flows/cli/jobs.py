@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from flows.classify import check_classification
 from flows.classify import classify as classify_folder
-from flows.cli.terminal import Store, tell
+from flows.cli.terminal import Store, tell, tell_report
 from flows.explore import check_exploration
 from flows.explore import explore as explore_images
 from flows.retrain import check_retraining
@@ -81,8 +81,8 @@ def flag_of(parameter: inspect.Parameter) -> Any:
 
 def tell_retraining(run: Run) -> None:
     tell("Summary", storage.summary_url(run.folder_url))
-    tell("Report", storage.report_url(run.folder_url))
     try_to_show(lambda: tell_champion(run), "the champion")
+    tell_report(storage.report_url(run.folder_url))
 
 
 def tell_champion(run: Run) -> None:
@@ -92,8 +92,8 @@ def tell_champion(run: Run) -> None:
 
 
 def tell_classification(summary: dict[str, Any]) -> None:
-    tell("Report", storage.report_url(summary["output"]))
     tell(f"{summary['images']:,} rows, {summary['bad']:,} of them bad files", summary["output"])
+    tell_report(storage.report_url(summary["output"]))
 
 
 def sample(folder: Path, *, images_per_class: int = 120, seed: int = 0) -> None:
@@ -109,6 +109,6 @@ def sample(folder: Path, *, images_per_class: int = 120, seed: int = 0) -> None:
     )
 
 
-explore = command_of(explore_images, lambda report: tell("Report", report), check_exploration)
+explore = command_of(explore_images, tell_report, check_exploration)
 retrain = command_of(retrain_models, tell_retraining, check_retraining)
 classify = command_of(classify_folder, tell_classification, check_classification)

@@ -39,6 +39,7 @@ app = App(
 )
 for place, words in COMMANDS.items():
     app.command(place, name=place.partition(":")[2], help=words)
+app.register_install_completion_command(help="Have the shell complete commands and flags on Tab.")
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -52,7 +52,7 @@ def list_models(*, store: Store = "store") -> None:
     present = champion(store)
     rows = map_requests(lambda record: version_row(store, record, present), records)
     widths = {name: max(len(name), *(len(row[name]) for row in rows)) for name in rows[0]}
-    for spare in ("kind", "created, UTC", "dataset"):
+    for spare in ("kind", "created, UTC", "dataset", "MB", "F1", "recall"):
         if sum(widths.values()) + GAP * (len(widths) - 1) > columns():
             del widths[spare]
     draw(table(widths, ([row[name] for name in widths] for row in rows)))

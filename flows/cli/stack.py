@@ -19,7 +19,7 @@ from tasks.registry import outdated
 
 
 def up() -> None:
-    """Start Prefect server, Ray and worker on this machine, deploy everything, and run until Ctrl-C.
+    """Start Prefect server, Ray and worker here, deploy all, and run until Ctrl-C.
 
     What it works on and where it listens stands in DARKROOM_* variables; the README lists them.
     """
@@ -27,9 +27,9 @@ def up() -> None:
 
 
 def join(address: str, /) -> None:
-    """Make this machine a node of the stack at an address, until Ctrl-C; it comes back after a cut link.
+    """Make this machine a node of the stack at an address, until Ctrl-C.
 
-    It needs the stack's password: DARKROOM_PASSWORD, or the file `password` in DARKROOM_HOME, copied from the
+    It comes back by itself after a cut link. It needs the stack's password: DARKROOM_PASSWORD, or the file `password` in DARKROOM_HOME, copied from the
     first machine; and its DARKROOM_PORT and DARKROOM_RAY_PORT where those are not the usual ones.
 
     :param address: Name or IPv4 address of the first machine, its DARKROOM_HOST.

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
@@ -22,6 +23,14 @@ PIPE_COLUMNS = 160  # letters in a line of what goes to a file or a pipe
 
 def tell(what: str, where: str) -> None:
     print(in_one_line(f"{what}: {where}"))
+
+
+def tell_report(url: str) -> None:
+    """Say where a report is, and the command that opens it, if it is a file here."""
+    tell("Report", url)
+    if "://" not in url:
+        opener = "open" if sys.platform == "darwin" else "xdg-open"
+        tell("To look at it", f"{opener} {shlex.quote(url)}")
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:

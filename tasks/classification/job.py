@@ -38,6 +38,7 @@ from tasks.networks import ModelVersion
 from tasks.parameters import Classification
 from tasks.storage import FileEntry, LeftOut, walk
 
+IMAGES = "{images}"
 LONGEST_PARTITION = 16  # parts, where MAX_PARTITIONS allows: progress is told as partitions end
 PARTS_IN_MEMORY = 256  # on average; of 2,048 files each of some 230 bytes, twice that is 240 MB
 
@@ -91,10 +92,12 @@ class Part:
 def locate(images: str, output: str, options: Classification) -> tuple[str, str, Classification]:
     """The same arguments with all paths made absolute, since workers run in other folders.
 
+    IMAGES in the output stands for the name of the image folder: each folder can have an output of its own.
     Raises InputError when images and output lie inside each other, or the output is the folder of something
     else, or cannot be written.
     """
-    images_url, output = storage.absolute(images), storage.absolute(output)
+    images_url = storage.absolute(images)
+    output = storage.absolute(output.replace(IMAGES, storage.name_of(images_url)))
     storage.check_apart(images_url, output, "output")
     storage.check_writable(output, "output")
     check_ours(output)

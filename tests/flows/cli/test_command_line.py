@@ -1,7 +1,9 @@
 """Every mistake gets one line and the right exit status; every command names what it wrote."""
 
+import inspect
 import itertools
 import logging
+import pkgutil
 import shutil
 import subprocess
 import sys
@@ -10,9 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cyclopts import App
 
 from flows.cli import jobs
-from flows.cli.main import run
+from flows.cli.main import COMMANDS, run
 from tasks import storage
 from tasks.parameters import Training
 from tasks.registry.promotions import champion
@@ -129,7 +132,7 @@ def models(retrained: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     return told
 
 
-@pytest.mark.parametrize("width", [80, 160])
+@pytest.mark.parametrize("width", [60, 80, 160])
 def test_the_versions_of_a_store_fit_in_a_table(models, retrained: Run, monkeypatch, width: int):
     monkeypatch.setattr("flows.cli.terminal.PIPE_COLUMNS", width)
     head, *rows = models("list").splitlines()
@@ -184,10 +187,14 @@ def test_a_version_is_exported_if_it_answers_its_test_images_alike(models, tmp_p
     assert storage.names(str(tmp_path / "out")) == ["card.md", "labels.txt", "model.onnx"]
 
 
-def test_help_starts_without_tensorflow_and_prefects_server():
-    code = "import flows.cli.main, sys; print({'tensorflow', 'prefect.server.api.server'} & set(sys.modules))"
+def test_help_needs_nothing_heavy_and_says_what_the_commands_say_of_themselves():
+    code = "import flows.cli.main, sys; print({'tensorflow', 'prefect', 'ray', 'scipy'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+    for place, words in COMMANDS.items():
+        command = pkgutil.resolve_name(place)
+        said = command.help if isinstance(command, App) else inspect.getdoc(command)
+        assert said.splitlines()[0] == words
 
 
 def test_no_name_moves_the_cursor_or_passes_for_a_line_of_its_own(capsys, tmp_path: Path):

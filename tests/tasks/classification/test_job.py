@@ -179,3 +179,9 @@ def test_files_that_options_or_rules_leave_out_have_not_vanished(tmp_path: Path)
     images = folder(tmp_path / "in", ["1.jpg", "2.jpg", "3.png", "4.png"])
     plan(images, tmp_path / "out")
     assert plan(images, tmp_path / "out", Classification(include=("1.jpg",))).plan.files == 1
+
+
+def test_each_folder_can_have_an_output_named_after_it(tmp_path):
+    images = tmp_path / "2026-11"
+    _, output, _ = locate(str(images), str(tmp_path / "folders" / "{images}"), Classification())
+    assert output == str(tmp_path / "folders" / "2026-11")
