@@ -29,8 +29,9 @@ def up() -> None:
 def join(address: str, /) -> None:
     """Make this machine a node of the stack at an address, until Ctrl-C.
 
-    It comes back by itself after a cut link. It needs the stack's password: DARKROOM_PASSWORD, or the file `password` in DARKROOM_HOME, copied from the
-    first machine; and its DARKROOM_PORT and DARKROOM_RAY_PORT where those are not the usual ones.
+    It comes back by itself after a cut link. It needs the stack's password: DARKROOM_PASSWORD, or the file
+    `password` in DARKROOM_HOME, copied from the first machine; and its DARKROOM_PORT and DARKROOM_RAY_PORT
+    where those are not the usual ones.
 
     :param address: Name or IPv4 address of the first machine, its DARKROOM_HOST.
     """
