@@ -107,11 +107,15 @@ class Stages:
         started: list[PrefectRayFuture] = []
         images_done = bad = 0
         with self.stage(name), show_progress(name, images, "images") as show:
-            for future in wait_for_each(submit_each(task, parts, started), self.poll, limit):
+
+            def poll() -> None:
                 self.poll()
+                show(images_done, f"{bad:,} bad")
+
+            for future in wait_for_each(submit_each(task, parts, started), poll, limit):
                 result: PartResult = future.result()
                 images_done, bad = images_done + result.images, bad + result.bad
-                show(images_done, f"{bad:,} bad")
+                poll()
             return [future.result() for future in started]
 
     def trainings(self, futures: Sequence[PrefectRayFuture], run: Run, training: Training) -> list[Any]:
@@ -229,21 +233,24 @@ def show_progress(name: str, total: int, unit: str) -> Iterator[Callable[[int, s
         MofNCompleteColumn(),
         TextColumn("{task.fields[unit]} {task.fields[words]}"),
         TimeElapsedColumn(),
+        TextColumn("{task.fields[left]}"),
     ]
     key = name.replace(" ", "-").replace("_", "-")
     artifact = try_to_show(lambda: cast(UUID, create_progress_artifact(0.0, key=key, description=name)), name)
     console = Console(stderr=True)
-    last_update, last_line = time.monotonic(), ""
+    started = last_update = time.monotonic()
+    last_line = ""
     with Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty()) as bar:
-        row = bar.add_task(name, total=total, unit=unit, words="")
+        row = bar.add_task(name, total=total, unit=unit, words="", left="")
 
         def show(done: int, words: str) -> None:
             nonlocal last_update, last_line
-            bar.update(row, completed=done, words=words)
+            left = time_left(time.monotonic() - started, done / total)
+            bar.update(row, completed=done, words=words, left=left)
             if time.monotonic() - last_update > ARTIFACT_SECONDS:
                 last_update = time.monotonic()
                 line = f"{name}: {done:,} of {total:,} {unit}, {words}"
-                _update_artifact(artifact, done / total, line)
+                _update_artifact(artifact, done / total, f"{line}{left and ', '}{left}")
                 if not sys.stderr.isatty() and line != last_line:
                     log.info("%s", line)
                     last_line = line
@@ -252,11 +259,19 @@ def show_progress(name: str, total: int, unit: str) -> Iterator[Callable[[int, s
     _update_artifact(artifact, 1.0, f"{name}: done")
 
 
+def time_left(seconds: float, share: float) -> str:
+    """How long the rest takes at the speed so far, in words; none before a hundredth is done."""
+    if not 0.01 <= share < 1:
+        return ""
+    left = seconds * (1 - share) / share
+    return f"{left / 60:.0f} min left" if left >= 90 else f"{left:.0f} s left"
+
+
 def _update_artifact(artifact: UUID | None, share: float, words: str) -> None:
     """Update a progress artifact. A server that is away is no reason to fail: the next update reaches it."""
     if artifact:
         with suppress(Exception):
-            update_progress_artifact(artifact, progress=100.0 * min(share, 1.0), description=words)
+            update_progress_artifact(artifact, progress=round(100.0 * min(share, 1.0)), description=words)
 
 
 def earlier_stages(url: str | None) -> dict[str, Any]:

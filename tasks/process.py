@@ -16,7 +16,7 @@ NO_TELEMETRY = {
     "RAY_USAGE_STATS_ENABLED": "0",
 }
 FLOW_RUNS, TASK_RUNS = "prefect.flow_runs", "prefect.task_runs"
-FAILED = "Finished in state Failed("
+COMPLETED, FAILED = "Finished in state Completed()", "Finished in state Failed("
 OURS = (InputError, JobError)
 ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # Ctrl-C, `kill`, a terminal that was closed
 
@@ -54,7 +54,10 @@ def send_no_telemetry() -> None:
 
 
 class OneLine(logging.Filter):
-    """Makes one line, the flow run's, of what Prefect logs of an error that says itself what to do."""
+    """Makes one line, the flow run's, of what Prefect logs of an error that says itself what to do.
+
+    Of what went well Prefect says nothing but that, a line for every task run: left out.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
@@ -62,7 +65,9 @@ class OneLine(logging.Filter):
             record.msg, record.args, record.exc_info = str(error), (), None
             return record.name != TASK_RUNS
         text = record.getMessage()
-        return not (text.startswith(FAILED) and any(f" {kind.__name__}: " in text for kind in OURS))
+        return text != COMPLETED and not (
+            text.startswith(FAILED) and any(f" {kind.__name__}: " in text for kind in OURS)
+        )
 
 
 def fail_in_one_line() -> None:

@@ -11,7 +11,7 @@ import pytest
 import ray
 
 from flows import progress
-from flows.progress import Stages, do_nothing, wait_for_each
+from flows.progress import Stages, do_nothing, time_left, wait_for_each
 from tasks import storage
 from tasks.errors import JobError
 from tasks.storage import Run
@@ -119,3 +119,11 @@ def test_a_training_that_waits_says_what_for(
         tell("waits for 2 CPUs")
         progress.Stages().epochs(future, run, "cnn", 8)
     assert (epochs, "waits for 2 CPUs") in shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "share", "words"),
+    [(5, 0.0, ""), (30, 0.5, "30 s left"), (60, 0.1, "9 min left"), (60, 1.0, "")],
+)
+def test_the_time_left_is_that_of_the_rest(seconds: float, share: float, words: str):
+    assert time_left(seconds, share) == words
