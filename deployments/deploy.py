@@ -3,10 +3,11 @@
 Deleting the variables darkroom_* in the Prefect UI makes it forget what it wrote, and write all of it again.
 """
 
+import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import State, StateType
 from prefect.client.schemas.responses import DeploymentResponse
+from prefect.client.schemas.schedules import CronSchedule
 from prefect.exceptions import ObjectNotFound
 from prefect.workers.process import ProcessWorker
 
@@ -52,9 +54,27 @@ def deploy(client: SyncPrefectClient, settings: Settings) -> None:
     for name, deployment in present_deployments(client).items():
         keep_changes(client, name, before.get(name), deployment)
     client.delete_variable_by_name(BEFORE)
-    on_demand = present_deployments(client).get("retrain/on-demand")
+    deployments = present_deployments(client)
+    for line in what_runs(deployments):
+        print(line)
+    on_demand = deployments.get("retrain/on-demand")
     for name in write_automations(client, settings, on_demand.id if on_demand else None):
         tell_kept(name, "the automation")
+
+
+def what_runs(deployments: Deployments) -> Iterator[str]:
+    """A line for each deployment: when it runs next, in local time, or how it is started."""
+    for name, deployment in deployments.items():
+        crons = [each.schedule for each in deployment.schedules if each.active and not deployment.paused]
+        dates = [date for cron in crons if isinstance(cron, CronSchedule) for date in next_dates(cron)]
+        when = f"next on {min(dates).astimezone():%a %d %b, %H:%M %Z}" if dates else "Run in the UI starts it"
+        yield f"Deployed {name}: {when}"
+
+
+def next_dates(cron: CronSchedule) -> list[datetime]:
+    from prefect.server.schemas import schedules  # takes a second
+
+    return asyncio.run(schedules.CronSchedule(cron=cron.cron, timezone=cron.timezone).get_dates(1))
 
 
 def ensure_pool(client: SyncPrefectClient) -> None:

@@ -30,11 +30,13 @@ from deployments.services import (
     wait_until_ready,
 )
 from deployments.settings import POOL, Settings
+from tasks import storage
 from tasks.errors import InputError, JobError
 from tasks.process import end_on_signals
 
 MARK = "DARKROOM_STACK"  # stands in the environment of all that a stack started, to find what a dead one left
 RAY = "ray"
+GIVEN = ("images", "inbox")  # folders that a person fills
 
 Running = list[tuple[Service, psutil.Popen]]
 
@@ -186,6 +188,8 @@ def addresses(settings: Settings) -> Iterator[str]:
         yield f"It asks for a password: admin:PASSWORD, as kept in {settings.password_file}"
     for name, place in settings.places.items():
         yield f"{name.capitalize()}: {place}"
+        if name in GIVEN and storage.is_local(place) and not Path(place).is_dir():
+            yield f"  There is no such folder yet: make it, or set DARKROOM_{name.upper()}."
     if "store" in settings.served:
         yield f"Reports, once there are any: {settings.files_url}/store/index.html"
     yield f"Logs: {settings.folder / 'logs'}"
