@@ -74,7 +74,8 @@ def what_runs(deployments: Deployments) -> Iterator[str]:
 def next_dates(cron: CronSchedule) -> list[datetime]:
     from prefect.server.schemas import schedules  # takes a second
 
-    return asyncio.run(schedules.CronSchedule(cron=cron.cron, timezone=cron.timezone).get_dates(1))
+    schedule = schedules.CronSchedule(cron=cron.cron, timezone=cron.timezone)
+    return list(asyncio.run(schedule.get_dates(1)))
 
 
 def ensure_pool(client: SyncPrefectClient) -> None:
