@@ -188,12 +188,20 @@ def wait_for_each(
         waiting |= {future.wrapped_future: future for future in islice(coming, room)}
         if not waiting:
             return
-        ready, _ = ray.wait(list(waiting), timeout=POLL_SECONDS, fetch_local=False)
+        ready = wait_for_some(list(waiting))
         for reference in ready:
             yield waiting.pop(reference)
         if not ready:
             poll()
             nodes.check()
+
+
+def wait_for_some(references: list[Any]) -> list[Any]:
+    """Those that finish within POLL_SECONDS, perhaps none."""
+    try:
+        return ray.wait(references, timeout=POLL_SECONDS, fetch_local=False)[0]
+    except SystemError as error:  # what becomes in Ray's C++ of all that Prefect's handlers of signals raise
+        raise (error.__cause__ or error) from None
 
 
 class NodeWatch:

@@ -19,32 +19,31 @@ FLOW_RUNS, TASK_RUNS = "prefect.flow_runs", "prefect.task_runs"
 COMPLETED, FAILED = "Finished in state Completed()", "Finished in state Failed("
 OURS = (InputError, JobError)
 ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # Ctrl-C, `kill`, a terminal that was closed
-
-
-class Ended(KeyboardInterrupt):
-    """A signal that ends this process. signal: its number."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(signal.Signals(number).name)
-        self.signal = number
-
-    def notes(self) -> Iterator[str]:
-        """What was noted while it passed, also by what it took the place of."""
-        error: BaseException | None = self
-        while error:
-            yield from getattr(error, "__notes__", ())
-            error = error.__context__
+_ended_by: list[int] = []
 
 
 def end_on_signals() -> None:
-    """Have SIGINT, SIGTERM and SIGHUP raise Ended, but where they are ignored, as nohup does."""
+    """Have SIGINT, SIGTERM and SIGHUP raise KeyboardInterrupt, but where they are ignored, as nohup does."""
     for number in ENDS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _end)
 
 
 def _end(number: int, _: FrameType | None) -> None:
-    raise Ended(number)
+    _ended_by.append(number)
+    raise KeyboardInterrupt
+
+
+def ended_by() -> signal.Signals:
+    """The signal that ends this process."""
+    return signal.Signals([signal.SIGINT, *_ended_by][-1])
+
+
+def notes_of(error: BaseException | None) -> Iterator[str]:
+    """What was noted on an error while it passed, also on those that it took the place of."""
+    while error:
+        yield from getattr(error, "__notes__", ())
+        error = error.__context__
 
 
 def send_no_telemetry() -> None:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from flows.cli.terminal import OneLineFormatter, in_one_line
 from tasks.errors import InputError, JobError
-from tasks.process import Ended, end_on_signals
+from tasks.process import end_on_signals, ended_by, notes_of
 from tasks.storage import own_temporary_folder
 
 DONE, FAILED, BAD_ARGUMENTS, SIGNALLED = 0, 1, 2, 128  # SIGNALLED: and the number of the signal
@@ -57,10 +57,10 @@ def run(arguments: Sequence[str]) -> int:
     except (InputError, JobError) as error:
         print(in_one_line(f"darkroom: {error}"), file=sys.stderr)
         return BAD_ARGUMENTS if isinstance(error, InputError) else FAILED
-    except Ended as error:
-        how = next(error.notes(), "The same command goes on where it stopped.")
-        print(in_one_line(f"darkroom: ended by {error}. {how}"), file=sys.stderr)
-        return SIGNALLED + error.signal
+    except KeyboardInterrupt as error:
+        how = next(notes_of(error), "The same command goes on where it stopped.")
+        print(in_one_line(f"darkroom: ended by {ended_by().name}. {how}"), file=sys.stderr)
+        return SIGNALLED + ended_by()
     except BrokenPipeError:  # who reads our output has seen enough, such as `head`
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - or Python complains once more at its end
         return DONE
