@@ -10,6 +10,7 @@
 <store>/runs/<run>/checkpoints/   while a training is at work
 <store>/models/<version>/         model.keras  model.onnx  model.json  card.md
 <store>/models/                   champion.json  promotions/
+<store>/labels/                   <time>-<id>.json  parts/  images/<sha256>.<ext>
 """
 
 from dataclasses import dataclass
@@ -257,6 +258,31 @@ def promotion_url(store: str, number: int) -> str:
 
 def champion_url(store: str) -> str:
     return join(models_url(store), "champion.json")
+
+
+# Of what people answered.
+
+
+def answers_url(store: str) -> str:
+    return join(absolute(store), "labels")
+
+
+def answers_entry_url(store: str, name: str) -> str:
+    return join(answers_url(store), f"{name}.json")
+
+
+def answer_parts_url(store: str) -> str:
+    """Parts of many entries each, which were files of their own before."""
+    return join(answers_url(store), "parts")
+
+
+def answer_part_url(store: str, name: str) -> str:
+    return join(answer_parts_url(store), name)
+
+
+def kept_images_url(store: str) -> str:
+    """Copies of images that people labelled in an inbox."""
+    return join(answers_url(store), "images")
 
 
 # Of a folder that somebody works on.

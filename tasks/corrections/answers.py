@@ -1,0 +1,77 @@
+"""One person's answer about one content, and what all answers together say of each content."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from tasks import storage
+from tasks.errors import InputError
+
+DECISIONS = ("label", "drop", "later", "undo")
+SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a person decided about the file whose bytes have the hash `sha256`.
+
+    decision: `label` (it shows the class `label`), `drop` (leave it out), `later` (ask again), or `undo`
+    (what was decided last on this content is taken back). shown: the label its folder gave. suggested,
+    confidence: what a model said. kind: of the question, such as wrong_label. run: the run or output it came
+    from. at: ISO time in UTC.
+    """
+
+    sha256: str
+    decision: str
+    label: str | None
+    shown: str | None
+    suggested: str | None
+    confidence: float | None
+    kind: str
+    run: str | None
+    who: str
+    at: str
+
+
+def check_answer(answer: Answer) -> None:
+    """Raise InputError for an answer that cannot be understood: unknown decision, no hash, no plain class."""
+    if answer.decision not in DECISIONS:
+        raise InputError(f"A decision must be one of {', '.join(DECISIONS)}. Received: {answer.decision!r}.")
+    if not isinstance(answer.sha256, str) or not SHA256.fullmatch(answer.sha256):
+        raise InputError(f"An answer's sha256 must be 64 hex digits. Received: {answer.sha256!r}.")
+    if answer.decision == "label":
+        storage.plain_name(answer.label or "", "A class")
+    elif answer.label is not None:
+        raise InputError(f"Only `label` names a class. Received {answer.decision!r} with {answer.label!r}.")
+
+
+def current_corrections(answers: Iterable[Answer]) -> dict[str, Answer]:
+    """The decision in force on each content, by sha256: the last `label` or `drop` that was not undone.
+
+    Where it confirms the label that the folder gives, it is here too.
+    """
+    corrections = {}
+    for content, decisions in _standing_decisions(answers):
+        in_force = [answer for answer in decisions if answer.decision != "later"]
+        if in_force:
+            corrections[content] = in_force[-1]
+    return corrections
+
+
+def answered(answers: Iterable[Answer]) -> set[str]:
+    """The contents, by sha256, that nobody must be asked about again: the last answer was not `later`."""
+    return {
+        content for content, decisions in _standing_decisions(answers) if decisions[-1].decision != "later"
+    }
+
+
+def _standing_decisions(answers: Iterable[Answer]) -> Iterator[tuple[str, list[Answer]]]:
+    """The decisions on each content that were not undone, oldest first; contents without any are left out."""
+    decisions: dict[str, list[Answer]] = {}
+    for answer in answers:
+        on_content = decisions.setdefault(answer.sha256, [])
+        if answer.decision != "undo":
+            on_content.append(answer)
+        elif on_content:
+            on_content.pop()
+    return ((content, on_content) for content, on_content in decisions.items() if on_content)
