@@ -1,6 +1,7 @@
 """What is wrong with a dataset: copies, leakage, likely wrong labels, outliers, and the verdict in words."""
 
 from tasks.audit.checks import CHECKS, Check
+from tasks.audit.corrections import correction_words
 from tasks.audit.features import embed_part, fetch_base, locate_weights, plan_features
 from tasks.audit.findings import audit_dataset, read_audit
 from tasks.audit.verdict import Soundness, soundness
@@ -12,6 +13,7 @@ __all__ = [
     "Soundness",
     "audit_dataset",
     "check_labels",
+    "correction_words",
     "embed_part",
     "fetch_base",
     "locate_weights",

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from tasks.audit.words import count
+from tasks.dataset import DROPPED
 
 MOST_BAD = 0.05  # share of the files
 
@@ -17,7 +18,7 @@ def find_bad_files(rows: Sequence[Row], classes: Sequence[str]) -> dict[str, Any
     bad = [
         {"path": row["path"], "status": row["status"], "reason": row["reason"]}
         for row in rows
-        if row["status"] != "ok"
+        if row["status"] not in ("ok", DROPPED)
     ]
     statuses = dict(Counter(row["status"] for row in rows).most_common())
     return {"counts": {"bad": len(bad)}, "statuses": statuses, "bad": bad}
@@ -25,7 +26,11 @@ def find_bad_files(rows: Sequence[Row], classes: Sequence[str]) -> dict[str, Any
 
 def file_points(audit: Audit) -> Iterator[str]:
     if bad := audit["counts"]["bad"]:
-        reasons = [f"{files:,} {status}" for status, files in audit["statuses"].items() if status != "ok"]
+        reasons = [
+            f"{files:,} {status}"
+            for status, files in audit["statuses"].items()
+            if status not in ("ok", DROPPED)
+        ]
         yield f"{count(bad, 'file')} cannot be used ({', '.join(reasons)})."
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from tasks.audit.bad_files import file_points, files_are_bad, find_bad_files
 from tasks.audit.classes import class_points, classes_are_missing, find_classes
 from tasks.audit.copies import copies_spoil, copy_points, find_copies
+from tasks.audit.corrections import correction_points, find_corrections
 from tasks.audit.outliers import find_outliers
 from tasks.audit.wrong_labels import label_points, labels_are_wrong
 
@@ -46,6 +47,7 @@ class Check:
 CHECKS = (
     Check("classes", "Classes", find_classes, class_points, classes_are_missing),
     Check("labels", "Labels that look wrong", points=label_points, serious=labels_are_wrong),
+    Check("corrections", "What people put right", find_corrections, correction_points),
     Check("copies", "The same picture more than once", find_copies, copy_points, copies_spoil),
     Check("outliers", "Outliers", find_outliers),
     Check("files", "Files that cannot be used", find_bad_files, file_points, files_are_bad),

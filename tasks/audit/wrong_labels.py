@@ -88,13 +88,17 @@ def check_labels(dataset: Dataset, base: Base, run: Run) -> LabelCheck:
 
 
 def look_for_wrong_labels(dataset: Dataset, base: Base, run: Run) -> LabelCheck:
-    columns = ["path", "part", "row", "label", "split", "sha256", "group", "status"]
-    index = storage.read_table(storage.index_url(dataset.url), columns).to_pylist()
-    rows = [row for row in index if row["status"] == "ok"]
+    """The likely wrong labels among those that no person has looked at."""
+    columns = ["path", "part", "row", "label", "split", "sha256", "group", "status", "answer"]
+    index = storage.read_table(storage.index_url(dataset.url))  # older ones have no answers
+    rows = index.select([name for name in columns if name in index.column_names]).to_pylist()
+    rows = [row for row in rows if row["status"] == "ok"]
     parts, rows_of_parts = (np.array([row[name] for row in rows], np.int64) for name in ("part", "row"))
     checked, suspects = find_suspects(rows, Features(dataset, base, parts, rows_of_parts))
     if not checked:
         return LabelCheck(skipped=TOO_FEW)
+    answered = {row["path"] for row in rows if row.get("answer") is not None}
+    suspects = [suspect for suspect in suspects if suspect.path not in answered]
     storage.write_bytes(run.wrong_labels_url, as_csv(suspects))
     return LabelCheck(checked, len(suspects), tuple(suspects[:SHOWN]))
 

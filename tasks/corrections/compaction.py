@@ -1,11 +1,21 @@
 """Moves entries of the log of answers into parts, since a million small files would take hours to read."""
 
+from contextlib import suppress
 from itertools import chain
 
 from tasks import storage
 from tasks.ahead import map_ahead
-from tasks.corrections.answers import Answer
-from tasks.corrections.log import MOST_WAITING, READERS, entry_names, read_entry, read_part, write_part
+from tasks.corrections.answers import Answer, current_corrections
+from tasks.corrections.log import (
+    MOST_WAITING,
+    READERS,
+    entry_names,
+    read_answers,
+    read_entry,
+    read_part,
+    write_part,
+)
+from tasks.errors import InputError
 
 LEAST_ENTRIES = 1_000  # fewer are read one by one in seconds
 SMALL_BYTES = 8 * 2**20  # parts below this, some 100,000 answers, become one with the new entries
@@ -33,3 +43,10 @@ def compact_answers(store: str, least_entries: int = LEAST_ENTRIES) -> int:
         urls += [storage.answer_part_url(store, name) for name in small]
         list(map_ahead(storage.remove, urls, READERS, MOST_WAITING))
     return len(names)
+
+
+def corrections_in_force(store: str) -> dict[str, Answer]:
+    """The decision in force on each content (see `current_corrections`); many entries are compacted first."""
+    with suppress(InputError):  # another process is at it
+        compact_answers(store)
+    return current_corrections(read_answers(store))

@@ -9,16 +9,17 @@ import re
 import threading
 import uuid
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from operator import itemgetter
-from typing import Any, overload
+from typing import overload
 
 import pyarrow as pa
 
 from tasks import storage
 from tasks.ahead import map_ahead
 from tasks.corrections.answers import Answer, check_answer
+from tasks.corrections.tables import from_table, to_table
 from tasks.errors import BrokenFileError
 
 MANY = 10_000  # answers of one entry from which on it is written as a part
@@ -26,11 +27,6 @@ READERS, MOST_WAITING = 8, 1024
 MOST_TRIES = 10
 TIME = "%Y%m%dT%H%M%S.%fZ"
 ENTRY = re.compile(r"(\d{8}T\d{6}\.\d{6}Z)-[0-9a-f]{8}")
-SCHEMA = pa.schema(
-    [("entry", pa.string())]
-    + [(field.name, pa.float64() if field.name == "confidence" else pa.string()) for field in fields(Answer)]
-)
-
 Entry = tuple[str, list[Answer]]
 
 
@@ -169,21 +165,14 @@ def read_part(store: str, name: str, known: Container[str] = ()) -> list[Entry]:
     table = storage.read_table(storage.answer_part_url(store, name))
     table = table.filter([entry not in known for entry in table["entry"].to_pylist()])
     entries: dict[str, list[Answer]] = {}
-    for entry, *values in zip(*(_values(table[column]) for column in SCHEMA.names), strict=True):
-        entries.setdefault(entry, []).append(Answer(*values))
+    for entry, answer in zip(table["entry"].to_pylist(), from_table(table), strict=True):
+        entries.setdefault(entry, []).append(answer)
     return list(entries.items())
-
-
-def _values(column: pa.ChunkedArray) -> list[Any]:
-    """The values of a column; equal ones are one object, since a million answers repeat themselves."""
-    encoded = column.combine_chunks().dictionary_encode()
-    values = encoded.dictionary.to_pylist()
-    return [None if index is None else values[index] for index in encoded.indices.to_pylist()]
 
 
 def write_part(store: str, entries: Iterable[Entry]) -> None:
     """Commit entries as a part of a name that no other has."""
     pairs = [(name, answer) for name, answers in entries for answer in answers]
-    columns = {field.name: [getattr(answer, field.name) for _, answer in pairs] for field in fields(Answer)}
-    url = storage.answer_part_url(store, f"part-{uuid.uuid4().hex}.parquet")
-    storage.write_table(url, pa.table({"entry": [name for name, _ in pairs]} | columns, SCHEMA))
+    table = to_table([answer for _, answer in pairs])
+    table = table.add_column(0, "entry", pa.array([name for name, _ in pairs], pa.string()))
+    storage.write_table(storage.answer_part_url(store, f"part-{uuid.uuid4().hex}.parquet"), table)

@@ -2,6 +2,7 @@
 
 from tasks.dataset.catalogue import places_of_parts
 from tasks.dataset.checks import check_places, check_splits, check_trainable
+from tasks.dataset.corrections import DROPPED, count_corrections
 from tasks.dataset.decode import read_images
 from tasks.dataset.index import commit_dataset, pixels_of_parts
 from tasks.dataset.looks import measure_looks
@@ -22,6 +23,7 @@ from tasks.pictures import (
 
 __all__ = [
     "DECODER_VERSION",
+    "DROPPED",
     "MAX_BYTES",
     "MOST_LEFT_OUT",
     "UNREADABLE",
@@ -34,6 +36,7 @@ __all__ = [
     "check_splits",
     "check_trainable",
     "commit_dataset",
+    "count_corrections",
     "decode_image",
     "decode_part",
     "list_images",

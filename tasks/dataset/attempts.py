@@ -27,7 +27,7 @@ def choose_dataset(
     names = storage.names(storage.datasets_url(store))
     latest = max([1, *(_attempt(name, fingerprint) for name in names)])
     unreadable = unreadable_files(storage.dataset_url(store, _name(fingerprint, latest)))
-    contents = read_images(images_url, [file for file in files if file.path in unreadable])
+    contents = read_images(images_url, [file for file in files if file.path in unreadable], store)
     if not any(isinstance(content, bytes) for content in contents):
         return _name(fingerprint, latest)
     log.info(

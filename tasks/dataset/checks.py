@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from tasks import storage
+from tasks.dataset.corrections import LEFT_OUT
 from tasks.dataset.records import Dataset, Manifest
 from tasks.dataset.splits import MOST_LEFT_OUT
 from tasks.errors import InputError, JobError
@@ -120,7 +121,8 @@ def check_left_out(images_url: str, rows: Sequence[Mapping[str, Any]]) -> None:
 
 def check_bad_share(index: pa.Table, max_bad_share: float) -> None:
     """Raise JobError when more than `max_bad_share` of the files of an index are not usable."""
-    bad = [row for row in index.select(["path", "status", "reason"]).to_pylist() if row["status"] != "ok"]
+    rows = index.select(["path", "status", "reason"]).to_pylist()
+    bad = [row for row in rows if row["status"] not in ("ok", *LEFT_OUT)]
     if len(bad) > max_bad_share * len(index):
         reasons = [f"{row['path']}: {row['status']}, {row['reason']}" for row in bad[:BAD_FILES_NAMED]]
         more = " ..." if len(bad) > BAD_FILES_NAMED else ""

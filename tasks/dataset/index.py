@@ -13,6 +13,7 @@ from prefect.cache_policies import NO_CACHE
 from tasks import storage
 from tasks.dataset.catalogue import Marker, enter
 from tasks.dataset.checks import check_bad_share
+from tasks.dataset.corrections import correct, corrections_of, count_corrections
 from tasks.dataset.duplicates import find_copies
 from tasks.dataset.looks import THUMBNAIL_PX
 from tasks.dataset.manifest import PARTS_VERSION, identity, part_key, read_parts
@@ -84,8 +85,11 @@ def pixels_of_parts(index: pa.Table) -> list[list[str | None]]:
 
 def read_dataset(manifest: Manifest, decoded: int) -> Dataset:
     """The record of a committed dataset, of which this run has decoded `decoded` files."""
-    table = storage.read_table(storage.index_url(manifest.dataset_url), ["split", "status"])
-    usable = [row["split"] for row in table.to_pylist() if row["status"] == "ok"]
+    table = storage.read_table(storage.index_url(manifest.dataset_url))
+    columns = [name for name in ("split", "status", "label", "given", "answer") if name in table.column_names]
+    rows = table.select(columns).to_pylist()
+    usable = [row["split"] for row in rows if row["status"] == "ok"]
+    corrections = count_corrections(rows)
     return Dataset(
         url=manifest.dataset_url,
         fingerprint=manifest.fingerprint,
@@ -94,9 +98,10 @@ def read_dataset(manifest: Manifest, decoded: int) -> Dataset:
         size_px=manifest.size_px,
         counts={split: usable.count(split) for split in ("train", "val", "test")},
         unlabelled=manifest.unlabelled,
-        bad=len(table) - len(usable),
+        bad=len(rows) - len(usable) - sum(corrections["dropped"].values()),
         decoded=decoded,
-        reused=len(table) - decoded,
+        reused=len(rows) - decoded,
+        corrections=corrections,
     )
 
 
@@ -104,8 +109,9 @@ def build_index(manifest: Manifest) -> pa.Table:
     """One row per file, sorted by path: the columns of manifest and side-car, and where the image is stored.
 
     part, row: the part that holds the image, and its position there. group: the number of the first row
-    that shows the same picture; null for bad files. leak: `exact` or `near` where an image of a split of
-    higher rank (see RANKS) matches this one; else null. split: as settled.
+    that shows the same picture; null for bad and dropped files. leak: `exact` or `near` where an image of a
+    split of higher rank (see RANKS) matches this one; else null. split: as settled. given, answer: see
+    `correct`.
     """
     tables = []
     for part in range(manifest.parts):
@@ -117,7 +123,9 @@ def build_index(manifest: Manifest) -> pa.Table:
     index = pa.concat_tables(tables)
     for name in labels.column_names:
         index = index.append_column(name, labels[name])
-    index = add_copies(manifest.dataset_url, index.sort_by("path"))
+    corrections = corrections_of(manifest.dataset_url)
+    index = correct(index.sort_by("path"), corrections, manifest.classes)
+    index = add_copies(manifest.dataset_url, index)
     rows = index.select(["status", "sha256", "group", "leak", "label", "split"]).to_pylist()
     splits = settle_splits(rows, manifest.val_share, manifest.leakage)
     return index.set_column(index.column_names.index("split"), "split", pa.array(splits, pa.string()))

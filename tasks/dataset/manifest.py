@@ -13,9 +13,11 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
+from tasks.corrections import corrections_in_force
 from tasks.dataset.attempts import choose_dataset
 from tasks.dataset.catalogue import Catalogue, read_catalogue
 from tasks.dataset.checks import check_classes, check_places
+from tasks.dataset.corrections import Corrections, added_files, corrections_of, write_corrections
 from tasks.dataset.folders import LabelledFile, label_files
 from tasks.dataset.layout import check_class_names, layout_in_words
 from tasks.dataset.records import Manifest
@@ -48,7 +50,8 @@ def list_images(
 ) -> Manifest:
     """List the folder `images` and commit its manifest to the store.
 
-    begun: the dataset that the run has begun to train on, if it has (see `choose_dataset`).
+    begun: the dataset that the run has begun to train on, if it has (see `choose_dataset`): its corrections
+    stay those it has, whatever was answered since.
 
     Raises InputError when the folder cannot be read or has too few classes, or the store cannot be written.
     """
@@ -60,9 +63,12 @@ def list_images(
     classes = tuple(sorted({str(row.label) for row in rows}))
     check_classes(images_url, len(files), classes)
     check_class_names(images_url, classes)
-    fingerprint = fingerprint_of(images_url, rows, size_px, val_share, leakage)
+    corrections = corrections_of(storage.dataset_url(store, begun)) if begun else corrections_in_force(store)
+    rows = sorted(rows + added_files(store, corrections), key=lambda row: row.file.path)
+    fingerprint = fingerprint_of(images_url, rows, size_px, val_share, leakage, corrections)
     name = choose_dataset(store, images_url, [row.file for row in rows], fingerprint, begun)
     dataset_url = storage.dataset_url(store, name)
+    write_corrections(dataset_url, corrections)
     if not is_listed(dataset_url):
         parts = cut_into_parts(rows, partial(previous_parts, read_catalogue(store, images_url), size_px))
         write_manifest(storage.manifest_url(dataset_url), parts)
@@ -101,9 +107,14 @@ def is_listed(dataset_url: str) -> bool:
 
 
 def fingerprint_of(
-    images_url: str, rows: Iterable[LabelledFile], size_px: int, val_share: float, leakage: Leakage
+    images_url: str,
+    rows: Iterable[LabelledFile],
+    size_px: int,
+    val_share: float,
+    leakage: Leakage,
+    corrections: Corrections,
 ) -> str:
-    """16 hex digits that change with the folder, its files, their labels and splits, and each option.
+    """16 hex digits that change with the folder, its files, their labels and splits, options and corrections.
 
     The folder counts: two may hold files of the same names, sizes and times that show other pictures.
     """
@@ -111,6 +122,8 @@ def fingerprint_of(
     digest = hashlib.sha256(json.dumps(options).encode())
     for row in rows:
         digest.update(json.dumps([*identity(row.file), row.label, row.split]).encode())
+    for sha256, answer in sorted(corrections.items()):
+        digest.update(json.dumps([sha256, answer.decision, answer.label]).encode())
     return digest.hexdigest()[:16]
 
 

@@ -30,7 +30,7 @@ class SplitOfFiles(Split):
     def take(self, indices: np.ndarray) -> np.ndarray:
         files = [self._files[index] for index in indices]
         out = np.empty((len(files), self._size_px, self._size_px, 3), np.uint8)
-        contents = read_images(self._images_url, files)
+        contents = read_images(self._images_url, files, storage.store_of(self._dataset_url))
         for place, (file, content) in enumerate(zip(files, contents, strict=True)):
             out[place] = self._decode(file.path, content)
         return out

@@ -125,7 +125,8 @@ def decode_part(part: PartToDecode) -> DecodedPart:
         return _counted(storage.read_table(part.side_car_url, ["status"]), decoded=False)
     with storage.noting_death(part.begun_url) as died_before, storage.committing(part.pixels_url) as path:
         size_px, images_url = part.manifest.size_px, part.manifest.images_url
-        rows = decode_files(images_url, files, size_px, path, died_before, part.given_up)
+        store = storage.store_of(part.manifest.dataset_url)
+        rows = decode_files(images_url, files, size_px, path, died_before, part.given_up, store)
     table = pa.Table.from_pylist(rows, schema=SIDE_CAR).replace_schema_metadata({"key": part.key})
     storage.write_table(part.side_car_url, table)
     return _counted(table, decoded=True)
@@ -183,7 +184,7 @@ def take_over_part(part: PartToDecode, place: Place, files: Sequence[FileEntry])
 
 def has_same_content(part: PartToDecode, side_car: pa.Table, files: Sequence[FileEntry]) -> bool:
     """Whether the files of a part are, byte for byte, those that a side-car tells of."""
-    contents = read_images(part.manifest.images_url, files)
+    contents = read_images(part.manifest.images_url, files, storage.store_of(part.manifest.dataset_url))
     return all(
         isinstance(content, bytes) and hashlib.sha256(content).hexdigest() == expected
         for content, expected in zip(contents, side_car["sha256"].to_pylist(), strict=True)
@@ -197,15 +198,16 @@ def decode_files(
     path: str,
     apart: bool,
     given_up: Mapping[str, str],
+    store: str,
 ) -> list[dict]:
     """Decode `files` into the .npy file `path`, uint8 [files, size_px, size_px, 3]; bad files become zeros.
 
     Returns one row of the side-car per file, in order. The file is mapped, so that memory does not grow
     with the number of files. apart: decode all in another process, as after a death that one may have caused.
-    given_up: files that are not read, but count as unreadable, and why.
+    given_up: files that are not read, but count as unreadable, and why. store: see `read_images`.
     """
     pixels = storage.new_array(path, np.uint8, (len(files), size_px, size_px, 3))
-    contents = _contents(images_url, files, given_up)
+    contents = _contents(images_url, files, given_up, store)
     rows = [
         {"path": file.path} | _decode_into(out, content, apart)
         for file, out, content in zip(files, pixels, contents, strict=True)
@@ -215,9 +217,9 @@ def decode_files(
 
 
 def _contents(
-    images_url: str, files: Sequence[FileEntry], given_up: Mapping[str, str]
+    images_url: str, files: Sequence[FileEntry], given_up: Mapping[str, str], store: str
 ) -> Iterator[bytes | ImageError]:
-    contents = read_images(images_url, [file for file in files if file.path not in given_up])
+    contents = read_images(images_url, [file for file in files if file.path not in given_up], store)
     for file in files:
         reason = given_up.get(file.path)
         yield next(contents) if reason is None else ImageError(UNREADABLE, reason)

@@ -1,6 +1,7 @@
 """The records that go between tasks about a dataset: URLs and counts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from tasks.dataset.originals import SplitOfFiles
 from tasks.dataset.reader import Split
@@ -32,7 +33,7 @@ class Dataset:
     """A committed dataset: the decoded parts, and an index with one row per file.
 
     counts: usable images of the splits train, val and test. bad: files that are not usable. decoded: files
-    decoded by this run. reused: files whose part was there already.
+    decoded by this run. reused: files whose part was there already. corrections: see `count_corrections`.
     """
 
     url: str
@@ -45,6 +46,7 @@ class Dataset:
     bad: int
     decoded: int
     reused: int
+    corrections: dict[str, Any] = field(default_factory=dict)
 
     def split(self, *names: str) -> Split:
         """The usable images of splits: `train`, `val`, `test`, or `leaked` (left out as copies)."""

@@ -6,6 +6,7 @@ from typing import get_args
 
 from jinja2 import Environment
 
+from tasks.audit import correction_words
 from tasks.pages.html import templates
 from tasks.pages.markdown import plain
 from tasks.pages.metrics import metric_texts
@@ -27,6 +28,7 @@ def model_card(record: Record, metrics: Record) -> str:
         "weakest": min(tested_classes, key=lambda row: row["recall"]),
         "worse_slices": [row for row in metrics["slices"] if row["worse"]],
         "parameters": list(parameters_of(record)),
+        "corrections": " ".join(correction_words(record.get("corrections", {}))),
     }
     return _environment().get_template("card.md.j2").render(page, record=record, metrics=metrics)
 

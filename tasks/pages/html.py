@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Undefined
 from markupsafe import Markup
 
-from tasks.audit import CHECKS, soundness
+from tasks.audit import CHECKS, correction_words, soundness
 from tasks.pages.metrics import metric_rows
 from tasks.pages.words import (
     Pictures,
@@ -140,6 +140,7 @@ def _environment() -> Environment:
         "STYLE": Markup(STYLE),
         "ROWS_SHOWN": ROWS_SHOWN,
         "SPARK": SPARK,
+        "correction_words": correction_words,
         "soundness": soundness,
     }
     return environment

@@ -2,6 +2,7 @@
 
 from tasks.pictures.colours import resize, resize_all
 from tasks.pictures.decode import DECODER_VERSION, decode_image
+from tasks.pictures.kinds import format_of
 from tasks.pictures.outcome import MAX_BYTES, UNREADABLE, DecodedImage, ImageError, too_many_bytes
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "DecodedImage",
     "ImageError",
     "decode_image",
+    "format_of",
     "resize",
     "resize_all",
     "too_many_bytes",

@@ -40,6 +40,7 @@ def dataset_summary(dataset: Dataset) -> Record:
         "classes": list(dataset.classes),
         "counts": dataset.counts,
         "bad": dataset.bad,
+        **dataset.corrections,
     }
 
 

@@ -65,6 +65,7 @@ def version_record(
         "dataset": dataset.fingerprint,
         "root": dataset.images_url,
         "counts": dataset.counts,
+        "corrections": dataset.corrections,
         "leakage": {name: audit_counts[name] for name in ("leaked", "leaking")},
         "training": read_run(run)["training"],
         "created": datetime.now(UTC).isoformat(timespec="seconds"),

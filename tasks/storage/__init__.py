@@ -1,7 +1,7 @@
 """Reads and writes files, local and on object stores alike, and holds the layout of stores and outputs."""
 
 from tasks.storage.broken import json_unless_broken, table_unless_broken, unless_broken
-from tasks.storage.folder import AHEAD_BYTES, file_url, read_ahead
+from tasks.storage.folder import AHEAD_BYTES, KEPT, file_url, read_ahead
 from tasks.storage.left_out import LeftOut, is_left_out
 from tasks.storage.listing import FileEntry, check_folder, walk
 from tasks.storage.local import local_copy, sweep
@@ -63,6 +63,7 @@ from tasks.storage.runs import (
     card_url,
     catalogue_url,
     champion_url,
+    corrections_url,
     dataset_url,
     datasets_url,
     diverged_url,
@@ -104,6 +105,7 @@ __all__ = [
     "AHEAD_BYTES",
     "FORMULA",
     "MOST_JSON",
+    "KEPT",
     "ONNX",
     "PART_NAME",
     "SERVED",
@@ -135,6 +137,7 @@ __all__ = [
     "check_writable",
     "committing",
     "copy",
+    "corrections_url",
     "create_json",
     "dataset_url",
     "datasets_url",

@@ -7,30 +7,40 @@ from tasks.ahead import map_ahead
 from tasks.storage.listing import FileEntry
 from tasks.storage.names import unescape
 from tasks.storage.reading import read_bytes
+from tasks.storage.runs import kept_images_url
 from tasks.storage.urls import join
 
 READERS = 8
 AHEAD_FILES = 256
 AHEAD_BYTES = 256 * 2**20
+KEPT = "store:labels/images/"  # begins the path of an image that the store of a dataset keeps
 
 
-def file_url(images_url: str, path: str) -> str:
+def file_url(images_url: str, path: str, store: str | None = None) -> str:
     """The URL of a file by its path in a listing of the folder `images_url`.
+
+    store: of a dataset, whose files are partly images that the store keeps, with paths that begin as KEPT.
 
     Raises InputError for one that leads out of it. (In object stores a key is no path: any name is plain.)
     """
+    if store is not None and path.startswith(KEPT):
+        return join(kept_images_url(store), path.removeprefix(KEPT))
     if "://" in images_url:
         return f"{images_url.rstrip('/')}/{path}"
     return join(images_url, *unescape(path).split("/"))
 
 
-def read_ahead(images_url: str, files: Iterable[FileEntry]) -> Iterator[bytes | OSError]:
+def read_ahead(
+    images_url: str, files: Iterable[FileEntry], store: str | None = None
+) -> Iterator[bytes | OSError]:
     """Yield the bytes of each file, in order, or the error of reading it; threads read the next files.
+
+    store: as in `file_url`.
 
     At most AHEAD_FILES files and about AHEAD_BYTES bytes wait in memory, however many files there are.
     """
     return map_ahead(
-        lambda file: _bytes_or_error(images_url, file.path),
+        lambda file: _bytes_or_error(images_url, file.path, store),
         files,
         READERS,
         AHEAD_FILES,
@@ -38,9 +48,9 @@ def read_ahead(images_url: str, files: Iterable[FileEntry]) -> Iterator[bytes | 
     )
 
 
-def _bytes_or_error(images_url: str, path: str) -> bytes | OSError:
+def _bytes_or_error(images_url: str, path: str, store: str | None) -> bytes | OSError:
     try:
-        url = file_url(images_url, path)
+        url = file_url(images_url, path, store)
         # Opening a pipe would wait for ever.
         if "://" not in url and not os.path.isfile(url) and os.path.exists(url):
             return OSError(f"not a regular file: {url!r}")

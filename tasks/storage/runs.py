@@ -184,6 +184,11 @@ def manifest_url(dataset: str) -> str:
     return join(dataset, "manifest.parquet")
 
 
+def corrections_url(dataset: str) -> str:
+    """What people had answered when the dataset was listed; missing where they had answered nothing."""
+    return join(dataset, "corrections.parquet")
+
+
 def index_url(dataset: str) -> str:
     return join(dataset, "index.parquet")
 
