@@ -18,7 +18,9 @@ from tasks.classification import (
     partitions,
     plan_job,
     room_for,
+    tell_moved,
 )
+from tasks.display import try_to_show
 from tasks.parameters import Classification, Word
 from tasks.registry import read_version, witness_champion
 from tasks.storage import leased, locked
@@ -52,6 +54,7 @@ def classify(
             room = check_room(options)
             job = plan_job(images, output, version, options)
             open_sorting(job)
+            try_to_show(lambda: tell_moved(job, store), "what was moved by hand")
         with remote_options(num_cpus=options.cpus_per_task, num_gpus=options.gpus_per_task):
             committed = stages.parts(
                 "classify",

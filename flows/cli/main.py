@@ -23,6 +23,7 @@ COMMANDS = {
     "flows.cli.jobs:retrain": "Train, judge and perhaps promote the models on a folder of labelled images.",
     "flows.cli.jobs:classify": "Classify every file below a folder, one row a file.",
     "flows.cli.models:models": "Look at the store's model versions and choose the champion.",
+    "flows.cli.labels:labels": "Look at corrected labels, take them from files, write them to files.",
     "flows.cli.stack:up": "Start Prefect server, Ray and worker here, deploy all, and run until Ctrl-C.",
     "flows.cli.stack:join": "Make this machine a node of the stack at an address, until Ctrl-C.",
     "flows.cli.stack:clean": "Remove old runs and versions, and datasets that nothing left was made from.",

@@ -1,5 +1,6 @@
 """Bulk classification of folders: parts that stay what they were, one row a file."""
 
+from tasks.classification.by_hand import import_sorted, tell_moved
 from tasks.classification.classify import check_room, classify_partition, room_for
 from tasks.classification.job import locate, partitions, plan_job
 from tasks.classification.sorting import open_sorting
@@ -9,9 +10,11 @@ __all__ = [
     "check_room",
     "classify_partition",
     "commit_predictions",
+    "import_sorted",
     "locate",
     "open_sorting",
     "partitions",
     "plan_job",
     "room_for",
+    "tell_moved",
 ]

@@ -99,22 +99,30 @@ class Ledgers:
 
     def __init__(self, database: sqlite3.Connection):
         self._db = database
-        self._db.execute("CREATE TABLE placed (path, folder, size, mtime_ns, link, done)")
+        self._db.execute("CREATE TABLE placed (path, folder, size, mtime_ns, link, done, name)")
 
     def add(self, ledger: Iterable[Placed]) -> None:
         with self._db:
-            self._db.executemany("INSERT INTO placed VALUES (?, ?, ?, ?, ?, ?)", map(astuple, ledger))
+            rows = ((*astuple(placed), placed.path.rpartition("/")[2]) for placed in ledger)
+            self._db.executemany("INSERT INTO placed VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
     def index(self) -> None:
         self._db.execute("CREATE INDEX by_path ON placed (path)")
+        self._db.execute("CREATE INDEX by_name ON placed (name)")
+
+    def of_path(self, path: str) -> list[Placed]:
+        return list(map(_placed, self._db.execute("SELECT * FROM placed WHERE path = ?", (path,))))
+
+    def of_name(self, name: str) -> list[Placed]:
+        """What was put of the files of a name, whatever folders of the images they lie in."""
+        return list(map(_placed, self._db.execute("SELECT * FROM placed WHERE name = ?", (name,))))
 
     def take(self, paths: Iterable[str]) -> list[Placed]:
         """What was put of some files; they are then out of the database."""
         taken: list[Placed] = []
         with self._db:
             for path in paths:
-                rows = self._db.execute("SELECT * FROM placed WHERE path = ?", (path,)).fetchall()
-                taken += map(_placed, rows)
+                taken += self.of_path(path)
                 self._db.execute("DELETE FROM placed WHERE path = ?", (path,))
         return taken
 
@@ -123,5 +131,5 @@ class Ledgers:
 
 
 def _placed(row: tuple) -> Placed:
-    path, folder, size, mtime_ns, link, done = row
+    path, folder, size, mtime_ns, link, done, _ = row
     return Placed(path, folder, size, mtime_ns, link, bool(done))

@@ -1,8 +1,9 @@
 """One person's answer about one content, and what all answers together say of each content."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import repeat
 
 from tasks import storage
 from tasks.errors import InputError
@@ -51,8 +52,8 @@ def current_corrections(answers: Iterable[Answer]) -> dict[str, Answer]:
     Where it confirms the label that the folder gives, it is here too.
     """
     corrections = {}
-    for content, decisions in _standing_decisions(answers):
-        in_force = [answer for answer in decisions if answer.decision != "later"]
+    for content, decisions in standing_decisions(zip(repeat(""), answers, strict=False)).items():
+        in_force = [answer for _, answer in decisions if answer.decision != "later"]
         if in_force:
             corrections[content] = in_force[-1]
     return corrections
@@ -60,18 +61,20 @@ def current_corrections(answers: Iterable[Answer]) -> dict[str, Answer]:
 
 def answered(answers: Iterable[Answer]) -> set[str]:
     """The contents, by sha256, that nobody must be asked about again: the last answer was not `later`."""
-    return {
-        content for content, decisions in _standing_decisions(answers) if decisions[-1].decision != "later"
-    }
+    standing = standing_decisions(zip(repeat(""), answers, strict=False))
+    return {content for content, decisions in standing.items() if decisions[-1][1].decision != "later"}
 
 
-def _standing_decisions(answers: Iterable[Answer]) -> Iterator[tuple[str, list[Answer]]]:
-    """The decisions on each content that were not undone, oldest first; contents without any are left out."""
-    decisions: dict[str, list[Answer]] = {}
-    for answer in answers:
-        on_content = decisions.setdefault(answer.sha256, [])
+def standing_decisions(pairs: Iterable[tuple[str, Answer]]) -> dict[str, list[tuple[str, Answer]]]:
+    """The decisions on each content that were not undone, oldest first; contents without any are left out.
+
+    pairs: the name of an entry and an answer in it, in the order of the log.
+    """
+    standing: dict[str, list[tuple[str, Answer]]] = {}
+    for entry, answer in pairs:
+        on_content = standing.setdefault(answer.sha256, [])
         if answer.decision != "undo":
-            on_content.append(answer)
+            on_content.append((entry, answer))
         elif on_content:
             on_content.pop()
-    return ((content, on_content) for content, on_content in decisions.items() if on_content)
+    return {content: decisions for content, decisions in standing.items() if decisions}

@@ -4,15 +4,18 @@ from collections.abc import Mapping
 
 from tasks import storage
 from tasks.corrections.answers import Answer
-from tasks.errors import JobError
-from tasks.pictures import format_of
+from tasks.errors import InputError, JobError
+from tasks.pictures import ImageError, format_of
+
+ENDINGS = {"JPEG": "jpg"}
 
 
 def keep_image(store: str, url: str, sha256: str) -> str:
     """Copy an image of an inbox into the store, unless it is there. Returns the copy's URL.
 
     Raises JobError where the file holds other bytes than those of the hash `sha256`, which the answer is
-    about, and ImageError where it is no picture: the name's ending is that of the format, whatever its own.
+    about, and InputError where it is no picture. The copy's name ends as its format does, whatever the
+    file is called.
     """
     data = storage.read_bytes(url)
     if storage.sha256(data) != sha256:
@@ -20,8 +23,11 @@ def keep_image(store: str, url: str, sha256: str) -> str:
             f"An image must still be the file that was asked about. Received other bytes in {url!r}: "
             "classify the folder again, then answer."
         )
-    ending = "jpg" if (name := format_of(data).lower()) == "jpeg" else name
-    copy_url = storage.join(storage.kept_images_url(store), f"{sha256}.{ending}")
+    try:
+        format = format_of(data)
+    except ImageError as error:
+        raise InputError(f"What is labelled must be a picture. Received {url!r}: {error.reason}.") from error
+    copy_url = storage.join(storage.kept_images_url(store), f"{sha256}.{ENDINGS.get(format, format.lower())}")
     if not storage.exists(copy_url):
         storage.write_bytes(copy_url, data)
     return copy_url

@@ -5,6 +5,7 @@ from tasks.dataset.checks import check_places, check_splits, check_trainable
 from tasks.dataset.corrections import DROPPED, count_corrections
 from tasks.dataset.decode import read_images
 from tasks.dataset.index import commit_dataset, pixels_of_parts
+from tasks.dataset.labelling import Import, export_labels, import_labels
 from tasks.dataset.looks import measure_looks
 from tasks.dataset.manifest import list_images
 from tasks.dataset.parts import DecodedPart, decode_part, plan_parts
@@ -30,6 +31,7 @@ __all__ = [
     "Dataset",
     "DecodedPart",
     "ImageError",
+    "Import",
     "Manifest",
     "Split",
     "check_places",
@@ -39,6 +41,8 @@ __all__ = [
     "count_corrections",
     "decode_image",
     "decode_part",
+    "export_labels",
+    "import_labels",
     "list_images",
     "measure_looks",
     "pixels_of_parts",

@@ -6,7 +6,7 @@ from tasks.storage.left_out import LeftOut, is_left_out
 from tasks.storage.listing import FileEntry, check_folder, walk
 from tasks.storage.local import local_copy, sweep
 from tasks.storage.lock import Lock, at_work, holder_of, is_leased, leased, locked
-from tasks.storage.names import FORMULA, as_cell, escape, is_plain_name, plain_name, unescape
+from tasks.storage.names import FORMULA, as_cell, escape, from_cell, is_plain_name, plain_name, unescape
 from tasks.storage.objects import (
     check_writable,
     committing,
@@ -148,6 +148,7 @@ __all__ = [
     "features_url",
     "file_url",
     "filesystem",
+    "from_cell",
     "from_record",
     "history_url",
     "holder_of",

@@ -51,6 +51,11 @@ def as_cell(text: str) -> str:
     return f"'{text}" if re.match(FORMULA, text) else text
 
 
+def from_cell(text: str) -> str:
+    """The text of which `as_cell` made this."""
+    return text[1:] if text[:1] == "'" and as_cell(text[1:]) == text else text
+
+
 def _byte(match: re.Match[str]) -> str:
     code = int(match[1], 16)
     return chr(0xDC00 + code) if code >= 0x80 else chr(code)

@@ -1,0 +1,172 @@
+"""Labels from files of other programs, and into them: CSV, Parquet, JSON lines, Label Studio's JSON."""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tasks import storage
+from tasks.errors import InputError
+
+FORMATS = ("csv", "parquet", "jsonl", "json")
+UPLOAD = re.compile(r"/data/upload/.*/[0-9a-f]{8}-")  # Label Studio puts this before an uploaded file's name
+LOCAL_FILES = "/data/local-files/"
+
+
+@dataclass(frozen=True)
+class LabelRow:
+    """One row of a file of labels: an image, by path or hash of its bytes, and what a person says of it.
+
+    place: where it stands in the file, in words. decision: label or drop. problem: why it cannot be used.
+    """
+
+    place: str
+    path: str = ""
+    sha256: str = ""
+    label: str = ""
+    decision: str = "label"
+    who: str = ""
+    problem: str = ""
+
+
+def read_label_rows(url: str) -> list[LabelRow]:
+    """The rows of a file, of the format that its name ends in; of .json that of Label Studio's export.
+
+    Raises InputError for a file that is not there, is of another format or has no labels in it.
+    """
+    ending = format_of_labels(url)
+    try:
+        data = storage.read_bytes(url)
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise InputError(f"Labels are read from a file. Received none: {url!r}.") from error
+    try:
+        if ending == "json" and isinstance(tasks := json.loads(data), list) and is_label_studio(tasks):
+            return [row for number, task in enumerate(tasks, 1) for row in rows_of_task(number, task)]
+        records = read_records(data, ending)
+    except (ValueError, pa.ArrowInvalid, csv.Error) as error:
+        line = " ".join(str(error).split())[:200]
+        raise InputError(f"A file of labels must be whole {ending}. Received {url!r}: {line}.") from error
+    check_columns(url, records)
+    return [row_of(f"row {number}", record) for number, record in enumerate(records, 1)]
+
+
+def format_of_labels(url: str) -> str:
+    """csv, parquet, jsonl or json, by the end of a file's name; InputError for any other."""
+    ending = url.rpartition(".")[2].lower()
+    ending = {"ndjson": "jsonl"}.get(ending, ending)
+    if ending not in FORMATS:
+        raise InputError(
+            f"A file of labels must be of a name that ends in .{', .'.join(FORMATS)}. Received: {url!r}."
+        )
+    return ending
+
+
+def read_records(data: bytes, ending: str) -> list[dict[str, Any]]:
+    if ending == "parquet":
+        return pq.read_table(io.BytesIO(data)).to_pylist()
+    text = data.decode("utf-8-sig")
+    if ending == "csv":
+        rows = csv.DictReader(io.StringIO(text, newline=""))
+        return [{name: storage.from_cell(value or "") for name, value in row.items() if name} for row in rows]
+    lines = [line for line in text.splitlines() if line.strip()]
+    records = json.loads(text) if ending == "json" else [json.loads(line) for line in lines]
+    if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
+        raise ValueError("each row must be an object")
+    return records
+
+
+def check_columns(url: str, records: Sequence[Mapping[str, Any]]) -> None:
+    names = {name for record in records for name in record}
+    if "label" not in names or not names & {"path", "sha256"}:
+        raise InputError(
+            "A file of labels must have a column `label` and one of `path` or `sha256`. "
+            f"Received {', '.join(sorted(map(str, names))) or 'no rows'} in {url!r}."
+        )
+
+
+def row_of(place: str, record: Mapping[str, Any]) -> LabelRow:
+    names = ("path", "sha256", "label", "decision", "who")
+    texts = {name: "" if (value := record.get(name)) is None else str(value).strip() for name in names}
+    texts["decision"] = texts["decision"] or "label"
+    return LabelRow(place, **texts)
+
+
+def is_label_studio(tasks: Sequence[Any]) -> bool:
+    return bool(tasks) and all(isinstance(task, dict) and "annotations" in task for task in tasks)
+
+
+def rows_of_task(number: int, task: Mapping[str, Any]) -> Iterator[LabelRow]:
+    """The labels that people gave to one task of Label Studio; tasks that nobody answered give none.
+
+    Source: https://labelstud.io/guide/export ("Label Studio JSON format of annotated tasks"): each result of
+    type `choices` names in `to_name` the image tag, which reads the task's data.
+    """
+    for annotation in task["annotations"]:
+        if annotation.get("was_cancelled"):
+            continue
+        place = f"task {task.get('id', number)}"
+        choices = [result for result in annotation.get("result", ()) if result.get("type") == "choices"]
+        path = path_of_task(task.get("data", {}), [result.get("to_name") for result in choices])
+        labels = [label for result in choices for label in result["value"]["choices"]]
+        problem = "" if len(labels) == 1 and path else "it needs one image and one choice"
+        label = labels[0] if len(labels) == 1 else ""
+        yield LabelRow(place, path, label=str(label), who=annotator(annotation), problem=problem)
+
+
+def path_of_task(data: Mapping[str, Any], names: Sequence[Any]) -> str:
+    """The path of a task's image, as it was before Label Studio made an address of it."""
+    values = [data[name] for name in (*names, "image") if isinstance(data.get(name), str)]
+    texts = values or [value for value in data.values() if isinstance(value, str)]
+    if not texts:
+        return ""
+    address = texts[0]
+    if match := UPLOAD.match(address):
+        return unquote(address[match.end() :])
+    if LOCAL_FILES in address:
+        return parse_qs(urlsplit(address).query).get("d", [""])[0]
+    return address
+
+
+def annotator(annotation: Mapping[str, Any]) -> str:
+    """Who annotated: the address that the user record has, else the number of the user."""
+    user = annotation.get("completed_by")
+    if isinstance(user, Mapping):
+        user = user.get("email") or user.get("id")
+    return "" if user is None else str(user)
+
+
+def write_label_rows(url: str, rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> None:
+    """Write rows of labels in the format that the file's name ends in; `read_label_rows` reads them."""
+    ending = format_of_labels(url)
+    if ending == "parquet":
+        schema = pa.schema([(name, pa.float64() if name == "confidence" else pa.string()) for name in names])
+        storage.write_table(url, pa.Table.from_pylist(list(rows), schema))
+        return
+    if ending == "csv":
+        text = io.StringIO(newline="")
+        writer = csv.writer(text)
+        writer.writerow(names)
+        writer.writerows([cell(row[name]) for name in names] for row in rows)
+        storage.write_bytes(url, text.getvalue().encode())
+        return
+    lines = [json.dumps(dict(row), ensure_ascii=False) for row in rows]
+    text_of_rows = f"[{', '.join(lines)}]" if ending == "json" else "\n".join([*lines, ""])
+    storage.write_bytes(url, text_of_rows.encode())
+
+
+def cell(value: Any) -> Any:
+    return storage.as_cell(value) if isinstance(value, str) else value
+
+
+def parts_of_path(path: str) -> tuple[str, ...]:
+    """The names in a path or an address, the last one first."""
+    parts = PurePosixPath(path.partition("://")[2] or path).parts
+    return tuple(part for part in reversed(parts) if part != "/")
