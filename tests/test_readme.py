@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from deployments.settings import Settings
+from flows.cli.labels import labels
 from flows.cli.main import app
 from flows.cli.models import models
 
@@ -27,6 +28,8 @@ def test_every_command_stands_in_the_readme():
     commands = [name for name in app if not name.startswith("-")]
     for name in models:
         assert name.startswith("-") or re.search(rf"`darkroom models [^`]*\b{name}\b", text), name
+    for name in labels:
+        assert name.startswith("-") or re.search(rf"`darkroom labels [^`]*\b{name}\b", text), name
     assert "up" in commands
     for name in commands:
         assert f"| `darkroom {name}" in text

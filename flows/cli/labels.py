@@ -52,6 +52,8 @@ def import_(file: Path | None = None, *, sorted: Path | None = None, store: Stor
             tell("Not imported", problem)
         if result.problems:
             tell("Rows that are of no use", f"{len(result.problems):,}")
+        if result.unanswered:
+            tell("Rows without a label", f"{result.unanswered:,}")
     tell(f"{recorded:,} labels recorded, {repeated:,} known before", storage.answers_url(store))
 
 

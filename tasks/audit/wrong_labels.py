@@ -88,7 +88,6 @@ def check_labels(dataset: Dataset, base: Base, run: Run) -> LabelCheck:
 
 
 def look_for_wrong_labels(dataset: Dataset, base: Base, run: Run) -> LabelCheck:
-    """The likely wrong labels among those that no person has looked at."""
     columns = ["path", "part", "row", "label", "split", "sha256", "group", "status", "answer"]
     index = storage.read_table(storage.index_url(dataset.url))  # older ones have no answers
     rows = index.select([name for name in columns if name in index.column_names]).to_pylist()
@@ -97,8 +96,6 @@ def look_for_wrong_labels(dataset: Dataset, base: Base, run: Run) -> LabelCheck:
     checked, suspects = find_suspects(rows, Features(dataset, base, parts, rows_of_parts))
     if not checked:
         return LabelCheck(skipped=TOO_FEW)
-    answered = {row["path"] for row in rows if row.get("answer") is not None}
-    suspects = [suspect for suspect in suspects if suspect.path not in answered]
     storage.write_bytes(run.wrong_labels_url, as_csv(suspects))
     return LabelCheck(checked, len(suspects), tuple(suspects[:SHOWN]))
 
@@ -135,8 +132,8 @@ def labels_are_wrong(audit: Mapping[str, Any]) -> bool:
 def find_suspects(rows: Sequence[dict], features: FeatureReader) -> tuple[int, list[Suspect]]:
     """How many labels were checked, and those likely wrong, likeliest first.
 
-    rows: path, label, split, sha256 and group of usable images. Labels of test images are checked too, but
-    nothing is learned from them. Classes with fewer than FEWEST images outside the test split, or fewer than
+    rows: path, label, split, sha256 and group of usable images, and the `answer` of a person, if any: that
+    label is taken for right. Labels of test images are checked too, but nothing is learned from them. Classes with fewer than FEWEST images outside the test split, or fewer than
     FOLDS of them that are no copies of one another, are left alone.
     """
     names, labels = np.unique([row["label"] for row in rows], return_inverse=True)
@@ -164,6 +161,7 @@ def find_suspects(rows: Sequence[dict], features: FeatureReader) -> tuple[int, l
             suggested_probability=round(float(probabilities[image, suggestion]), 4),
         )
         for image, suggestion in zip(checked[order], suggested, strict=True)
+        if rows[image].get("answer") is None
     ]
     return len(checked), suspects
 

@@ -35,10 +35,11 @@ EXPORTED = (
 
 @dataclass(frozen=True)
 class Import:
-    """What became of the rows of a file: recorded, said already, or of no use and why."""
+    """What became of the rows of a file: recorded, in force already, without a label, of no use and why."""
 
     recorded: int
     repeated: int
+    unanswered: int
     problems: tuple[str, ...]
 
 
@@ -52,8 +53,11 @@ def import_labels(store: str, url: str, who: str) -> Import:
     url = storage.absolute(url)
     rows, contents = read_label_rows(url), read_contents(store)
     answers: dict[str, tuple[LabelRow, Answer]] = {}
-    problems = []
+    problems, unanswered = [], 0
     for row in rows:
+        if not row.problem and row.decision == "label" and not row.label:
+            unanswered += 1
+            continue
         try:
             answer = answer_of(row, contents, storage.name_of(url), who)
         except (InputError, OSError) as error:
@@ -66,15 +70,19 @@ def import_labels(store: str, url: str, who: str) -> Import:
                 f"{earlier_row.place} and {in_words(answer)} in {row.place} for the same image, "
                 f"{row.path or row.sha256!r}, in {url!r}: nothing was imported."
             )
-    if rows and not answers:
-        raise InputError(f"Some row must be of use. Received {len(rows):,} that are not: {problems[0]}.")
-    return record_new(store, answers, contents, problems)
+    if problems and not answers:
+        raise InputError(f"Some row must be of use. Received {len(problems):,} that are not: {problems[0]}.")
+    recorded, repeated = record_new(store, answers, contents, problems)
+    return Import(recorded, repeated, unanswered, tuple(problems))
 
 
 def record_new(
     store: str, answers: dict[str, tuple[LabelRow, Answer]], contents: Contents, problems: list[str]
-) -> Import:
-    """Record the answers that are not in force yet; first keep the images that only a path leads to."""
+) -> tuple[int, int]:
+    """Record the answers that are not in force yet; first keep the images that only a path leads to.
+
+    Returns how many were recorded, and how many are in force already; what cannot be kept joins `problems`.
+    """
     in_force = corrections_in_force(store)
     new, repeated = [], 0
     for sha256, (row, answer) in answers.items():
@@ -90,7 +98,7 @@ def record_new(
                 continue
         new.append(answer)
     record_answers(store, new)
-    return Import(len(new), repeated, tuple(problems))
+    return len(new), repeated
 
 
 def answer_of(row: LabelRow, contents: Contents, run: str, who: str) -> Answer:

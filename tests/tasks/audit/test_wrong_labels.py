@@ -52,6 +52,14 @@ def test_planted_label_errors_are_found_with_the_right_label(clusters):
     assert all(one.suggested == CLASSES[image % 3] for image, one in found.items())
 
 
+def test_what_a_person_has_answered_is_not_suspected_again(clusters):
+    rows, features, _ = clusters
+    _, suspects = find_suspects(rows, features)
+    answered = {suspect.path for suspect in suspects[:3]}
+    rows = [row | {"answer": row["label"] if row["path"] in answered else None} for row in rows]
+    assert find_suspects(rows, features)[1] == suspects[3:]
+
+
 def test_labels_of_test_images_teach_nothing(clusters):
     rows, features, _ = clusters
     labels = np.searchsorted(CLASSES, [row["label"] for row in rows])
