@@ -133,8 +133,9 @@ def find_suspects(rows: Sequence[dict], features: FeatureReader) -> tuple[int, l
     """How many labels were checked, and those likely wrong, likeliest first.
 
     rows: path, label, split, sha256 and group of usable images, and the `answer` of a person, if any: that
-    label is taken for right. Labels of test images are checked too, but nothing is learned from them. Classes with fewer than FEWEST images outside the test split, or fewer than
-    FOLDS of them that are no copies of one another, are left alone.
+    label is taken for right. Labels of test images are checked too, but nothing is learned from them. Classes
+    with fewer than FEWEST images outside the test split, or fewer than FOLDS of them that are no copies of
+    one another, are left alone.
     """
     names, labels = np.unique([row["label"] for row in rows], return_inverse=True)
     is_learned = np.array([row["split"] != "test" for row in rows], bool)

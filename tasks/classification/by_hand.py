@@ -13,14 +13,7 @@ from tasks.classification.job import Job
 from tasks.classification.ledger import Ledgers, Placed, read_ledger
 from tasks.classification.scratch import scratch_database
 from tasks.classification.sorting import UNSURE, sorting_target
-from tasks.corrections import (
-    Answer,
-    corrections_in_force,
-    current_corrections,
-    keep_image,
-    read_answers,
-    record_answers,
-)
+from tasks.corrections import Answer, compact_answers, corrections_in_force, keep_image, record_answers
 from tasks.errors import InputError
 
 log = logging.getLogger("darkroom")
@@ -43,6 +36,7 @@ def import_sorted(store: str, folder: str, who: str) -> tuple[int, int]:
     """
     folder = storage.absolute(folder)
     record = sorting_record(folder)
+    compact_answers(store)
     in_force, repeated = corrections_in_force(store), 0
     answers: dict[str, Answer] = {}
     for moved in moved_files(folder, record):
@@ -85,7 +79,7 @@ def tell_moved(job: Job, store: str) -> None:
     folder, _ = target
     moved = list(moved_files(folder, sorting_record(folder)))
     if moved:
-        in_force = current_corrections(read_answers(store))
+        in_force = corrections_in_force(store)
         answers = (answer_of(file, job.output, "") for file in moved)
         new = sum(getattr(in_force.get(answer.sha256), "label", None) != answer.label for answer in answers)
         if new:

@@ -1,10 +1,10 @@
 """What people answered about images, by content: an append-only log in the store, and what it says now."""
 
 from tasks.corrections.answers import Answer, answered, check_answer, current_corrections
-from tasks.corrections.compaction import compact_answers, corrections_in_force
+from tasks.corrections.compaction import compact_answers
 from tasks.corrections.exchange import LabelRow, parts_of_path, read_label_rows, write_label_rows
 from tasks.corrections.images import keep_image, labelled_images
-from tasks.corrections.log import Answers, read_answers, record_answers
+from tasks.corrections.log import Answers, corrections_in_force, read_answers, record_answers
 from tasks.corrections.tables import from_table, to_table
 from tasks.corrections.undo import undo_last
 

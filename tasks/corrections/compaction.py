@@ -5,16 +5,8 @@ from itertools import chain
 
 from tasks import storage
 from tasks.ahead import map_ahead
-from tasks.corrections.answers import Answer, current_corrections
-from tasks.corrections.log import (
-    MOST_WAITING,
-    READERS,
-    entry_names,
-    read_answers,
-    read_entry,
-    read_part,
-    write_part,
-)
+from tasks.corrections.answers import Answer
+from tasks.corrections.log import MOST_WAITING, READERS, entry_names, read_entries, read_part, write_part
 from tasks.errors import InputError
 
 LEAST_ENTRIES = 1_000  # fewer are read one by one in seconds
@@ -25,28 +17,26 @@ def compact_answers(store: str, least_entries: int = LEAST_ENTRIES) -> int:
     """Move the entries that are in no part into one, if there are enough; returns how many it moved.
 
     An entry is removed only after its part is committed, and one that lies in both counts once: so nothing
-    is lost by a kill, nor for those who read or write meanwhile. Raises InputError where another process is
-    at it.
+    is lost by a kill, nor for those who read or write meanwhile. None is moved where another process is at
+    it.
     """
-    if len(entry_names(store)) < least_entries:
-        return 0
-    with storage.locked(storage.answers_url(store), "store"):
-        names = entry_names(store)
-        parts = storage.sizes(storage.answer_parts_url(store))
-        small = [name for name, size in parts.items() if size < SMALL_BYTES]
-        entries: dict[str, list[Answer]] = dict(chain(*(read_part(store, name) for name in small)))
-        new = [name for name in names if name not in entries]
-        read = map_ahead(lambda name: read_entry(store, name), new, READERS, MOST_WAITING)
-        entries |= zip(new, read, strict=True)
-        write_part(store, sorted(entries.items()))
-        urls = [storage.answers_entry_url(store, name) for name in names]
-        urls += [storage.answer_part_url(store, name) for name in small]
-        list(map_ahead(storage.remove, urls, READERS, MOST_WAITING))
+    moved = 0
+    if len(entry_names(store)) >= least_entries:
+        with suppress(InputError), storage.locked(storage.answers_url(store), "store"):
+            moved = move_entries(store)
+    return moved
+
+
+def move_entries(store: str) -> int:
+    """Make one part of the entries and of the parts that are small; the lock must be held."""
+    names = entry_names(store)
+    parts = storage.sizes(storage.answer_parts_url(store))
+    small = [name for name, size in parts.items() if size < SMALL_BYTES]
+    entries: dict[str, list[Answer]] = dict(chain(*(read_part(store, name) for name in small)))
+    new = [name for name in names if name not in entries]
+    entries |= zip(new, read_entries(store, new), strict=True)
+    write_part(store, sorted(entries.items()))
+    urls = [storage.answers_entry_url(store, name) for name in names]
+    urls += [storage.answer_part_url(store, name) for name in small]
+    list(map_ahead(storage.remove, urls, READERS, MOST_WAITING))
     return len(names)
-
-
-def corrections_in_force(store: str) -> dict[str, Answer]:
-    """The decision in force on each content (see `current_corrections`); many entries are compacted first."""
-    with suppress(InputError):  # another process is at it
-        compact_answers(store)
-    return current_corrections(read_answers(store))

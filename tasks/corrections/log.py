@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from tasks import storage
 from tasks.ahead import map_ahead
-from tasks.corrections.answers import Answer, check_answer
+from tasks.corrections.answers import Answer, check_answer, current_corrections
 from tasks.corrections.tables import from_table, to_table
 from tasks.errors import BrokenFileError
 
@@ -87,8 +87,7 @@ class _Log:
     def _read_new(self) -> Answers:
         """The entries first, then the parts: what leaves the former is in the latter before."""
         names = [name for name in entry_names(self._store) if name not in self._entries]
-        read = map_ahead(lambda name: read_entry(self._store, name), names, READERS, MOST_WAITING)
-        entries = dict(zip(names, read, strict=True))
+        entries = dict(zip(names, read_entries(self._store, names), strict=True))
         parts = set(storage.names(storage.answer_parts_url(self._store))) - self._parts
         for part in parts:
             entries.update(read_part(self._store, part, self._entries))
@@ -149,6 +148,15 @@ def entry_names(store: str) -> list[str]:
     """The names of the entries that are in no part yet, or still lie beside it."""
     names = (name.removesuffix(".json") for name in storage.names(storage.answers_url(store)))
     return [name for name in names if ENTRY.fullmatch(name)]
+
+
+def corrections_in_force(store: str) -> dict[str, Answer]:
+    """The decision in force on each content (see `current_corrections`)."""
+    return current_corrections(read_answers(store))
+
+
+def read_entries(store: str, names: Sequence[str]) -> Iterator[list[Answer]]:
+    return map_ahead(lambda name: read_entry(store, name), names, READERS, MOST_WAITING)
 
 
 def read_entry(store: str, name: str) -> list[Answer]:

@@ -44,6 +44,11 @@ def commit_dataset(manifest: Manifest, parts: Sequence[DecodedPart], max_bad_sha
         storage.write_json(storage.success_url(manifest.dataset_url), marker_of(manifest, index))
         enter(manifest.dataset_url)
     dataset = read_dataset(manifest, sum(part.images for part in parts if part.decoded))
+    tell_dataset(dataset)
+    return dataset
+
+
+def tell_dataset(dataset: Dataset) -> None:
     log.info(
         "Dataset %s: %s, %s bad; %s files decoded now, %s taken over",
         dataset.fingerprint,
@@ -52,7 +57,13 @@ def commit_dataset(manifest: Manifest, parts: Sequence[DecodedPart], max_bad_sha
         f"{dataset.decoded:,}",
         f"{dataset.reused:,}",
     )
-    return dataset
+    corrected, dropped = (sum(dataset.corrections[name].values()) for name in ("corrected", "dropped"))
+    added = dataset.corrections["added"]
+    if corrected or dropped or added:
+        log.info(
+            "By people's answers %s labels are corrected, %s files dropped, %s images of an inbox added",
+            *(f"{count:,}" for count in (corrected, dropped, added)),
+        )
 
 
 def marker_of(manifest: Manifest, index: pa.Table) -> Marker:

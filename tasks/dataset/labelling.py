@@ -9,6 +9,7 @@ from tasks.corrections import (
     Answer,
     LabelRow,
     check_answer,
+    compact_answers,
     corrections_in_force,
     keep_image,
     read_label_rows,
@@ -83,6 +84,7 @@ def record_new(
 
     Returns how many were recorded, and how many are in force already; what cannot be kept joins `problems`.
     """
+    compact_answers(store)
     in_force = corrections_in_force(store)
     new, repeated = [], 0
     for sha256, (row, answer) in answers.items():

@@ -13,7 +13,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
-from tasks.corrections import corrections_in_force
+from tasks.corrections import compact_answers, corrections_in_force
 from tasks.dataset.attempts import choose_dataset
 from tasks.dataset.catalogue import Catalogue, read_catalogue
 from tasks.dataset.checks import check_classes, check_places
@@ -63,6 +63,7 @@ def list_images(
     classes = tuple(sorted({str(row.label) for row in rows}))
     check_classes(images_url, len(files), classes)
     check_class_names(images_url, classes)
+    compact_answers(store)
     corrections = corrections_of(storage.dataset_url(store, begun)) if begun else corrections_in_force(store)
     rows = sorted(rows + added_files(store, corrections), key=lambda row: row.file.path)
     fingerprint = fingerprint_of(images_url, rows, size_px, val_share, leakage, corrections)

@@ -18,6 +18,8 @@ def bench(images: Path, scratch: Path) -> Iterator[Measured]:
     files = [file for file in list_files(str(images)) if file.path.endswith(".jpg")][:FILES]
     contents = [np.frombuffer((images / file.path).read_bytes(), np.uint8) for file in files]
 
+    part = str(scratch / "part.npy")
+
     def bare() -> None:
         for content in contents:
             picture = cv2.imdecode(content, cv2.IMREAD_COLOR)
@@ -26,7 +28,7 @@ def bench(images: Path, scratch: Path) -> Iterator[Measured]:
 
     yield Measured(
         "decode a part: read, check, hash, measure, write (one core)",
-        best_rate(lambda: decode_files(str(images), files, SIZE, str(scratch / "part.npy")), len(files)),
+        best_rate(lambda: decode_files(str(images), files, SIZE, part, False, {}, ""), len(files)),
         "OpenCV decode and resize alone, from memory",
         best_rate(bare, len(files)),
     )

@@ -44,7 +44,9 @@ def read_by_another_process(store: str) -> list[Answer]:
     return list(log._Log(storage.absolute(store)).read())
 
 
-@pytest.mark.parametrize(("kind", "rounds"), [("store", 20), ("bucket", 4)])
+@pytest.mark.parametrize(
+    ("kind", "rounds"), [("store", 20), pytest.param("bucket", 4, marks=pytest.mark.slow)]
+)
 def test_ten_people_at_once_lose_nothing(kind: str, rounds: int, request: pytest.FixtureRequest):
     store, start = storage.join(request.getfixturevalue(kind), "answered"), threading.Barrier(11)
 
