@@ -5,12 +5,13 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from tasks import storage
 from tasks.classification.job import Job
-from tasks.classification.ledger import Ledgers, Placed, read_ledger
+from tasks.classification.ledger import Ledgers, Placed, place_of, read_ledger
 from tasks.classification.scratch import scratch_database
 from tasks.classification.sorting import UNSURE, sorting_target
 from tasks.corrections import Answer, compact_answers, corrections_in_force, keep_image, record_answers
@@ -111,23 +112,16 @@ def moved_files(folder: str, record: Mapping[str, Any]) -> Iterator[Moved]:
         ledgers = Ledgers(database)
         url = storage.ledgers_url(folder, str(record["plan"]))
         for name in storage.names(url):
-            for placed in read_ledger(storage.join(url, name)).values():
-                ledgers.add(placed)
+            ledgers.add(chain.from_iterable(read_ledger(storage.join(url, name)).values()))
         ledgers.index()
-        for label in record["folders"]:
-            if label != UNSURE:
-                for path in files_below(folder, label):
-                    yield from known_again(folder, label, path, ledgers)
-
-
-def known_again(folder: str, label: str, path: str, ledgers: Ledgers) -> Iterator[Moved]:
-    place = Path(folder, label, *storage.unescape(path).split("/"))
-    if any(placed.folder == label for placed in ledgers.of_path(path)):
-        return
-    for placed in ledgers.of_name(path.rpartition("/")[2]):
-        if placed.folder != label and not placed.is_untouched(folder) and is_same(place, placed):
-            yield Moved(place, label, placed.folder)
-            return
+        labels = [label for label in record["folders"] if label != UNSURE]
+        files = ((label, path) for label in labels for path in files_below(folder, label))
+        for label, path in ledgers.strangers(files):
+            place = place_of(folder, label, path)
+            for placed in ledgers.of_name(path.rpartition("/")[2]):
+                if placed.folder != label and not placed.is_untouched(folder) and is_same(place, placed):
+                    yield Moved(place, label, placed.folder)
+                    break
 
 
 def is_same(place: Path, placed: Placed) -> bool:
@@ -144,4 +138,4 @@ def files_below(folder: str, label: str) -> Iterator[str]:
         return
     for parent, _, names in os.walk(base):
         for name in names:
-            yield storage.escape(os.path.relpath(os.path.join(parent, name), base))
+            yield storage.escape(os.path.join(parent, name).removeprefix(f"{base}/"))

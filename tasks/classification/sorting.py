@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -92,8 +93,7 @@ def deal_out(job: Job, folder: str, record: dict[str, Any]) -> None:
     with scratch_database() as database:
         ledgers = Ledgers(database)
         for name in storage.names(earlier_url) if record.get("plan") else ():
-            for placed in read_ledger(storage.join(earlier_url, name)).values():
-                ledgers.add(placed)
+            ledgers.add(chain.from_iterable(read_ledger(storage.join(earlier_url, name)).values()))
         ledgers.index()
         for number, files in read_parts(storage.plan_url(job.output)):
             paths = [file.path for file in files]
