@@ -1,6 +1,6 @@
 """What people answered about images, by content: an append-only log in the store, and what it says now."""
 
-from tasks.corrections.answers import Answer, answered, check_answer, current_corrections
+from tasks.corrections.answers import Answer, check_answer, contents_answered, current_corrections
 from tasks.corrections.compaction import compact_answers
 from tasks.corrections.exchange import LabelRow, parts_of_path, read_label_rows, write_label_rows
 from tasks.corrections.images import keep_image, labelled_images
@@ -12,9 +12,9 @@ __all__ = [
     "Answer",
     "Answers",
     "LabelRow",
-    "answered",
     "check_answer",
     "compact_answers",
+    "contents_answered",
     "corrections_in_force",
     "current_corrections",
     "from_table",

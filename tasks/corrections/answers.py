@@ -59,7 +59,7 @@ def current_corrections(answers: Iterable[Answer]) -> dict[str, Answer]:
     return corrections
 
 
-def answered(answers: Iterable[Answer]) -> set[str]:
+def contents_answered(answers: Iterable[Answer]) -> set[str]:
     """The contents, by sha256, that nobody must be asked about again: the last answer was not `later`."""
     standing = standing_decisions(zip(repeat(""), answers, strict=False))
     return {content for content, decisions in standing.items() if decisions[-1][1].decision != "later"}

@@ -51,7 +51,15 @@ def read_label_rows(url: str) -> list[LabelRow]:
         if ending == "json" and isinstance(tasks := json.loads(data), list) and is_label_studio(tasks):
             return [row for number, task in enumerate(tasks, 1) for row in rows_of_task(number, task)]
         records = read_records(data, ending)
-    except (ValueError, pa.ArrowInvalid, csv.Error) as error:
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+        pa.ArrowInvalid,
+        csv.Error,
+    ) as error:
         line = " ".join(str(error).split())[:200]
         raise InputError(f"A file of labels must be whole {ending}. Received {url!r}: {line}.") from error
     check_columns(url, records)
@@ -74,9 +82,11 @@ def read_records(data: bytes, ending: str) -> list[dict[str, Any]]:
         return pq.read_table(io.BytesIO(data)).to_pylist()
     text = data.decode("utf-8-sig")
     if ending == "csv":
-        rows = csv.DictReader(io.StringIO(text, newline=""))
+        head = text.partition("\n")[0]
+        delimiter = max(",;\t", key=head.count)  # of spreadsheets in other languages too
+        rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
         return [{name: storage.from_cell(value or "") for name, value in row.items() if name} for row in rows]
-    lines = [line for line in text.splitlines() if line.strip()]
+    lines = [line for line in text.split("\n") if line.strip()]
     records = json.loads(text) if ending == "json" else [json.loads(line) for line in lines]
     if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
         raise ValueError("each row must be an object")
@@ -93,10 +103,10 @@ def check_columns(url: str, records: Sequence[Mapping[str, Any]]) -> None:
 
 
 def row_of(place: str, record: Mapping[str, Any]) -> LabelRow:
-    names = ("path", "sha256", "label", "decision", "who")
-    texts = {name: "" if (value := record.get(name)) is None else str(value).strip() for name in names}
-    texts["decision"] = texts["decision"] or "label"
-    return LabelRow(place, **texts)
+    names = ("sha256", "label", "decision", "who")
+    path, *others = ("" if (value := record.get(name)) is None else str(value) for name in ("path", *names))
+    texts = dict(zip(names, map(str.strip, others), strict=True))
+    return LabelRow(place, path, **texts | {"decision": texts["decision"] or "label"})
 
 
 def is_label_studio(tasks: Sequence[Any]) -> bool:

@@ -89,6 +89,8 @@ def test_a_file_that_contradicts_itself_is_refused_in_one_line_and_nothing_impor
         ("labels.parquet", "no Parquet", "whole parquet"),
         ("labels.jsonl", '{"path": "a"', "whole jsonl"),
         ("labels.json", '{"path": "a"}', "must be an object"),
+        ("labels.json", '[{"annotations": [{"result": 3}]}]', "whole json"),
+        ("labels.json", '[{"annotations": [{"result": [{"type": "choices"}]}]}]', "whole json"),
         ("labels.csv", "path,label\nnowhere,sea\n", "no dataset of the store"),
         ("labels.csv", "sha256,label\n../x,sea\n", "64 hex digits"),
         (None, "", "none"),
@@ -104,6 +106,15 @@ def test_a_file_of_no_use_is_refused_in_one_line(
     [line] = capsys.readouterr().err.splitlines()
     assert complaint in line
     assert labels_of(store) == {}
+
+
+def test_a_table_that_a_spreadsheet_wrote_in_another_language_is_read(
+    images: Path, sea: list[str], store: str, tmp_path: Path
+):
+    file = tmp_path / "labels.csv"
+    file.write_bytes(f"path;given;label\r\n{sea[0]};sea; street \r\n{sea[1]};sea;\r\n".encode("utf-8-sig"))
+    assert run(["labels", "import", str(file), "--store", store]) == 0
+    assert labels_of(store) == {sha256_of(images / sea[0]): "street"}
 
 
 def annotation(choice: str, **more: object) -> dict:

@@ -10,8 +10,8 @@ import pytest
 from tasks import storage
 from tasks.corrections import (
     Answer,
-    answered,
     compact_answers,
+    contents_answered,
     current_corrections,
     log,
     read_answers,
@@ -78,15 +78,15 @@ def test_the_last_answer_on_a_content_wins_and_undo_takes_it_back(store: str):
     assert current_corrections(read_answers(store))[content(1)].label == "dog"
     record_answers(store, [answer(1, "undo"), answer(3, "undo")])
     assert list(current_corrections(read_answers(store))) == [content(2)]
-    assert answered(read_answers(store)) == {content(2)}
+    assert contents_answered(read_answers(store)) == {content(2)}
 
 
 def test_what_is_left_for_later_is_asked_again_and_corrects_nothing(store: str):
     record_answers(store, [answer(1, "later"), answer(2), answer(2, "later")])
     assert list(current_corrections(read_answers(store))) == [content(2)]
-    assert answered(read_answers(store)) == set()
+    assert contents_answered(read_answers(store)) == set()
     record_answers(store, [answer(2, "undo"), answer(1)])
-    assert answered(read_answers(store)) == {content(1), content(2)}
+    assert contents_answered(read_answers(store)) == {content(1), content(2)}
 
 
 def test_an_undo_follows_what_it_takes_back_also_where_clocks_differ(store: str):

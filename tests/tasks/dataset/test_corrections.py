@@ -11,6 +11,7 @@ import pytest
 
 from tasks import storage
 from tasks.audit import soundness
+from tasks.audit.features import Base, feature_urls, plan_features
 from tasks.corrections import Answer, keep_image, record_answers
 from tasks.dataset.index import commit_dataset
 from tasks.dataset.manifest import list_images
@@ -49,8 +50,10 @@ def index_of(dataset: Dataset) -> dict[str, dict[str, Any]]:
     return {row["path"]: row for row in storage.read_table(storage.index_url(dataset.url)).to_pylist()}
 
 
-def test_corrections_count_in_a_new_dataset_that_takes_over_all_parts(images: Path, store: str):
-    before = decode_all(images, store)
+def test_corrections_count_in_a_new_dataset_that_takes_over_all_parts_and_features(images: Path, store: str):
+    before, base = decode_all(images, store), Base(key="of some weights")
+    for url in feature_urls(before, base).values():
+        storage.write_bytes(url, b"features")
     committed = Path(storage.index_url(before.url)).read_bytes()
     mended, dropped = a_picture(images, f"{TRAIN}/sea"), a_picture(images, f"{TEST}/forest")
     record_answers(store, [answer(mended, "street"), answer(dropped, None, "drop")])
@@ -58,6 +61,7 @@ def test_corrections_count_in_a_new_dataset_that_takes_over_all_parts(images: Pa
 
     assert after.fingerprint != before.fingerprint
     assert (after.decoded, after.reused) == (0, before.decoded)
+    assert plan_features(after, base) == []
     assert Path(storage.index_url(before.url)).read_bytes() == committed
     assert mended.parent.name == "sea" and dropped.exists()
     rows = index_of(after)
