@@ -1,7 +1,7 @@
 """The `darkroom labels` commands: what people answered about images, in the store, from files, into files."""
 
 import getpass
-from pathlib import Path
+import os
 
 from cyclopts import App
 
@@ -32,7 +32,7 @@ def list_labels(*, store: Store = "store") -> None:
 
 
 @labels.command(name="import")
-def import_(file: Path | None = None, *, sorted: Path | None = None, store: Store = "store") -> None:
+def import_(file: str | None = None, *, sorted: str | None = None, store: Store = "store") -> None:
     """Take labels from a file, or from what was moved by hand between sorted folders: all at once or none.
 
     :param file: CSV, Parquet or JSON lines with path or sha256, label and perhaps decision (label or drop)
@@ -44,9 +44,9 @@ def import_(file: Path | None = None, *, sorted: Path | None = None, store: Stor
     if (file is None) == (sorted is None):
         raise InputError("Labels are imported from a FILE or from --sorted DIR. Received both or neither.")
     if sorted is not None:
-        recorded, repeated = import_sorted(store, str(sorted), getpass.getuser())
+        recorded, repeated = import_sorted(store, sorted, user())
     else:
-        result = import_labels(store, str(file), getpass.getuser())
+        result = import_labels(store, str(file), user())
         recorded, repeated = result.recorded, result.repeated
         for problem in result.problems[:PROBLEMS_SHOWN]:
             tell("Not imported", problem)
@@ -58,13 +58,13 @@ def import_(file: Path | None = None, *, sorted: Path | None = None, store: Stor
 
 
 @labels.command
-def export(file: Path, *, store: Store = "store") -> None:
+def export(file: str, *, store: Store = "store") -> None:
     """Write the corrections in force to a file, which `labels import` reads.
 
     :param file: File to write, of a name that ends in .csv, .parquet, .jsonl or .json.
     :param store: Folder or URL that holds the labels.
     """
-    tell(f"{export_labels(store, str(file)):,} corrections", storage.absolute(str(file)))
+    tell(f"{export_labels(store, file):,} corrections", storage.absolute(file))
 
 
 @labels.command
@@ -74,9 +74,17 @@ def undo(*, sha256: str | None = None, store: Store = "store") -> None:
     :param sha256: Of the file whose last answer is taken back, instead of the last of all.
     :param store: Folder or URL that holds the labels.
     """
-    answers = undo_last(store, getpass.getuser(), sha256)
+    answers = undo_last(store, user(), sha256)
     first = f"{said(answers[0])} for {answers[0].sha256}"
     tell("Taken back", first + (f" and {len(answers) - 1:,} more" if len(answers) > 1 else ""))
+
+
+def user() -> str:
+    """Who gives the command; in a container its user may have no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
 
 
 def cells(answer: Answer) -> tuple[str, ...]:
