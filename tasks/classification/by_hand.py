@@ -14,8 +14,17 @@ from tasks.classification.job import Job
 from tasks.classification.ledger import Ledgers, Placed, place_of, read_ledger
 from tasks.classification.scratch import scratch_database
 from tasks.classification.sorting import UNSURE, sorting_target
-from tasks.corrections import Answer, compact_answers, corrections_in_force, keep_image, record_answers
+from tasks.corrections import (
+    Answer,
+    compact_answers,
+    keep_image,
+    read_answers,
+    record_answers,
+    standing_decisions,
+)
 from tasks.errors import InputError
+
+SORTED = "sorted"  # the kind of an answer that a person gave by moving a file
 
 log = logging.getLogger("darkroom")
 
@@ -38,7 +47,7 @@ def import_sorted(store: str, folder: str, who: str) -> tuple[int, int]:
     folder = storage.absolute(folder)
     record = sorting_record(folder)
     compact_answers(store)
-    in_force, repeated = corrections_in_force(store), 0
+    counted, repeated = moves_counted(store), 0
     answers: dict[str, Answer] = {}
     for moved in moved_files(folder, record):
         answer = answer_of(moved, str(record["output"]), who)
@@ -47,8 +56,7 @@ def import_sorted(store: str, folder: str, who: str) -> tuple[int, int]:
                 "Copies of one picture must lie in one class folder. "
                 f"Received {str(moved.place)!r} and one in {answers[answer.sha256].label!r}: move one."
             )
-        present = in_force.get(answer.sha256)
-        if present and (present.decision, present.label) == ("label", moved.label):
+        if (answer.sha256, answer.label) in counted:
             repeated += 1
             del answers[answer.sha256]
         else:
@@ -65,7 +73,7 @@ def answer_of(moved: Moved, output: str, who: str) -> Answer:
         shown=None,
         suggested=None if moved.before == UNSURE else moved.before,
         confidence=None,
-        kind="sorted",
+        kind=SORTED,
         run=output,
         who=who,
         at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -80,9 +88,9 @@ def tell_moved(job: Job, store: str) -> None:
     folder, _ = target
     moved = list(moved_files(folder, sorting_record(folder)))
     if moved:
-        in_force = corrections_in_force(store)
+        counted = moves_counted(store)
         answers = (answer_of(file, job.output, "") for file in moved)
-        new = sum(getattr(in_force.get(answer.sha256), "label", None) != answer.label for answer in answers)
+        new = sum((answer.sha256, answer.label) not in counted for answer in answers)
         if new:
             log.warning(
                 "%s moved by hand; `darkroom labels import --sorted %s` counts %s",
@@ -90,6 +98,14 @@ def tell_moved(job: Job, store: str) -> None:
                 folder,
                 "it as a label" if new == 1 else "them as labels",
             )
+
+
+def moves_counted(store: str) -> set[tuple[str, str | None]]:
+    """Content and label of the moves that count already, though another answer may have come since."""
+    answers = read_answers(store)
+    standing = standing_decisions(zip(answers.entries, answers, strict=True))
+    decisions = (answer for on_content in standing.values() for _, answer in on_content)
+    return {(answer.sha256, answer.label) for answer in decisions if answer.kind == SORTED}
 
 
 def sorting_record(folder: str) -> dict[str, Any]:

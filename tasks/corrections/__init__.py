@@ -1,6 +1,12 @@
 """What people answered about images, by content: an append-only log in the store, and what it says now."""
 
-from tasks.corrections.answers import Answer, check_answer, contents_answered, current_corrections
+from tasks.corrections.answers import (
+    Answer,
+    check_answer,
+    contents_answered,
+    current_corrections,
+    standing_decisions,
+)
 from tasks.corrections.compaction import compact_answers
 from tasks.corrections.exchange import LabelRow, parts_of_path, read_label_rows, write_label_rows
 from tasks.corrections.images import keep_image, labelled_images
@@ -24,6 +30,7 @@ __all__ = [
     "read_answers",
     "read_label_rows",
     "record_answers",
+    "standing_decisions",
     "to_table",
     "undo_last",
     "write_label_rows",

@@ -277,7 +277,6 @@ def answers_entry_url(store: str, name: str) -> str:
 
 
 def answer_parts_url(store: str) -> str:
-    """Parts of many entries each, which were files of their own before."""
     return join(answers_url(store), "parts")
 
 

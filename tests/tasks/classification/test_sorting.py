@@ -16,7 +16,7 @@ from tasks.classification.by_hand import import_sorted, tell_moved
 from tasks.classification.job import Job, partitions, parts_of, plan_job
 from tasks.classification.rows import to_table, write_rows
 from tasks.classification.sorting import open_sorting, sort_files
-from tasks.corrections import current_corrections, read_answers
+from tasks.corrections import current_corrections, read_answers, record_answers
 from tasks.errors import InputError
 from tasks.networks.version import ModelVersion
 from tasks.parameters import Classification
@@ -237,7 +237,9 @@ def test_a_file_moved_by_hand_is_a_label_and_stays_where_it_was_moved(
     [(sha256, answer)] = current_corrections(read_answers(store)).items()
     assert (sha256, answer.label, answer.suggested, answer.kind) == (content, "b", "a", "sorted")
     assert storage.names(storage.kept_images_url(store)) == [f"{content}.jpg"]
+    record_answers(store, [replace(answer, decision="drop", label=None, kind="wrong_label")])
     assert import_sorted(store, str(target), "ann") == (0, 1)
+    assert current_corrections(read_answers(store))[content].decision == "drop"
 
     before = tree(target)
     sort(pictures, {"5.jpg": "b"}, other_model(), **options)
