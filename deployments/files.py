@@ -1,4 +1,4 @@
-"""Serves reports to the browser of whoever reads them in the Prefect UI: `python -m deployments.files`."""
+"""Serves reports and the review page to who reads them in the Prefect UI: `python -m deployments.files`."""
 
 import base64
 import os
@@ -16,8 +16,11 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from deployments.review import Review
 from deployments.services import LOOPBACK_NAMES
 from deployments.settings import Settings
+from tasks.review import QUESTIONS, Desk
+from tasks.storage import REVIEW
 
 REPORT, OVERVIEW = "report.html", "index.html"
 HEADERS = {
@@ -30,8 +33,9 @@ HEADERS = {
 
 
 def files_app(settings: Settings) -> ASGIApp:
-    """The reports of the stack's local store and predictions, behind the password."""
-    mounts = []
+    """The reports of the stack's local store and predictions, and the review page, behind the password."""
+    desk = Desk(settings.places["store"], settings.places["predictions"], QUESTIONS)
+    mounts = [Mount(f"/{REVIEW}", Review(desk, settings.login[0]).app())]
     for name, place in settings.served.items():
         Path(place).mkdir(parents=True, exist_ok=True)
         mounts.append(Mount(f"/{name}", Reports(directory=place)))

@@ -22,7 +22,7 @@ from deployments.services import (
 )
 from tasks import storage
 from tasks.errors import InputError
-from tasks.storage import SERVED
+from tasks.storage import REVIEW, SERVED
 
 POOL = "darkroom"
 CLIENT_RETRIES = "8"  # after 2, 4, 8 ... seconds: a server that restarts for minutes fails no run
@@ -53,7 +53,7 @@ class Settings(BaseSettings):
     host: str = Field(LOOPBACK, description="Address that the UI, the reports and Ray listen on.")
     port: int = Field(4200, ge=1, le=65_535, description="Port of the Prefect server and its UI.")
     ray_port: int = Field(6379, ge=1, le=65_535, description="Port of the Ray head.")
-    files_port: int = Field(4201, ge=1, le=65_535, description="Port on which reports are served.")
+    files_port: int = Field(4201, ge=1, le=65_535, description="Port of the reports and the review page.")
     password: SecretStr | None = Field(
         None, description="Password of the UI (user `admin`) and token of Ray; by default made up and kept."
     )
@@ -113,6 +113,10 @@ class Settings(BaseSettings):
     @property
     def files_url(self) -> str:
         return f"http://{self.host}:{self.files_port}"
+
+    @property
+    def review_url(self) -> str:
+        return f"{self.files_url}/{REVIEW}/"
 
     @property
     def places(self) -> dict[str, str]:

@@ -192,5 +192,6 @@ def addresses(settings: Settings) -> Iterator[str]:
             yield f"  There is no such folder yet: make it, or set DARKROOM_{name.upper()}."
     if "store" in settings.served:
         yield f"Reports, once there are any: {settings.files_url}/store/index.html"
+    yield f"Questions worth a minute: {settings.review_url}"
     yield f"Logs: {settings.folder / 'logs'}"
     yield "Ctrl-C stops all of it."

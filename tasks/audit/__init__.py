@@ -3,14 +3,15 @@
 from tasks.audit.checks import CHECKS, Check
 from tasks.audit.corrections import correction_words
 from tasks.audit.features import embed_part, fetch_base, locate_weights, plan_features
-from tasks.audit.findings import audit_dataset, read_audit
+from tasks.audit.findings import audit_dataset, read_audit, read_duplicates
 from tasks.audit.verdict import Soundness, soundness
-from tasks.audit.wrong_labels import check_labels
+from tasks.audit.wrong_labels import Suspect, check_labels, read_suspects
 
 __all__ = [
     "CHECKS",
     "Check",
     "Soundness",
+    "Suspect",
     "audit_dataset",
     "check_labels",
     "correction_words",
@@ -19,5 +20,7 @@ __all__ = [
     "locate_weights",
     "plan_features",
     "read_audit",
+    "read_duplicates",
+    "read_suspects",
     "soundness",
 ]

@@ -37,6 +37,11 @@ def read_audit(dataset: Dataset, run: Run) -> dict[str, Any]:
     return audit | {"labels": labels, "counts": audit["counts"] | {"wrong_labels": labels["suspected"]}}
 
 
+def read_duplicates(dataset_url: str) -> list[dict[str, Any]]:
+    """The sets of copies that an audit found, as `find_copies` tells them; none where its record is lost."""
+    return (storage.json_unless_broken(storage.audit_url(dataset_url)) or {}).get("duplicates", [])
+
+
 def audit_rows(rows: Sequence[Mapping[str, Any]], classes: Sequence[str], unlabelled: int) -> dict[str, Any]:
     """The whole audit.json of the rows of a dataset's index.
 

@@ -114,6 +114,26 @@ def as_csv(suspects: Sequence[Suspect]) -> bytes:
     return text.getvalue().encode()
 
 
+def read_suspects(run: Run) -> list[Suspect]:
+    """All suspects of a run, as `as_csv` wrote them; none where its labels were not checked."""
+    url = run.wrong_labels_url
+    return storage.unless_broken(lambda: from_csv(storage.read_bytes(url)), url) or []
+
+
+def from_csv(data: bytes) -> list[Suspect]:
+    return [
+        Suspect(
+            path=storage.from_cell(row["path"]),
+            split=row["split"],
+            given=storage.from_cell(row["given"]),
+            suggested=storage.from_cell(row["suggested"]),
+            given_probability=float(row["given_probability"]),
+            suggested_probability=float(row["suggested_probability"]),
+        )
+        for row in csv.DictReader(io.StringIO(data.decode(), newline=""))
+    ]
+
+
 def label_points(audit: Mapping[str, Any]) -> Iterator[str]:
     """What the audit of a dataset says of its labels."""
     labels = audit["labels"]

@@ -3,6 +3,7 @@
 from tasks.classification.by_hand import import_sorted, tell_moved
 from tasks.classification.classify import check_room, classify_partition, room_for
 from tasks.classification.job import locate, partitions, plan_job
+from tasks.classification.rows import rows_of_output
 from tasks.classification.sorting import open_sorting
 from tasks.classification.summary import commit_predictions
 
@@ -16,5 +17,6 @@ __all__ = [
     "partitions",
     "plan_job",
     "room_for",
+    "rows_of_output",
     "tell_moved",
 ]

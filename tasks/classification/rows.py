@@ -100,6 +100,15 @@ def read_rows(job: Job) -> Iterator[pa.Table]:
         yield table
 
 
+def rows_of_output(output: str) -> Iterator[pa.Table]:
+    """Yield the rows of each part that an output holds, in order; a broken part is left out."""
+    for name in storage.names(output):
+        if storage.PART_NAME.fullmatch(name):
+            url = storage.join(output, name)
+            if (table := storage.unless_broken(partial(read_part, url), url)) is not None:
+                yield table
+
+
 def count_rows(url: str) -> int | None:
     """How many rows a part's file has; None where it is lost or broken."""
     if not url.endswith(".parquet"):

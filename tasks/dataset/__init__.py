@@ -4,6 +4,7 @@ from tasks.dataset.catalogue import places_of_parts
 from tasks.dataset.checks import check_places, check_splits, check_trainable
 from tasks.dataset.corrections import DROPPED, count_corrections
 from tasks.dataset.decode import read_images
+from tasks.dataset.duplicates import group_pictures
 from tasks.dataset.index import commit_dataset, pixels_of_parts
 from tasks.dataset.labelling import Import, export_labels, import_labels
 from tasks.dataset.looks import measure_looks
@@ -42,6 +43,7 @@ __all__ = [
     "decode_image",
     "decode_part",
     "export_labels",
+    "group_pictures",
     "import_labels",
     "list_images",
     "measure_looks",

@@ -8,6 +8,8 @@ import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
+from tasks.dataset.looks import THUMBNAIL_PX, describe_picture
+
 # Bits of 64. Of 60 million pairs of photographs, none this close showed different scenes; at 8 bits some did.
 MAX_DISTANCE = 6
 # Of details. Of 2,900 pairs 12 to 14 bits apart, which show different scenes, one in a hundred reaches it.
@@ -60,6 +62,19 @@ def find_copies(pixels: np.ndarray, hashes: np.ndarray, ranks: np.ndarray, thumb
     _, component = connected_components(graph, directed=False)
     _, first_of_group, group = np.unique(component[picture], return_index=True, return_inverse=True)
     return Copies(first_of_group[group], exact_rank[picture], near_rank[picture])
+
+
+def group_pictures(pictures: Sequence[np.ndarray]) -> np.ndarray:
+    """The number of the first of those that show the same picture, for each, int [pictures].
+
+    pictures: uint8 RGB [side, side, 3], all of one side. See `find_copies`.
+    """
+    looks = [describe_picture(picture) for picture in pictures]
+    hashes = np.array([look["perceptual_hash"] for look in looks], np.uint64)
+    _, pixels = np.unique([look["pixels_sha256"] for look in looks], return_inverse=True)
+    small = np.frombuffer(b"".join(look["thumbnail"] for look in looks), np.uint8)
+    thumbnails = small.reshape(-1, THUMBNAIL_PX, THUMBNAIL_PX)
+    return find_copies(pixels, hashes, np.zeros(len(looks), int), lambda images: thumbnails[images]).group
 
 
 def _candidates(hashes: np.ndarray, ranks: np.ndarray) -> np.ndarray:

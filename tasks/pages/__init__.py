@@ -1,11 +1,11 @@
 """Records to pages: HTML, Markdown, model card, figures. Pure: knows no Prefect and no storage."""
 
 from tasks.pages.card import model_card
-from tasks.pages.html import classify_report, explore_report, overview_report, retrain_report
+from tasks.pages.html import classify_report, explore_report, overview_report, retrain_report, review_files
 from tasks.pages.markdown import classify_markdown, explore_markdown, link_to_report, plain, retrain_markdown
 from tasks.pages.metrics import METRICS, metric_texts
-from tasks.pages.photos import overlay_evidence, photo
-from tasks.pages.words import UNKNOWN, decimals, is_number
+from tasks.pages.photos import overlay_evidence, photo, photo_in_proportion
+from tasks.pages.words import UNKNOWN, decimals, is_number, percent
 
 __all__ = [
     "METRICS",
@@ -23,9 +23,12 @@ __all__ = [
     "model_figures",
     "overlay_evidence",
     "overview_report",
+    "percent",
     "photo",
+    "photo_in_proportion",
     "plain",
     "retrain_markdown",
     "retrain_report",
+    "review_files",
     "style",
 ]

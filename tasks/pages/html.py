@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache, wraps
 from hashlib import sha256
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Undefined
@@ -29,6 +30,9 @@ from tasks.pages.words import (
     verdict_of,
 )
 
+Questions = Mapping[str, str]
+
+NONE: Questions = MappingProxyType({})
 ROWS_SHOWN = 50
 TEMPLATES = Path(__file__).with_name("templates")
 STYLE = "".join((TEMPLATES / name).read_text() for name in ("style.css", "data.css"))
@@ -49,15 +53,18 @@ def retrain_report(
     metrics: Mapping[str, Record],
     pictures: Pictures,
     overview: str | None = None,
+    questions: Questions = NONE,
 ) -> str:
     """One training run on one page: verdict, data, models, mistakes, and how it was made.
 
     audit: as `audit.read_audit` gives it. metrics: the metrics.json of each model in the summary. pictures:
     the plots by their file names; photographs as `photo:<path>` and, of a model's mistakes, what spoke for
     the class it predicted and for the true one as `predicted:<kind>:<path>` and `true:<kind>:<path>`.
-    overview: address of the page over all runs, where a browser can follow it from here.
+    overview: address of the page over all runs, where a browser can follow it from here. questions: where a
+    person is asked about an image, by its path; empty where no stack serves that page.
     """
     page = {"summary": summary, "audit": audit, "metrics": metrics, "pictures": pictures}
+    page |= {"questions": questions}
     scores = list(metric_rows([metrics[kind]["test"] for kind in summary["models"]]))
     template = _environment().get_template("retrain.html.j2")
     return template.render(page, verdict=verdict_of(summary), scores=scores, overview=overview)
@@ -90,16 +97,31 @@ def sparkline(line: Sequence[Record]) -> list[dict[str, Any]]:
 
 def explore_report(audit: Record, pictures: Pictures, root: str) -> str:
     """What lies in the image folder `root`, on one page: whether it is sound, then why not."""
-    page = {"audit": audit, "pictures": pictures, "root": root}
+    page = {"audit": audit, "pictures": pictures, "root": root, "questions": NONE}
     return _environment().get_template("explore.html.j2").render(page)
 
 
 def classify_report(
-    summary: Record, bad: Sequence[Record], unsure: Sequence[Record], pictures: Pictures
+    summary: Record,
+    bad: Sequence[Record],
+    unsure: Sequence[Record],
+    pictures: Pictures,
+    questions: Questions = NONE,
 ) -> str:
-    """One bulk classification on one page: labels, confidence, unreadable and unsure images."""
-    page = {"summary": summary, "bad": bad, "unsure": unsure, "pictures": pictures}
+    """One bulk classification on one page: labels, confidence, unreadable and unsure images.
+
+    questions: as in `retrain_report`.
+    """
+    page = {"summary": summary, "bad": bad, "unsure": unsure, "pictures": pictures, "questions": questions}
     return _environment().get_template("classify.html.j2").render(page)
+
+
+@cache
+def review_files() -> dict[str, bytes]:
+    """The review page by the names it is loaded by; it is the same for all, and asks for what it shows."""
+    style = STYLE + (TEMPLATES / "review.css").read_text()
+    page, script = ((TEMPLATES / name).read_bytes() for name in ("review.html", "review.js"))
+    return {"": page, "review.js": script, "review.css": style.encode()}
 
 
 def templates(filters: Sequence[Callable[..., str]], **options: Any) -> Environment:

@@ -176,7 +176,7 @@ def network_url(store: str, key: str) -> str:
 
 
 def store_of(dataset: str) -> str:
-    """The store of the dataset at a URL."""
+    """The store of the dataset, or the model version, at a URL."""
     return dataset.rsplit("/", 2)[0]
 
 

@@ -6,6 +6,7 @@ from urllib.parse import quote
 from tasks.storage.urls import absolute, filesystem, is_local
 
 SIGNED_SECONDS = 7 * 24 * 3600  # the longest S3 allows
+REVIEW = "review"  # where the review page lies on the file server
 SERVED = {  # name of a folder on the file server, and the variable that says where it lies
     "store": "DARKROOM_STORE",
     "predictions": "DARKROOM_PREDICTIONS",
@@ -26,6 +27,19 @@ def address_of(url: str) -> str | None:
         if server and folder and url.startswith(f"{folder}/"):
             return f"{server}/{name}/{quote(url.removeprefix(f'{folder}/'))}"
     return None
+
+
+def review_address(store: str, output: str | None = None) -> str | None:
+    """The web address of the review page, followed by `#` and the sha256 of a file that of its question.
+
+    None where no stack asks about this store and, if one is given, this output of a classification.
+    """
+    server = os.environ.get("DARKROOM_FILES_URL")
+    for name, url in (("store", store), ("predictions", output)):
+        asked = os.environ.get(SERVED[name])
+        if url is not None and (not asked or absolute(asked) != absolute(url)):
+            return None
+    return f"{server}/{REVIEW}/" if server else None
 
 
 def sign_address(url: str, seconds: int) -> str | None:
