@@ -104,7 +104,8 @@ def tell_unsorted(partitions: Sequence[CommittedPartition]) -> None:
 def write_results(job: Job, summary: dict[str, Any], tally: Tally) -> None:
     """Write report and summary into the output, and a shorter page as a Prefect artifact."""
     pictures, report_url = draw_pictures(job, tally), storage.report_url(job.output)
-    report = classify_report(summary, tally.bad, tally.least_sure, pictures)
+    questions = try_to_show(lambda: question_links(job, tally.least_sure), "links to questions") or {}
+    report = classify_report(summary, tally.bad, tally.least_sure, pictures, questions)
     storage.write_bytes(report_url, report.encode())
     storage.write_record(storage.summary_url(job.output), summary)
     report_link = link_to_report(report_url, storage.address_of(report_url))
@@ -177,6 +178,20 @@ def draw_pictures(job: Job, tally: Tally) -> dict[str, bytes]:
         grid = style.sample_grid(np.stack([pixels for _, pixels in photos]), titles)
         pictures["unsure.png"] = style.png(grid, style.PHOTOS_DPI)
     return pictures
+
+
+def question_links(job: Job, rows: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """Where a person is asked about the images of rows, by path; empty where no stack asks about them."""
+    address = storage.review_address(storage.store_of(job.model.folder_url), job.output)
+    if not address:
+        return {}
+    files = [FileEntry(row["path"], MAX_BYTES, "") for row in rows]
+    contents = read_images(job.images_url, files)
+    return {
+        file.path: f"{address}#{storage.sha256(content)}"
+        for file, content in zip(files, contents, strict=True)
+        if isinstance(content, bytes)
+    }
 
 
 def load_photos(job: Job, rows: Sequence[dict[str, Any]]) -> list[tuple[dict[str, Any], np.ndarray]]:

@@ -88,6 +88,14 @@ def dataset_photos(dataset: Dataset, audit: Mapping[str, Any]) -> dict[str, byte
     return {f"photo:{path}": photo(split.take(np.array([row_of_path[path]]))[0]) for path in paths}
 
 
+def question_links(dataset: Dataset, store: str) -> dict[str, str]:
+    """Where a person is asked about each image of a dataset, by path; empty where no stack asks about it."""
+    if not (address := storage.review_address(store)):
+        return {}
+    index = storage.read_table(storage.index_url(dataset.url), ["path", "sha256"])
+    return {row["path"]: f"{address}#{row['sha256']}" for row in index.to_pylist()}
+
+
 def paths_with_photo(audit: Mapping[str, Any]) -> Iterator[str]:
     """Likely wrong labels, copies and outliers of an audit, as far as the report has room for them."""
     for suspect in audit["labels"]["suspects"][:SUSPECTS]:

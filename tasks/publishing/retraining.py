@@ -24,6 +24,7 @@ from tasks.publishing.figures import (
     dataset_photos,
     evaluation_figures,
     mistake_photos,
+    question_links,
     small_pictures,
     write_pictures,
 )
@@ -73,7 +74,8 @@ def publish_report(retraining: Retraining) -> str:
         try_to_show(lambda: mistake_photos(run, dataset, evaluations, metrics), "the mistakes") or {}
     )
     pictures = write_pictures(run, figures) | photos
-    report = retrain_report(summary, audit, metrics, pictures, way_to_overview(run.store))
+    questions = try_to_show(lambda: question_links(dataset, run.store), "links to questions") or {}
+    report = retrain_report(summary, audit, metrics, pictures, way_to_overview(run.store), questions)
     report_url = storage.report_url(run.folder_url)
     storage.write_bytes(report_url, report.encode())
     storage.write_record(storage.summary_url(run.folder_url), summary)

@@ -67,6 +67,27 @@ def pages(summary, audit, metrics, tmp_path: Path) -> list[str]:
     ]
 
 
+def test_pictures_lead_to_their_questions_where_a_stack_asks_them(summary, audit, metrics):
+    conflict = next(copies for copies in audit["duplicates"] if copies["labels_conflict"])
+    paths = [*(suspect["path"] for suspect in audit["labels"]["suspects"]), *conflict["paths"]]
+    paths += [mistake["path"] for mistake in metrics["cnn"]["mistakes"]]
+    photos = {f"photo:{path}": JPEG for path in paths}
+    asked = {path: f"http://127.0.0.1:4201/review/#{number}" for number, path in enumerate(paths)}
+    assert set(asked.values()) <= set(
+        Page(html.retrain_report(summary, audit, metrics, photos, None, asked)).links
+    )
+    assert "/review/" not in html.retrain_report(summary, audit, metrics, photos)
+
+
+def test_the_least_sure_lead_to_their_questions(tmp_path: Path):
+    classified, tally = records.classification(
+        tmp_path, [records.prediction(EVIL, "sea", 0.3)], test_images=500
+    )
+    asked = {EVIL: "http://127.0.0.1:4201/review/#1"}
+    page = html.classify_report(classified, tally.bad, tally.least_sure, {}, asked)
+    assert asked[EVIL] in Page(page).links
+
+
 def test_no_name_can_become_markup(pages):
     for page in pages:
         assert EVIL not in page

@@ -75,4 +75,7 @@ def test_a_report_has_an_address_where_something_serves_it(monkeypatch, bucket):
     address = web.address_of("/data/store/runs/a b/report.html")
     assert address == "http://127.0.0.1:4201/store/runs/a%20b/report.html"
     assert web.address_of("/data/elsewhere/report.html") is None
+    assert web.review_address("/data/store") == "http://127.0.0.1:4201/review/"
+    assert web.review_address("/data/elsewhere") is None
+    assert web.review_address("/data/store", "/data/predictions") is None
     assert "Signature=" in web.address_of(f"{bucket}/store/report.html")
