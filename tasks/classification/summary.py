@@ -3,7 +3,7 @@
 import heapq
 import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from tasks.classification.rows import USABLE, count_values, read_rows
 from tasks.dataset import MAX_BYTES, UNREADABLE, read_images
 from tasks.display import try_to_show
 from tasks.errors import JobError
-from tasks.evaluation import drift
+from tasks.evaluation import drift, estimate
 from tasks.pages import classify_markdown, classify_report, link_to_report, model_figures, plain, style
 from tasks.storage import FileEntry
 
@@ -40,6 +40,7 @@ class Tally:
         self.labels: Counter[str] = Counter()
         self.engines: Counter[str] = Counter()
         self.looks = drift.histograms({name: np.empty(0) for name in drift.EDGES})
+        self.confidence = self.variance = 0.0  # summed over the images, as `estimate` takes them
         self.bad: list[dict[str, Any]] = []
         self.least_sure: list[dict[str, Any]] = []
 
@@ -52,6 +53,9 @@ class Tally:
         values = {name: usable[name].to_numpy() for name in drift.EDGES}
         for name, histogram in drift.histograms(values).items():
             self.looks[name] = self.looks[name] + histogram
+        confidence = values["confidence"].astype(np.float64)
+        self.confidence += float(confidence.sum())
+        self.variance += float((confidence * (1 - confidence)).sum())
         if space := MAX_ROWS - len(self.bad):
             bad = rows.filter(pc.invert(is_usable))
             self.bad += bad.slice(0, space).select(["path", "status", "error"]).to_pylist()
@@ -117,6 +121,8 @@ def write_results(job: Job, summary: dict[str, Any], tally: Tally) -> None:
 def summarise(job: Job, tally: Tally, classified: int, seconds: float) -> dict[str, Any]:
     """The content of summary.json. classified: how many files this run predicted, in `seconds`."""
     images, ok, unsure = tally.statuses.total(), tally.statuses["ok"], tally.statuses["unsure"]
+    record = storage.read_record(storage.version_record_url(job.model.folder_url))
+    labels, drift_records = label_counts(job, tally), measure_drift(record, tally)
     return {
         "images": images,
         "ok": ok,
@@ -126,12 +132,15 @@ def summarise(job: Job, tally: Tally, classified: int, seconds: float) -> dict[s
         "classified": classified,
         "images_per_second": classified / seconds if classified else 0.0,
         "seconds": seconds,
-        "labels": label_counts(job, tally),
+        "labels": labels,
         "model": job.model.version,
         "engines": dict(tally.engines),
-        "drift": measure_drift(job, tally),
+        "drift": drift_records,
         "root": job.images_url,
         "output": job.output,
+        "expected": estimate(
+            labels, tally.confidence, tally.variance, record.get("yardstick"), drift_records
+        ),
     }
 
 
@@ -140,9 +149,12 @@ def label_counts(job: Job, tally: Tally) -> dict[str, int]:
     return {name: tally.labels[name] for name in job.model.classes}
 
 
-def measure_drift(job: Job, tally: Tally) -> list[dict[str, Any]]:
-    """The rows compared with the model's test images; empty for a model registered without a reference."""
-    reference = storage.read_record(storage.version_record_url(job.model.folder_url)).get("reference")
+def measure_drift(record: Mapping[str, Any], tally: Tally) -> list[dict[str, Any]]:
+    """The rows compared with the model's test images; empty for a model registered without a reference.
+
+    record: its model.json.
+    """
+    reference = record.get("reference")
     return drift.compare(reference, drift.snapshot(tally.labels, tally.looks)) if reference else []
 
 

@@ -1,6 +1,7 @@
 """How good a model is, measured once on the untouched test images."""
 
 from tasks.evaluation.calibration import scale_temperature
+from tasks.evaluation.estimates import estimate
 from tasks.evaluation.evaluate import evaluate_model
 from tasks.evaluation.metrics import compare
 from tasks.evaluation.records import Evaluation, read_predictions, read_right
@@ -9,6 +10,7 @@ __all__ = [
     "Evaluation",
     "compare",
     "drift",
+    "estimate",
     "evaluate_model",
     "read_predictions",
     "read_right",

@@ -17,6 +17,7 @@ from tasks.evaluation.calibration import (
     scale_temperature,
 )
 from tasks.evaluation.curves import class_curves, ranking_metrics
+from tasks.evaluation.estimates import confidence_gap
 
 SCORES = ("precision", "recall", "f1")
 MAX_MISTAKES = 25
@@ -64,6 +65,7 @@ def compute_metrics(
             "before": reliability(probabilities, labels),
             "after": reliability(calibrated, labels),
         },
+        "confidence": confidence_gap(calibrated.max(1), predicted == labels),
     }
 
 

@@ -71,10 +71,20 @@ def classify_markdown(summary: Record, pictures: Pictures, report_link: str) -> 
         f"{number(summary['classified'])} in this run, {rate} a second, by {plain(summary['model'])}. "
         f"Unsure: {number(summary['unsure'])}.",
         drift if drifted_features else "",
+        _expected(summary["expected"]),
         report_link,
         _table(("label", "images"), [(name, number(images)) for name, images in labels]),
         *_plots(LABEL_PLOTS, pictures),
     )
+
+
+def _expected(expected: Record) -> str:
+    """How right a classification probably is, in one line."""
+    if not (accuracy := expected["accuracy"]):
+        return f"How right it is: {expected['words'][0].lower()}{plain(expected['words'][1:])}"
+    interval = f"{percent(accuracy['low'])} to {percent(accuracy['high'])}"
+    doubt = ", which is doubtful: these images are not like the test images" if expected["doubtful"] else ""
+    return f"Expected to be right on **{percent(accuracy['accuracy'])}** (95 % interval {interval}){doubt}."
 
 
 def link_to_report(url: str, address: str | None) -> str:

@@ -70,8 +70,15 @@ def version_record(
         "training": read_run(run)["training"],
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": package_versions(),
+        "yardstick": yardstick(metrics),
     }
     return storage.with_schema_version(record)
+
+
+def yardstick(metrics: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What later tells how right the version is on images without labels; None in an older Darkroom's run."""
+    gap = metrics.get("confidence")
+    return {"confusion": metrics["confusion"], **gap} if gap else None
 
 
 def package_versions() -> dict[str, str]:

@@ -52,6 +52,9 @@ def test_every_file_has_exactly_one_row(classified: str, sample: Path):
         "brightness",
         "sharpness",
     ]
+    expected = summary["expected"]
+    assert expected["accuracy"]["low"] < expected["accuracy"]["high"]
+    assert sum(images["images"] for images in expected["classes"].values()) == pytest.approx(len(good))
 
 
 def test_a_second_run_does_no_work(classified: str, retrained: Run, sample: Path):

@@ -288,3 +288,19 @@ def test_a_report_is_written_where_a_model_is_missing_and_the_champion_cannot_be
     text = Page(html.retrain_report(spoilt, audit, metrics, {})).text
     assert "mobilenet_v2 is missing. The loss is nan." in text
     assert "what the champion was trained on cannot be read" in text
+
+
+def test_a_classification_tells_how_right_it_probably_is_or_that_its_version_is_too_old(tmp_path: Path):
+    rows = [records.prediction(f"{number}.jpg", "sea", 0.9) for number in range(100)]
+    told = Page(html.classify_report(*classified(tmp_path / "new", rows)))
+    assert "Expected to be right on 89.0 % of these images" in told.text
+    assert "which is doubtful" not in told.text
+    doubtful = Page(html.classify_report(*classified(tmp_path / "dark", rows, test_images=500)))
+    assert "which is doubtful" in doubtful.text
+    older = Page(html.classify_report(*classified(tmp_path / "old", rows, yardstick=False)))
+    assert "made before Darkroom kept what it needs" in older.text
+
+
+def classified(folder: Path, rows: list[dict[str, Any]], **other: Any) -> tuple[Any, ...]:
+    summary, tally = records.classification(folder, rows, **other)
+    return summary, tally.bad, tally.least_sure, {}
