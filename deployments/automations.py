@@ -1,4 +1,4 @@
-"""Automations of the Prefect server: for runs that fail, crash or go silent, and for drift."""
+"""Automations of the Prefect server: for runs that fail, crash or go silent, for drift and for answers."""
 
 import hashlib
 import json
@@ -23,11 +23,14 @@ from prefect.events.schemas.automations import Automation
 
 from deployments.baseline import read_baseline, write_baseline
 from deployments.settings import POOL, Settings
+from tasks import events
 
 NOTIFY = "darkroom-notify"  # the block's name
 FAILURES = "darkroom: tell of runs that fail or crash"
 ZOMBIES = "darkroom: runs without a sign of life have crashed"
-DRIFT = "retrain when drift was found"
+DRIFT = "darkroom: tell of drift"
+LABELLED = "darkroom: retrain when enough answers are in"
+RETIRED = "retrain when drift was found"  # an older Darkroom's: it trained on unchanged images
 BASELINE = "darkroom_automations"  # digests by name
 HEARTBEAT = "prefect.flow-run.heartbeat"
 CANCEL_SECONDS = 30  # the worker gives a cancelled run 10
@@ -35,6 +38,9 @@ SILENT_SECONDS = 90  # three of the heartbeats that prefect.yaml asks for
 FLOW_RUNS = {"prefect.resource.id": "prefect.flow-run.*"}
 OURS = {"prefect.resource.role": "work-pool", "prefect.resource.name": POOL}
 SUBJECT = "Darkroom: {{ flow_run.name }}"
+DRIFT_SUBJECT = "Darkroom: drift"
+DRIFT_MESSAGE = """{{ event.payload.words }}
+{{ event.payload.report }}"""
 MESSAGE = """{{ flow_run.name }} ended as {{ flow_run.state.name }}: {{ flow_run.state.message }}
 {{ flow_run | ui_url }}"""
 
@@ -47,7 +53,9 @@ def write_automations(client: SyncPrefectClient, settings: Settings, on_demand: 
     """
     baseline, kept = read_baseline(client, BASELINE) or {}, []
     ours = {automation.name: automation for automation in automations_of(settings, on_demand, baseline)}
-    for name in (FAILURES, ZOMBIES, DRIFT):
+    if not retire(client, baseline):
+        kept.append(RETIRED)
+    for name in (FAILURES, ZOMBIES, DRIFT, LABELLED):
         present = next(iter(client.read_automations_by_name(name)), None)
         if is_changed(present, baseline.get(name)):
             kept.append(name)
@@ -58,6 +66,21 @@ def write_automations(client: SyncPrefectClient, settings: Settings, on_demand: 
         baseline[NOTIFY] = digest(settings.notify.get_secret_value())
     write_baseline(client, BASELINE, baseline)
     return kept
+
+
+def retire(client: SyncPrefectClient, baseline: dict[str, str | None]) -> bool:
+    """Remove the automation that Darkroom has no more. False where a person changed it: then it stays.
+
+    One that is there though we never wrote it, or have removed it, is a person's.
+    """
+    present = next(iter(client.read_automations_by_name(RETIRED)), None)
+    written = baseline.get(RETIRED)
+    if present and (written or not baseline) and is_changed(present, written):
+        return False
+    if present and (written or not baseline):
+        client.delete_automation(present.id)
+    baseline.pop(RETIRED, None)
+    return True
 
 
 def is_changed(present: Automation | None, written: str | None) -> bool:
@@ -96,9 +119,12 @@ def automations_of(
     """The automations of a stack. Saves the webhook's block, which the notification refers to."""
     yield end_zombies()
     if on_demand:
-        yield retrain_on_drift(on_demand)
+        yield retrain_on_answers(on_demand)
     if settings.notify:
         block_id = webhook(settings.notify.get_secret_value(), baseline.get(NOTIFY))
+        yield tell_of_drift(
+            SendNotification(block_document_id=block_id, subject=DRIFT_SUBJECT, body=DRIFT_MESSAGE)
+        )
         yield tell_of_failures(SendNotification(block_document_id=block_id, subject=SUBJECT, body=MESSAGE))
 
 
@@ -154,16 +180,31 @@ def end_zombies() -> AutomationCore:
     )
 
 
-def retrain_on_drift(on_demand: UUID) -> AutomationCore:
-    """Retrain when a classification found drift; not twice within a day."""
+def tell_of_drift(action: SendNotification) -> AutomationCore:
+    """Report drift. It starts no retraining: the labelled images are the same as before."""
     return AutomationCore(
         name=DRIFT,
         trigger=EventTrigger(
             match={"prefect.resource.id": "darkroom.model.*"},
-            expect={"darkroom.drift"},
+            expect={events.DRIFT},
             posture=Posture.Reactive,
             threshold=1,
-            within=timedelta(days=1),
+            within=timedelta(0),
+        ),
+        actions=[action],
+    )
+
+
+def retrain_on_answers(on_demand: UUID) -> AutomationCore:
+    """Retrain when people have answered enough questions (see `announce_labels`)."""
+    return AutomationCore(
+        name=LABELLED,
+        trigger=EventTrigger(
+            match={"prefect.resource.id": "darkroom.store.*"},
+            expect={events.LABELLED},
+            posture=Posture.Reactive,
+            threshold=1,
+            within=timedelta(0),
         ),
         actions=[RunDeployment(deployment_id=on_demand)],
     )

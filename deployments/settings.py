@@ -49,6 +49,9 @@ class Settings(BaseSettings):
     weights: str = Field("imagenet", description="What MobileNetV2 starts from in the deployments.")
     retrain_cron: str = Field("0 2 * * *", description="When `retrain/nightly` runs.")
     classify_cron: str = Field("0 5 * * *", description="When `classify/nightly` runs.")
+    retrain_answers: int = Field(
+        25, ge=1, description="Answers in the review that start `retrain/on-demand`."
+    )
     timezone: str = Field("Europe/Berlin", description="Time zone of both.")
     host: str = Field(LOOPBACK, description="Address that the UI, the reports and Ray listen on.")
     port: int = Field(4200, ge=1, le=65_535, description="Port of the Prefect server and its UI.")
@@ -61,7 +64,8 @@ class Settings(BaseSettings):
         None, description="Such as postgresql+asyncpg://user:password@host/prefect; by default SQLite."
     )
     notify: SecretStr | None = Field(
-        None, description="Webhook (Slack, Mattermost and the like) that is told of runs that fail or crash."
+        None,
+        description="Webhook (Slack, Mattermost and the like), told of drift and of runs that fail or crash.",
     )
 
     @field_validator("ray_port")

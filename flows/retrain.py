@@ -1,23 +1,28 @@
 """The main job: labelled images in; two judged models, a report and perhaps a new champion out."""
 
+import logging
 from typing import Any
 
 from prefect import flow
+from prefect.states import Completed, State
 from prefect_ray.context import remote_options
 
 from flows.examine import examine
 from flows.naming import resumable, run_of, run_title
 from flows.progress import Stages
 from flows.runtime import over_deployed, ray_runner
+from tasks import storage
 from tasks.audit import locate_weights
 from tasks.dataset import check_places, check_trainable, list_images
 from tasks.display import try_to_show
 from tasks.evaluation import evaluate_model
 from tasks.parameters import Gate, Leakage, MaxBadShare, Training, Word
 from tasks.publishing import Retraining, check_tracking, publish_report, track
-from tasks.registry import promote, register, witness_champion
+from tasks.registry import inputs_of, promote, register, same_as_before, witness_champion
 from tasks.storage import Run, at_work
 from tasks.training import check_machines, check_resumed, dataset_begun, open_run, train_model
+
+log = logging.getLogger("darkroom")
 
 
 @flow(name="retrain", task_runner=ray_runner(), flow_run_name=run_title)
@@ -29,7 +34,8 @@ def retrain(
     leakage: Leakage = "exclude",
     max_bad_share: MaxBadShare = 0.05,
     resume: Word | None = None,
-) -> Run:
+    force: bool = False,
+) -> Run | State[Run]:
     """Train, judge and perhaps promote the models on a folder of labelled images.
 
     Args:
@@ -40,22 +46,21 @@ def retrain(
         leakage: Training images that are copies of test images: exclude them, or only report them.
         max_bad_share: Share of unusable files that fails the run.
         resume: Name of an interrupted run of the store to go on with.
+        force: Train even where data, answers, parameters and code are those of the last finished run.
     """
     witness_champion(store)
     check_places(images, store)
-    run = run_of(store, resume)
-    training, gate = over_deployed("training", training), over_deployed("gate", gate)
-    training = training.model_copy(update={"weights": locate_weights(training.weights)})
-    check_resumed(run, training)
-    check_machines(training)
-    check_tracking()
+    run, training, gate = begin(store, training, gate, resume)
     with at_work(run) as lock, resumable(run):
         stages = Stages(run, lock.check)
         with stages.stage("list"):
             size_px, begun = training.image_size, dataset_begun(run)
             manifest = list_images(images, store, size_px, training.val_share, leakage, begun)
             check_trainable(manifest)
-        open_run(run, manifest.fingerprint, training)
+        inputs = inputs_of(manifest, training, gate, max_bad_share)
+        if not force and (earlier := same_as_before(run, manifest, inputs)):
+            return nothing_new(run, earlier)
+        open_run(run, manifest.fingerprint, training, inputs)
         dataset = examine(manifest, training.weights, training, max_bad_share, run, stages)
         with remote_options(num_cpus=0):
             started = [train_model.submit(kind, dataset, training, run) for kind in training.models]
@@ -71,6 +76,24 @@ def retrain(
         track(run, trained, evaluations)
         try_to_show(lambda: witness_champion(store), "the champion to Prefect")
         return run
+
+
+def begin(store: str, training: Training, gate: Gate, resume: str | None) -> tuple[Run, Training, Gate]:
+    """The run, and its parameters over those of the deployment; InputError where it cannot be run so."""
+    run = run_of(store, resume)
+    training, gate = over_deployed("training", training), over_deployed("gate", gate)
+    training = training.model_copy(update={"weights": locate_weights(training.weights)})
+    check_resumed(run, training)
+    check_machines(training)
+    check_tracking()
+    return run, training, gate
+
+
+def nothing_new(run: Run, earlier: Run) -> State[Run]:
+    """The state of a run that ends at once, and leaves nothing, since an earlier one had all that it has."""
+    storage.remove(run.stages_url)
+    log.info("Nothing new since %s: nothing is trained. `--force` trains all the same.", earlier.name)
+    return Completed(message=f"Nothing new since {earlier.name}", data=earlier)
 
 
 def check_retraining(

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import repeat
 
 from tasks import storage
@@ -44,6 +45,10 @@ def check_answer(answer: Answer) -> None:
         storage.plain_name(answer.label or "", "A class")
     elif answer.label is not None:
         raise InputError(f"Only `label` names a class. Received {answer.decision!r} with {answer.label!r}.")
+    try:
+        datetime.fromisoformat(answer.at)
+    except (TypeError, ValueError):
+        raise InputError(f"An answer's time must be an ISO time. Received: {answer.at!r}.") from None
 
 
 def current_corrections(answers: Iterable[Answer]) -> dict[str, Answer]:

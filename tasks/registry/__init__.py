@@ -1,6 +1,8 @@
 """Model versions, which of them is champion and why, and what may be removed from a store."""
 
+from tasks.registry.announcements import announce_labels
 from tasks.registry.gate import Verdict, promote, promote_by_hand
+from tasks.registry.news import inputs_of, same_as_before
 from tasks.registry.promotions import (
     champion,
     champion_stack,
@@ -17,12 +19,14 @@ from tasks.registry.witness import witness_champion
 
 __all__ = [
     "Verdict",
+    "announce_labels",
     "champion",
     "champion_stack",
     "data_changes",
     "export",
     "hold_champion",
     "hold_reason",
+    "inputs_of",
     "list_versions",
     "outdated",
     "package_versions",
@@ -34,5 +38,6 @@ __all__ = [
     "register",
     "release_champion",
     "roll_back",
+    "same_as_before",
     "witness_champion",
 ]

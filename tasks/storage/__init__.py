@@ -1,5 +1,13 @@
 """Reads and writes files, local and on object stores alike, and holds the layout of stores and outputs."""
 
+from tasks.storage.answers import (
+    announced_url,
+    answer_part_url,
+    answer_parts_url,
+    answers_entry_url,
+    answers_url,
+    kept_images_url,
+)
 from tasks.storage.broken import json_unless_broken, table_unless_broken, unless_broken
 from tasks.storage.folder import AHEAD_BYTES, KEPT, file_url, read_ahead
 from tasks.storage.left_out import LeftOut, is_left_out
@@ -33,6 +41,8 @@ from tasks.storage.outputs import (
     ledgers_url,
     marker_url,
     markers_url,
+    output_record_url,
+    outputs_url,
     part_url,
     plan_url,
     sorting_url,
@@ -53,10 +63,6 @@ from tasks.storage.runs import (
     ONNX,
     VERSION_FILES,
     Run,
-    answer_part_url,
-    answer_parts_url,
-    answers_entry_url,
-    answers_url,
     audit_url,
     begun_decoding_url,
     cache_url,
@@ -71,7 +77,6 @@ from tasks.storage.runs import (
     features_url,
     history_url,
     index_url,
-    kept_images_url,
     lock_url,
     manifest_url,
     metrics_url,
@@ -117,6 +122,7 @@ __all__ = [
     "Run",
     "absolute",
     "address_of",
+    "announced_url",
     "answer_part_url",
     "answer_parts_url",
     "answers_entry_url",
@@ -180,6 +186,8 @@ __all__ = [
     "new_array",
     "noting_death",
     "onnx_url",
+    "output_record_url",
+    "outputs_url",
     "overview_url",
     "own_temporary_folder",
     "part_url",

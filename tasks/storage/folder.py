@@ -4,10 +4,10 @@ import os
 from collections.abc import Iterable, Iterator
 
 from tasks.ahead import map_ahead
+from tasks.storage.answers import kept_images_url
 from tasks.storage.listing import FileEntry
 from tasks.storage.names import unescape
 from tasks.storage.reading import read_bytes
-from tasks.storage.runs import kept_images_url
 from tasks.storage.urls import join
 
 READERS = 8

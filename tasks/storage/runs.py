@@ -2,6 +2,7 @@
 
 <store>/index.html
 <store>/catalogue.json            what the datasets hold, for those to come
+<store>/outputs/<key>.json        how right the predictions in an output are expected to be
 <store>/networks/<key>.onnx       what features are computed with
 <store>/datasets/<fingerprint>/   manifest.parquet  index.parquet  shards/  features/  audit.json  _SUCCESS
 <store>/runs/<run>/               run.json  summary.json  verdict.json  report.html  labels.json  *.csv  *.png
@@ -263,30 +264,6 @@ def promotion_url(store: str, number: int) -> str:
 
 def champion_url(store: str) -> str:
     return join(models_url(store), "champion.json")
-
-
-# Of what people answered.
-
-
-def answers_url(store: str) -> str:
-    return join(absolute(store), "labels")
-
-
-def answers_entry_url(store: str, name: str) -> str:
-    return join(answers_url(store), f"{name}.json")
-
-
-def answer_parts_url(store: str) -> str:
-    return join(answers_url(store), "parts")
-
-
-def answer_part_url(store: str, name: str) -> str:
-    return join(answer_parts_url(store), name)
-
-
-def kept_images_url(store: str) -> str:
-    """Copies of images that people labelled in an inbox."""
-    return join(answers_url(store), "images")
 
 
 # Of a folder that somebody works on.

@@ -15,6 +15,7 @@ from ray.train.v2._internal.exceptions import WorkerGroupStartupTimeoutError
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
 from tasks import storage
+from tasks.corrections import read_answers
 from tasks.dataset import Dataset
 from tasks.errors import Diverged, InputError, JobError
 from tasks.networks import check_unregistered
@@ -77,11 +78,14 @@ def dataset_begun(run: Run) -> str | None:
 
 
 @task(cache_policy=NO_CACHE, task_run_name="open run")
-def open_run(run: Run, fingerprint: str, training: Training) -> None:
-    """Write what a run trains on and how; raise InputError where it is resumed on another dataset."""
-    record = storage.with_schema_version(
-        {"dataset": fingerprint, "training": training.model_dump(mode="json")}
-    )
+def open_run(run: Run, fingerprint: str, training: Training, inputs: Mapping[str, str]) -> None:
+    """Write what a run trains on and how; raise InputError where it is resumed on another dataset.
+
+    inputs: digests of all that it depends on, by which a later run knows whether anything is new. How many
+    answers there were is written too.
+    """
+    record = {"dataset": fingerprint, "training": training.model_dump(mode="json"), "inputs": dict(inputs)}
+    record = storage.with_schema_version(record | {"answers": len(read_answers(run.store))})
     if storage.create_json(run.record_url, record):
         return
     earlier_fingerprint = read_run(run)["dataset"]

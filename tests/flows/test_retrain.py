@@ -88,6 +88,27 @@ def test_a_second_run_decodes_nothing_and_must_beat_the_champion(retrained: Run,
     assert champion(retrained.store) == (verdict["version"] if verdict["promoted"] else before)
 
 
+class Trains(Exception):
+    """Ends a retraining where it would begin to work."""
+
+
+def test_with_nothing_new_nothing_is_trained_unless_it_is_forced(
+    retrained: Run, sample: Path, one_ray: None, monkeypatch: pytest.MonkeyPatch
+):
+    def work(*_: object) -> None:
+        raise Trains
+
+    monkeypatch.setattr("flows.retrain.examine", work)
+    files = {str(path) for path in Path(retrained.store).rglob("*")}
+    state = retrain(str(sample), retrained.store, SMALL, OPEN, return_state=True)
+    assert (state.is_completed(), state.message) == (True, f"Nothing new since {retrained.name}")
+    assert retrain(str(sample), retrained.store, SMALL, OPEN) == retrained
+    assert {str(path) for path in Path(retrained.store).rglob("*")} == files
+    with pytest.raises(Trains):
+        retrain(str(sample), retrained.store, SMALL, OPEN, force=True)
+    shutil.rmtree(max(Path(retrained.store, "runs").iterdir()))
+
+
 def test_resuming_a_finished_run_neither_trains_nor_writes_its_versions_again(retrained: Run, sample: Path):
     version = retrained.version_url("cnn")
     files = [

@@ -46,6 +46,19 @@ def test_a_retraining_that_cannot_be_says_why_in_one_line(
     assert complaint in line
 
 
+def test_a_person_who_retrains_on_what_was_trained_on_is_told_how_to_do_so_all_the_same(
+    retrained: Run, sample: Path, one_ray: None, capsys: pytest.CaptureFixture[str]
+):
+    flags = "--image-size 48 --epochs 8 --patience 8 --weights none --batch-size 16 --precision float32"
+    gate = "--min-accuracy 0 --min-class-recall 0"
+    place = ["--images", str(sample), "--store", retrained.store]
+    assert run(["retrain", *place, *flags.split(), *gate.split()]) == 0
+    told = capsys.readouterr()
+    [line] = [line for line in told.err.splitlines() if "--force" in line]
+    assert f"Nothing new since {retrained.name}" in line
+    assert storage.report_url(retrained.folder_url) in told.out
+
+
 def test_a_store_that_cannot_be_written_is_refused(folder, one_ray, tmp_path, capsys):
     (tmp_path / "file").write_text("not a folder")
     assert run(["explore", "--images", str(folder), "--store", str(tmp_path / "file" / "store")]) == 2

@@ -1,0 +1,78 @@
+"""Whether a retraining would work on anything that the last finished one of the same images did not have."""
+
+import json
+import logging
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+import tasks
+from tasks import storage
+from tasks.dataset import Manifest
+from tasks.parameters import Gate, Training
+from tasks.registry.versions import package_versions
+from tasks.storage import Run
+from tasks.training import read_run
+
+SHOWING = ("pages", "publishing", "classification", "review", "sample")  # rooms that no model depends on
+
+log = logging.getLogger("darkroom")
+
+Inputs = dict[str, str]
+
+
+def inputs_of(manifest: Manifest, training: Training, gate: Gate, max_bad_share: float) -> Inputs:
+    """What a retraining comes to depends on these: its data, the answers about them, parameters and code."""
+    weights = training.weights
+    is_file = weights not in ("imagenet", "none")
+    content = storage.sha256(storage.read_bytes(weights)) if is_file else weights
+    values = [training.model_dump(mode="json"), gate.model_dump(mode="json"), max_bad_share, content]
+    return {"data": manifest.fingerprint, "parameters": digest(values), "code": code_digest()}
+
+
+@cache
+def code_digest() -> str:
+    """Changes with the versions of the packages that make a model, and with each source file that does."""
+    folder = Path(tasks.__file__).parent
+    sources = sorted(folder.rglob("*.py"))
+    files = [path for path in sources if path.relative_to(folder).parts[0] not in SHOWING]
+    contents = {str(path.relative_to(folder)): storage.sha256(path.read_bytes()) for path in files}
+    return digest([package_versions(), contents])
+
+
+def digest(value: Any) -> str:
+    return storage.sha256(json.dumps(value, sort_keys=True).encode())[:16]
+
+
+@task(cache_policy=NO_CACHE, task_run_name="look for news")
+def same_as_before(run: Run, manifest: Manifest, inputs: Inputs) -> Run | None:
+    """The last finished retraining of the same images if it had the very same inputs; else None.
+
+    It would come to the same models. A refusal counts as finished. So does a verdict that a person has
+    overruled since: whoever chose a champion knew the versions there are, and may promote any of them. Not so
+    a run that could not judge its champion, or whose versions are gone. None for a run that has begun.
+    """
+    if run.has_begun() or not (earlier := last_finished(run.store, manifest.images_url)):
+        return None
+    earlier_inputs = read_run(earlier).get("inputs") or {}
+    news = [name for name in inputs if inputs[name] != earlier_inputs.get(name)]
+    if news:
+        log.info("New since %s: %s", earlier.name, ", ".join(news))
+        return None
+    return earlier
+
+
+def last_finished(store: str, images_url: str) -> Run | None:
+    """The newest retraining of a folder of images that came to a verdict and still has a version."""
+    for name in reversed(storage.names(storage.runs_url(store))):
+        run = Run(name, store)
+        summary = storage.json_unless_broken(storage.summary_url(run.folder_url)) or {}
+        if "models" in summary and summary["dataset"]["root"] == images_url and run.has_begun():
+            versions = [storage.version_url(store, model["version"]) for model in summary["models"].values()]
+            is_decided = summary["champion"].get("is_final", True)
+            has_version = any(storage.exists(storage.version_record_url(url)) for url in versions)
+            return run if is_decided and has_version else None
+    return None
