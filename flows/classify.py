@@ -22,6 +22,7 @@ from tasks.classification import (
 )
 from tasks.display import try_to_show
 from tasks.parameters import Classification, Word
+from tasks.publishing import note_classification
 from tasks.registry import read_version, witness_champion
 from tasks.storage import leased, locked
 
@@ -64,7 +65,9 @@ def classify(
                 limit=lambda: room_for(options) + 1,  # one waits: the longest come first
             )
         lock.check()
-        return commit_predictions(job, committed, stages.seconds.get("classify", 0.0))
+        summary = commit_predictions(job, committed, stages.seconds.get("classify", 0.0))
+        note_classification(store, summary)
+        return summary
 
 
 def check_classification(

@@ -135,11 +135,18 @@ def plan_job(images_url: str, output: str, model: ModelVersion, options: Classif
         if earlier_plan and not storage.unless_broken(partial(add_earlier, listing, plan_url), plan_url):
             earlier_plan = None
         check_vanished(listing, is_included, images_url, 1.0 if is_replaced else options.max_vanished_share)
-        plan = write_plan(plan_url, listing, file_count, made_by, images_url, earlier_plan)
+        is_finished = earlier_plan is not None and is_finished_plan(output, earlier_plan)
+        plan = write_plan(plan_url, listing, file_count, made_by, images_url, earlier_plan, is_finished)
     log.info(
         "Listed %s files in %s, parts: %s; left out: %s", f"{file_count:,}", images_url, plan.parts, left_out
     )
     return Job(images_url, output, model, options, plan)
+
+
+def is_finished_plan(output: str, plan: Plan) -> bool:
+    """Whether the output was complete by a plan; one of an older Darkroom does not say by which."""
+    success = storage.json_unless_broken(storage.success_url(output))
+    return success is not None and success.get("plan", plan.key) == plan.key
 
 
 def add_earlier(listing: Listing, plan_url: str) -> bool:

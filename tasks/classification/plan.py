@@ -26,7 +26,8 @@ class Plan:
     made_by: digest of everything but the files that the rows depend on: model, options, decoder, folder.
     series: names a chain of jobs in which parts only lose files and new parts are added, so that rows of
     one job may be kept by the next. next_part: the first part number not yet used in the series.
-    key: digest of the series and all parts. root: the folder of images; older plans lack it.
+    key: digest of the series and all parts. root: the folder of images; older plans lack it. first_new: the
+    number of the first part whose files no finished job had.
     """
 
     made_by: str
@@ -36,6 +37,7 @@ class Plan:
     parts: int
     key: str
     root: str = ""
+    first_new: int = 0
 
 
 def digest(values: Sequence[Any]) -> str:
@@ -43,17 +45,24 @@ def digest(values: Sequence[Any]) -> str:
 
 
 def write_plan(
-    url: str, listing: Listing, file_count: int, made_by: str, root: str, earlier_plan: Plan | None
+    url: str,
+    listing: Listing,
+    file_count: int,
+    made_by: str,
+    root: str,
+    earlier_plan: Plan | None,
+    is_finished: bool,
 ) -> Plan:
     """Write the manifest, one row group a part, continuing the series of an earlier plan if it can.
 
-    listing: holds the earlier plan's parts too.
+    listing: holds the earlier plan's parts too. is_finished: whether the job of the earlier plan is.
     """
     if earlier_plan and earlier_plan.made_by == made_by:
         series, next_part = earlier_plan.series, earlier_plan.next_part
+        first_new = next_part if is_finished else earlier_plan.first_new
     else:
         listing.forget_earlier_parts()
-        series, next_part = "", 0
+        series, next_part, first_new = "", 0, 0
     files_per_part = min(max(-(-file_count // MAX_PARTITIONS), SMALLEST_PART), LARGEST_PART)
     keys = []
     with storage.committing(url) as path, pq.ParquetWriter(path, SCHEMA, compression="zstd") as writer:
@@ -64,7 +73,8 @@ def write_plan(
             keys.append(write_part(writer, next_part, files))
             next_part += 1
         series = series or digest([made_by, *keys])
-        plan = Plan(made_by, series, next_part, file_count, len(keys), digest([series, *keys]), root)
+        key = digest([series, *keys])
+        plan = Plan(made_by, series, next_part, file_count, len(keys), key, root, first_new)
         record = storage.with_schema_version(asdict(plan))
         writer.add_key_value_metadata({PLAN_KEY: json.dumps(record).encode()})
     return plan

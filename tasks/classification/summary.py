@@ -3,7 +3,7 @@
 import heapq
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,20 +14,21 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.events import emit_event
 
-from tasks import storage
+from tasks import events, storage
 from tasks.classification.classify import CommittedPartition, decode_file
 from tasks.classification.job import Job, part_files
+from tasks.classification.plan import part_numbers
 from tasks.classification.rows import USABLE, count_values, read_rows
+from tasks.corrections import read_answers
 from tasks.dataset import MAX_BYTES, UNREADABLE, read_images
 from tasks.display import try_to_show
 from tasks.errors import JobError
-from tasks.evaluation import drift, estimate
+from tasks.evaluation import drift, estimate, measured_accuracies
 from tasks.pages import classify_markdown, classify_report, link_to_report, model_figures, plain, style
 from tasks.storage import FileEntry
 
 MAX_ROWS = 50  # in each table of the report
 MAX_PHOTOS = 20
-DRIFT_EVENT = "darkroom.drift"
 
 log = logging.getLogger("darkroom")
 
@@ -77,20 +78,24 @@ def commit_predictions(job: Job, partitions: Sequence[CommittedPartition], secon
         summary = storage.read_record(storage.summary_url(job.output))
         log.info("Nothing to do: %s images were classified already", f"{summary['images']:,}")
         return summary
-    tally = Tally()
-    for rows in read_rows(job):
+    tally, new_tally = Tally(), Tally()
+    for number, rows in zip(part_numbers(storage.plan_url(job.output)), read_rows(job), strict=True):
         tally.add(rows)
+        if number >= job.plan.first_new:
+            new_tally.add(rows)
     if tally.statuses.total() != job.plan.files:
         raise JobError(
             f"There must be one row a file: {job.plan.files:,}. Received {tally.statuses.total():,} in "
             f"{job.output!r}: remove its parts and run again."
         )
-    summary = summarise(job, tally, sum(partition.classified for partition in partitions), seconds)
+    classified = sum(partition.classified for partition in partitions)
+    summary = summarise(job, tally, new_tally, classified, seconds)
+    summary["drift_told"] = tell_drift(job, summary["new_files"])
     write_results(job, summary, tally)
-    emit_drift(job, summary["drift"])
     sizes = storage.sizes(job.output)
     success = {
         "key": job.key,
+        "plan": job.plan.key,
         "unreadable": tally.statuses[UNREADABLE],
         "sizes": {name: sizes[name] for name in part_files(job) if name in sizes},
     }
@@ -118,8 +123,11 @@ def write_results(job: Job, summary: dict[str, Any], tally: Tally) -> None:
     try_to_show(lambda: create_markdown_artifact(page, key="classify-summary", description=title), title)
 
 
-def summarise(job: Job, tally: Tally, classified: int, seconds: float) -> dict[str, Any]:
-    """The content of summary.json. classified: how many files this run predicted, in `seconds`."""
+def summarise(job: Job, tally: Tally, new_tally: Tally, classified: int, seconds: float) -> dict[str, Any]:
+    """The content of summary.json but for `drift_told`.
+
+    new_tally: of the files that no finished run had. classified: how many this run predicted, in `seconds`.
+    """
     images, ok, unsure = tally.statuses.total(), tally.statuses["ok"], tally.statuses["unsure"]
     record = storage.read_record(storage.version_record_url(job.model.folder_url))
     labels, drift_records = label_counts(job, tally), measure_drift(record, tally)
@@ -141,7 +149,16 @@ def summarise(job: Job, tally: Tally, classified: int, seconds: float) -> dict[s
         "expected": estimate(
             labels, tally.confidence, tally.variance, record.get("yardstick"), drift_records
         ),
+        "measured": try_to_show(lambda: measured_accuracy(job), "the measured accuracy"),
+        "new_files": {"images": new_tally.statuses.total(), "drift": measure_drift(record, new_tally)},
     }
+
+
+def measured_accuracy(job: Job) -> dict[str, Any] | None:
+    """How right the model was on images drawn at random, if people have answered any of these."""
+    answers = read_answers(storage.store_of(job.model.folder_url))
+    records = (record for record in measured_accuracies(answers) if record["model"] == job.model.version)
+    return next(records, None)
 
 
 def label_counts(job: Job, tally: Tally) -> dict[str, int]:
@@ -158,21 +175,39 @@ def measure_drift(record: Mapping[str, Any], tally: Tally) -> list[dict[str, Any
     return drift.compare(reference, drift.snapshot(tally.labels, tally.looks)) if reference else []
 
 
-def emit_drift(job: Job, features: Iterable[dict[str, Any]]) -> None:
-    """Emit a Prefect event where a feature has drifted, which an automation can answer by retraining."""
-    drifted_features = [feature for feature in features if feature["drifted"]]
-    if not drifted_features:
-        return
-    names = ", ".join(feature["feature"] for feature in drifted_features)
-    log.warning("Drift since %s was trained: %s", job.model.version, names)
-    emit_event(
-        event=DRIFT_EVENT,
-        resource={
-            "prefect.resource.id": f"darkroom.model.{job.model.version}",
-            "prefect.resource.name": job.model.version,
-        },
-        payload={"images": job.images_url, "output": job.output, "drift": drifted_features},
-    )
+def tell_drift(job: Job, new_files: Mapping[str, Any]) -> list[str]:
+    """Emit a Prefect event where the new files have drifted in a way that was not told of this model yet.
+
+    A kind of drift is told once: it would come back every night, and say nothing new. Returns the features
+    told of so far, which the next run finds in the summary.
+    """
+    earlier = storage.json_unless_broken(storage.summary_url(job.output)) or {}
+    is_same = (earlier.get("model"), earlier.get("root")) == (job.model.version, job.images_url)
+    told = earlier.get("drift_told", []) if is_same else []
+    drifted_features = [feature for feature in new_files["drift"] if feature["drifted"]]
+    new_kinds = [feature["feature"] for feature in drifted_features if feature["feature"] not in told]
+    if new_kinds:
+        log.warning("Drift since %s was trained: %s", job.model.version, ", ".join(new_kinds))
+        words = (
+            f"{', '.join(new_kinds)} of {new_files['images']:,} new files in {job.images_url} differ from "
+            f"the images that {job.model.version} was judged on."
+        )
+        report_url = storage.report_url(job.output)
+        emit_event(
+            event=events.DRIFT,
+            resource={
+                "prefect.resource.id": f"darkroom.model.{job.model.version}",
+                "prefect.resource.name": job.model.version,
+            },
+            payload={
+                "images": job.images_url,
+                "output": job.output,
+                "drift": drifted_features,
+                "words": words,
+                "report": storage.address_of(report_url) or report_url,
+            },
+        )
+    return [*told, *new_kinds]
 
 
 def draw_pictures(job: Job, tally: Tally) -> dict[str, bytes]:

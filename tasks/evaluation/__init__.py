@@ -3,6 +3,7 @@
 from tasks.evaluation.calibration import scale_temperature
 from tasks.evaluation.estimates import estimate
 from tasks.evaluation.evaluate import evaluate_model
+from tasks.evaluation.measured import measured_accuracies
 from tasks.evaluation.metrics import compare
 from tasks.evaluation.records import Evaluation, read_predictions, read_right
 
@@ -12,6 +13,7 @@ __all__ = [
     "drift",
     "estimate",
     "evaluate_model",
+    "measured_accuracies",
     "read_predictions",
     "read_right",
     "scale_temperature",

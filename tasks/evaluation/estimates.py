@@ -133,16 +133,13 @@ def estimate(
 
 def in_words(drifted: Sequence[str], is_compared: bool) -> str:
     """What the estimates rest on, and whether that holds."""
-    rests_on = (
-        "Nobody has looked at these images: this is what the model's calibrated confidences and its mistakes "
-        "on the test images lead one to expect."
-    )
+    rests_on = "Expected by the model's calibrated confidences and its mistakes on the test images."
     if not is_compared:
         return f"{rests_on} Whether these images are like those is not known."
     if not drifted:
         return f"{rests_on} It holds as long as these images are like those, and no drift was seen."
     words = (
-        f"Doubtful: these images are not like the test images ({', '.join(drifted)}), so confidence may mean "
+        f"These images are not like the test images ({', '.join(drifted)}), so confidence may mean "
         "something else here."
     )
     if set(drifted) & set(LOOKS):

@@ -71,14 +71,25 @@ def retrain_report(
 
 
 def overview_report(
-    store: str, runs: Sequence[Record], champion: Record | None, line: Sequence[Record]
+    store: str,
+    runs: Sequence[Record],
+    champion: Record | None,
+    line: Sequence[Record],
+    accuracies: Sequence[Record] = (),
 ) -> str:
     """All runs of a store on one page, as listed, and how the champion's accuracy went.
 
     store: its name. runs: their summaries. champion: the present one's model.json, or of one whose record is
-    lost `version` alone. line: see `overview.champion_line`.
+    lost `version` alone. line: see `overview.champion_line`. accuracies: on what models classified, see
+    `outputs.accuracies_on_folders`.
     """
-    page = {"store": store, "runs": runs, "champion": champion, "line": sparkline(line)}
+    page = {
+        "store": store,
+        "runs": runs,
+        "champion": champion,
+        "line": sparkline(line),
+        "accuracies": accuracies,
+    }
     return _environment().get_template("overview.html.j2").render(page)
 
 

@@ -63,19 +63,30 @@ def explore_markdown(audit: Record, pictures: Pictures, report_link: str) -> str
 def classify_markdown(summary: Record, pictures: Pictures, report_link: str) -> str:
     """A bulk classification: how many files, the link to the report, labels, drift, the plots."""
     rate = number(summary["images_per_second"])
-    drifted_features = [feature["feature"] for feature in summary["drift"] if feature["drifted"]]
-    drift = f"**Drift since the model was trained:** {plain(', '.join(drifted_features))}."
+    new_files = summary["new_files"]
+    drifted_features = [feature["feature"] for feature in new_files["drift"] if feature["drifted"]]
+    of_files = f" of {number(new_files['images'])} new files"
+    drift = f"**Drift since the model was trained:** {plain(', '.join(drifted_features))}{of_files}."
     labels = sorted(summary["labels"].items(), key=lambda pair: -pair[1])
     return _page(
         f"## {number(summary['images'])} files classified, {number(summary['bad'])} of them bad",
         f"{number(summary['classified'])} in this run, {rate} a second, by {plain(summary['model'])}. "
         f"Unsure: {number(summary['unsure'])}.",
         drift if drifted_features else "",
+        _measured(summary["measured"]),
         _expected(summary["expected"]),
         report_link,
         _table(("label", "images"), [(name, number(images)) for name, images in labels]),
         *_plots(LABEL_PLOTS, pictures),
     )
+
+
+def _measured(measured: Record | None) -> str:
+    if not measured:
+        return ""
+    interval = f"{percent(measured['low'])} to {percent(measured['high'])}"
+    images = f"{number(measured['images'])} images drawn at random that people looked at"
+    return f"Right on **{percent(measured['accuracy'])}** of {images} (95 % interval {interval})."
 
 
 def _expected(expected: Record) -> str:

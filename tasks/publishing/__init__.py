@@ -2,12 +2,13 @@
 
 from tasks.publishing.exploration import publish_exploration
 from tasks.publishing.mlflow import check_tracking, track
-from tasks.publishing.overview import write_overview
+from tasks.publishing.overview import note_classification, write_overview
 from tasks.publishing.retraining import Retraining, publish_report
 
 __all__ = [
     "Retraining",
     "check_tracking",
+    "note_classification",
     "publish_exploration",
     "publish_report",
     "track",

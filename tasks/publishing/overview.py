@@ -10,6 +10,7 @@ from tasks.dataset import Dataset
 from tasks.display import try_to_show
 from tasks.errors import InputError, JobError
 from tasks.pages import overview_report
+from tasks.publishing.outputs import accuracies_on_folders, note_night
 from tasks.registry import champion, read_record
 from tasks.storage import Run
 
@@ -32,6 +33,19 @@ def write_overview(store: str) -> str:
     return url
 
 
+def note_classification(store: str, summary: Record) -> None:
+    """Note in the store what is expected of a classification, and write the page anew.
+
+    summary: its summary.json. A store that cannot be written is told of and no more.
+    """
+
+    def note() -> None:
+        note_night(store, summary)
+        write_until_settled(storage.overview_url(store), store)
+
+    try_to_show(note, "on the page over all runs")
+
+
 def dataset_summary(dataset: Dataset) -> Record:
     """What every summary.json says of the dataset."""
     return {
@@ -52,12 +66,18 @@ def write_until_settled(url: str, store: str) -> None:
     """
     written_records = None
     name = storage.name_of(storage.absolute(store))  # not where it lies: it may be moved
-    while (records := (read_summaries(store), champion(store))) != written_records:
-        runs, version = records
+    while (records := read_records(store)) != written_records:
+        runs, version, accuracies = records
         record = champion_record(store, version) if version else None
-        page = overview_report(name, runs[::-1], record, champion_line(runs))
+        page = overview_report(name, runs[::-1], record, champion_line(runs), accuracies)
         storage.write_bytes(url, page.encode())
         written_records = records
+
+
+def read_records(store: str) -> tuple[list[Record], list[str], list[Record]]:
+    """What the page shows: finished retrainings, champions, how right models are on what they classify."""
+    accuracies = try_to_show(lambda: accuracies_on_folders(store), "how right models are on other images")
+    return read_summaries(store), champion(store), accuracies or []
 
 
 def champion_record(store: str, version: str) -> Record:

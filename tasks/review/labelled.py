@@ -7,7 +7,7 @@ import numpy as np
 
 from tasks import storage
 from tasks.audit import Suspect, read_duplicates, read_suspects
-from tasks.evaluation import read_arrays, scale_temperature
+from tasks.evaluation import scale_temperature
 from tasks.review.evidence import Evidence, Row, Trained, in_order
 from tasks.review.question import Beliefs, Question, beliefs_of, sure
 
@@ -95,7 +95,7 @@ def mistakes_of(trained: Trained, kind: str, images: int) -> Iterator[tuple[int,
     """The numbers of the test images that a model got wrong, and what it believes of each, calibrated."""
     folder_url = trained.run.kind_url(kind)
     url = storage.predictions_url(folder_url)
-    arrays = storage.unless_broken(lambda: read_arrays(url), url)
+    arrays = storage.unless_broken(lambda: storage.read_arrays(url), url)
     if arrays is None or len(arrays["labels"]) != images:
         return
     temperature = storage.read_json(storage.metrics_url(folder_url))["temperature"]

@@ -13,8 +13,7 @@ from prefect.client.orchestration import get_client
 from prefect.events.worker import EventsWorker
 
 from flows.classify import classify
-from tasks import storage
-from tasks.classification.summary import DRIFT_EVENT
+from tasks import events, storage
 from tasks.errors import InputError
 from tasks.parameters import Classification
 from tasks.storage import Run, lock
@@ -128,12 +127,34 @@ def test_another_folder_replaces_an_output_only_when_told_and_its_drift_is_an_ev
     assert "brightness" in [record["feature"] for record in event["payload"]["drift"]]
 
 
+def test_drift_is_judged_on_the_new_files_alone_and_told_once(
+    retrained: Run, sample: Path, dark: Path, tmp_path: Path
+):
+    inbox, output = Path(shutil.copytree(sample, tmp_path / "inbox")), str(tmp_path / "out")
+    assert "brightness" not in classify(str(inbox), retrained.store, output)["drift_told"]
+    for night in ("first", "second"):
+        shutil.copytree(dark, inbox / night)
+        summary = classify(str(inbox), retrained.store, output)
+        assert summary["new_files"]["images"] == len(list(dark.iterdir()))
+        assert "brightness" in names_of_drift(summary["new_files"]["drift"])
+        assert "brightness" not in names_of_drift(summary["drift"])  # drowned
+        assert summary["drift_told"].count("brightness") == 1
+    told = [event["payload"] for event in drift_events() if event["payload"]["images"] == str(inbox)]
+    assert len([payload for payload in told if "brightness" in payload["words"]]) == 1
+
+
+def names_of_drift(records: list[dict]) -> list[str]:
+    return [record["feature"] for record in records if record["drifted"]]
+
+
 def drift_events() -> list[dict]:
     EventsWorker.drain_all(timeout=10)
     with get_client(sync_client=True) as client:
         for _ in range(100):
-            found = client._client.post("/events/filter", json={"filter": {"event": {"name": [DRIFT_EVENT]}}})
-            if events := found.json()["events"]:
-                return events
+            found = client._client.post(
+                "/events/filter", json={"filter": {"event": {"name": [events.DRIFT]}}}
+            )
+            if emitted := found.json()["events"]:
+                return emitted
             time.sleep(0.1)
     return []

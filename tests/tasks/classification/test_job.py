@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tasks import storage
 from tasks.classification.job import (
     Job,
     locate,
@@ -69,6 +70,29 @@ def test_a_large_cluster_has_work_for_all_and_no_task_more_files_than_fit_its_me
         assert sum(lengths) == parts
         assert len(lengths) > concurrency
         assert max(lengths) <= 512  # a million files
+
+
+def test_new_files_are_those_that_no_finished_job_had_however_often_it_was_killed(tmp_path: Path):
+    images, output = folder(tmp_path / "in", ["a.jpg", "b.jpg"]), tmp_path / "out"
+
+    def finish(job: Job) -> None:
+        storage.write_json(storage.success_url(str(output)), {"plan": job.plan.key})
+
+    def new_files(job: Job) -> list[str]:
+        parts = [part for partition in partitions(job) for part in parts_of(partition)]
+        return [file.path for part in parts if part.number >= job.plan.first_new for file in part.files]
+
+    first = plan(images, output)
+    assert new_files(first) == ["a.jpg", "b.jpg"]
+    finish(first)
+    folder(images, ["c.jpg"])
+    assert new_files(plan(images, output)) == ["c.jpg"]
+    folder(images, ["d.jpg"])  # that night was killed
+    finish(first)  # before it had removed the marker of the night before
+    both = plan(images, output)
+    assert new_files(both) == ["c.jpg", "d.jpg"]
+    finish(both)
+    assert new_files(plan(images, output)) == []
 
 
 def test_a_growing_folder_keeps_its_parts_and_new_files_form_others(tmp_path: Path):

@@ -238,7 +238,7 @@ def classification(
     storage.write_record(storage.version_record_url(str(folder)), record)
     tally = Tally()
     tally.add(to_table(rows, "parquet"))
-    return summarise(job, tally, classified=len(rows), seconds=2.0), tally
+    return summarise(job, tally, tally, classified=len(rows), seconds=2.0), tally
 
 
 def prediction(path: str, label: str, confidence: float, **other: Any) -> dict[str, Any]:

@@ -54,7 +54,8 @@ def test_a_classification_is_told_with_its_labels_most_first_and_its_drift(tmp_p
     text = markdown.classify_markdown(summary, {}, markdown.link_to_report("/out/report.html", None))
     assert "## 1,200 files classified, 2 of them bad" in text
     assert f"1,200 in this run, 600 a second, by {markdown.plain(summary['model'])}. Unsure: 3." in text
-    assert "**Drift since the model was trained:** labels, confidence, brightness, sharpness." in text
+    kinds = "labels, confidence, brightness, sharpness"
+    assert f"**Drift since the model was trained:** {kinds} of 1,200 new files." in text
     assert "Report: /out/report.html" in text
     assert text.index("1,098") < text.index("| sea | 100 |")
     assert EVIL not in text
