@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from deployments.review import Review
 from deployments.services import LOOPBACK_NAMES
 from deployments.settings import Settings
+from tasks.registry import announce_labels
 from tasks.review import QUESTIONS, Desk
 from tasks.storage import REVIEW
 
@@ -34,8 +35,13 @@ HEADERS = {
 
 def files_app(settings: Settings) -> ASGIApp:
     """The reports of the stack's local store and predictions, and the review page, behind the password."""
-    desk = Desk(settings.places["store"], settings.places["predictions"], QUESTIONS)
-    mounts = [Mount(f"/{REVIEW}", Review(desk, settings.login[0]).app())]
+    store, enough = settings.places["store"], settings.retrain_answers
+    review = Review(
+        Desk(store, settings.places["predictions"], QUESTIONS),
+        settings.login[0],
+        lambda: announce_labels(store, enough),
+    )
+    mounts = [Mount(f"/{REVIEW}", review.app())]
     for name, place in settings.served.items():
         Path(place).mkdir(parents=True, exist_ok=True)
         mounts.append(Mount(f"/{name}", Reports(directory=place)))

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -21,6 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deployments.services import LOOPBACK, LOOPBACK_NAMES
 from tasks import storage
+from tasks.display import try_to_show
 from tasks.errors import InputError
 from tasks.pages import photo_in_proportion, review_files
 from tasks.pictures import ImageError, decode_image, open_picture
@@ -45,8 +47,9 @@ WORDS = {kind.name: kind for kind in KINDS}
 class Review:
     """The pages' side of a desk: what they load, the pictures, and where they send answers."""
 
-    def __init__(self, desk: Desk, who: str):
-        self._desk, self._who = desk, who
+    def __init__(self, desk: Desk, who: str, recorded: Callable[[], object] = lambda: None):
+        """recorded: called after answers were recorded and the page was told so."""
+        self._desk, self._who, self._recorded = desk, who, recorded
         self._csrf = secrets.token_urlsafe(TOKEN_BYTES)
         self._jpeg = lru_cache(PICTURES_KEPT)(self._encode)
 
@@ -90,7 +93,8 @@ class Review:
             return PlainTextResponse(f"Answers cannot be understood: {error}", 400)
         refused = await run_in_threadpool(self._desk.record, said, self._who)
         answered = await run_in_threadpool(self._desk.decisions)
-        return JSONResponse({"refused": refused, "answered": answered})
+        told = BackgroundTask(try_to_show, self._recorded, "the answers to the Prefect server")
+        return JSONResponse({"refused": refused, "answered": answered}, background=told)
 
     def _is_ours(self, request: Request) -> bool:
         """Whether a request comes from a page of this very address, which alone knows the token."""

@@ -3,6 +3,7 @@
 from typing import Any
 
 from prefect import flow
+from prefect.states import State
 from prefect_ray.context import remote_options
 
 from flows.naming import run_title
@@ -22,7 +23,7 @@ from tasks.classification import (
 )
 from tasks.display import try_to_show
 from tasks.parameters import Classification, Word
-from tasks.publishing import note_classification
+from tasks.publishing import completed, note_classification
 from tasks.registry import read_version, witness_champion
 from tasks.storage import leased, locked
 
@@ -34,7 +35,7 @@ def classify(
     output: Word = "predictions",
     model: Word = "champion",
     options: Classification = Classification(),
-) -> dict[str, Any]:
+) -> dict[str, Any] | State[dict[str, Any]]:
     """Classify every file below a folder, one row a file.
 
     Args:
@@ -67,7 +68,7 @@ def classify(
         lock.check()
         summary = commit_predictions(job, committed, stages.seconds.get("classify", 0.0))
         note_classification(store, summary)
-        return summary
+        return completed(summary, store, output)
 
 
 def check_classification(

@@ -17,7 +17,7 @@ from tasks.dataset import check_places, check_trainable, list_images
 from tasks.display import try_to_show
 from tasks.evaluation import evaluate_model
 from tasks.parameters import Gate, Leakage, MaxBadShare, Training, Word
-from tasks.publishing import Retraining, check_tracking, publish_report, track
+from tasks.publishing import Retraining, check_tracking, completed, publish_report, track
 from tasks.registry import inputs_of, promote, register, same_as_before, witness_champion
 from tasks.storage import Run, at_work
 from tasks.training import check_machines, check_resumed, dataset_begun, open_run, train_model
@@ -75,7 +75,7 @@ def retrain(
         )
         track(run, trained, evaluations)
         try_to_show(lambda: witness_champion(store), "the champion to Prefect")
-        return run
+        return completed(run, store)
 
 
 def begin(store: str, training: Training, gate: Gate, resume: str | None) -> tuple[Run, Training, Gate]:

@@ -20,11 +20,12 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from starlette.testclient import TestClient
 
 from deployments.files import files_app
-from deployments.review import TOKEN_HEADER, app_alone
+from deployments.review import TOKEN_HEADER, Review, app_alone
 from deployments.settings import Settings
 from tasks import storage
 from tasks.corrections import Answer, current_corrections, read_answers
-from tasks.review import Desk
+from tasks.evaluation import measured_accuracies
+from tasks.review import Decision, Desk
 from tests.doubts import Doubts, doubtful_store
 from tests.faults.processes import until
 from tests.ports import free_ports
@@ -165,6 +166,27 @@ def test_the_stack_serves_the_page_behind_its_password(doubts: Doubts, tmp_path:
     headers = {"Origin": "http://evil.example", "Content-Type": "application/json"}
     sent = browser.post("/review/answers", json={"answers": []}, headers=headers, auth=settings.login)
     assert sent.status_code == 403
+
+
+def test_the_stack_counts_answers_once_they_are_recorded(doubts: Doubts):
+    counted: list[int] = []
+    desk = Desk(doubts.store, None, 100)
+    review = Review(desk, "me", lambda: counted.append(len(read_answers(doubts.store))))
+    reader = TestClient(review.app(), base_url="http://127.0.0.1")
+    headers, body = answer_to(reader)
+    reader.post("/answers", json=body, headers=headers)
+    assert counted == [len(read_answers(doubts.store))] != [0]
+
+
+def test_what_people_say_of_the_random_sample_measures_the_model_that_labelled_it(doubts: Doubts):
+    desk = Desk(doubts.store, doubts.output, 100)
+    first, *others = [question for question in desk.ask() if question.kind == "random"]
+    other_class = next(name for name in desk.classes if name != first.suggested)
+    answers = [Decision(question.id, "label", question.suggested) for question in others]
+    assert desk.record([Decision(first.id, "label", other_class), *answers], "me") == {}
+    [record] = measured_accuracies(read_answers(doubts.store))
+    assert record["model"] == storage.read_json(storage.summary_url(doubts.output))["model"]
+    assert record["images"] - round(record["images"] * record["accuracy"]) == len(first.contents)
 
 
 # In a browser

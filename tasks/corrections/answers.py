@@ -20,7 +20,7 @@ class Answer:
     decision: `label` (it shows the class `label`), `drop` (leave it out), `later` (ask again), or `undo`
     (what was decided last on this content is taken back). shown: the label its folder gave. suggested,
     confidence: what a model said. kind: of the question, such as wrong_label. run: the run or output it came
-    from. at: ISO time in UTC.
+    from; of a random sample, the model version that it measures. at: ISO time in UTC.
     """
 
     sha256: str

@@ -5,13 +5,14 @@ from tasks.pages.html import classify_report, explore_report, overview_report, r
 from tasks.pages.markdown import classify_markdown, explore_markdown, link_to_report, plain, retrain_markdown
 from tasks.pages.metrics import METRICS, metric_texts
 from tasks.pages.photos import overlay_evidence, photo, photo_in_proportion
-from tasks.pages.words import UNKNOWN, decimals, is_number, percent
+from tasks.pages.words import UNKNOWN, count, decimals, is_number, percent
 
 __all__ = [
     "METRICS",
     "UNKNOWN",
     "classify_markdown",
     "classify_report",
+    "count",
     "data_figures",
     "decimals",
     "explore_markdown",

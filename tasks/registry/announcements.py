@@ -3,6 +3,7 @@
 import logging
 
 from prefect.events import emit_event
+from prefect.settings import PREFECT_API_URL
 
 from tasks import events, storage
 from tasks.corrections import read_answers
@@ -24,7 +25,7 @@ def announce_labels(store: str, enough: int) -> int:
     announced = (storage.json_unless_broken(url) or {}).get("answers", 0)
     counted_before = max(announced, answers_of_last_run(store))
     count = sum(answer.decision in ("label", "drop") for answer in answers[counted_before:])
-    if count >= enough:
+    if count >= enough and PREFECT_API_URL.value():  # else Prefect would start a server to hear it
         log.info("%s answers since the last retraining", f"{count:,}")
         emit_event(
             event=events.LABELLED,
