@@ -47,13 +47,13 @@ from flows.cli.main import run
 from tasks import events, storage
 from tasks.corrections import Answer, record_answers
 from tasks.errors import InputError
-from tests.manifests import FILE as MANIFESTS
-from tests.manifests import checkable
 from tasks.parameters import Training
 from tasks.registry import announce_labels
 from tasks.storage import Run
 from tasks.training import open_run
 from tests.faults.processes import until
+from tests.manifests import FILE as MANIFESTS
+from tests.manifests import checkable
 from tests.ports import free_ports
 
 FOLDER = Path(__file__).parent.parent / "deployments"

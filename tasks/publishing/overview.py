@@ -74,8 +74,8 @@ def write_until_settled(url: str, store: str) -> None:
         written_records = records
 
 
-def read_records(store: str) -> tuple[list[Record], list[str], list[Record]]:
-    """What the page shows: finished retrainings, champions, how right models are on what they classify."""
+def read_records(store: str) -> tuple[list[Record], str | None, list[Record]]:
+    """What the page shows: finished retrainings, the champion, how right models are on what they classify."""
     accuracies = try_to_show(lambda: accuracies_on_folders(store), "how right models are on other images")
     return read_summaries(store), champion(store), accuracies or []
 

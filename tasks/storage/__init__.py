@@ -109,8 +109,8 @@ from tasks.storage.web import REVIEW, SERVED, address_of, review_address, way_to
 __all__ = [
     "AHEAD_BYTES",
     "FORMULA",
-    "MOST_JSON",
     "KEPT",
+    "MOST_JSON",
     "ONNX",
     "PART_NAME",
     "REVIEW",
