@@ -36,7 +36,7 @@ HEARTBEAT = "prefect.flow-run.heartbeat"
 CANCEL_SECONDS = 30  # the worker gives a cancelled run 10
 SILENT_SECONDS = 90  # three of the heartbeats that prefect.yaml asks for
 FLOW_RUNS = {"prefect.resource.id": "prefect.flow-run.*"}
-OURS = {"prefect.resource.role": "work-pool", "prefect.resource.name": POOL}
+OF_OUR_POOL = {"prefect.resource.role": "work-pool", "prefect.resource.name": POOL}
 SUBJECT = "Darkroom: {{ flow_run.name }}"
 DRIFT_SUBJECT = "Darkroom: drift"
 DRIFT_MESSAGE = """{{ event.payload.words }}
@@ -51,21 +51,21 @@ def write_automations(client: SyncPrefectClient, settings: Settings, on_demand: 
     Equal ones are left alone, since a changed automation forgets the runs that it watches.
     on_demand: the deployment that retrains, if there is one.
     """
-    baseline, kept = read_baseline(client, BASELINE) or {}, []
-    ours = {automation.name: automation for automation in automations_of(settings, on_demand, baseline)}
+    baseline, changed_names = read_baseline(client, BASELINE) or {}, []
+    current = {automation.name: automation for automation in automations_of(settings, on_demand, baseline)}
     if not retire(client, baseline):
-        kept.append(RETIRED)
+        changed_names.append(RETIRED)
     for name in (FAILURES, ZOMBIES, DRIFT, LABELLED):
         present = next(iter(client.read_automations_by_name(name)), None)
         if is_changed(present, baseline.get(name)):
-            kept.append(name)
+            changed_names.append(name)
         else:
-            write_automation(client, present, ours.get(name))
-            baseline[name] = digest(ours[name]) if name in ours else None
+            write_automation(client, present, current.get(name))
+            baseline[name] = digest(current[name]) if name in current else None
     if settings.notify:
         baseline[NOTIFY] = digest(settings.notify.get_secret_value())
     write_baseline(client, BASELINE, baseline)
-    return kept
+    return changed_names
 
 
 def retire(client: SyncPrefectClient, baseline: dict[str, str | None]) -> bool:
@@ -91,15 +91,15 @@ def is_changed(present: Automation | None, written: str | None) -> bool:
 
 
 def write_automation(
-    client: SyncPrefectClient, present: Automation | None, ours: AutomationCore | None
+    client: SyncPrefectClient, present: Automation | None, current: AutomationCore | None
 ) -> None:
     if present is None:
-        if ours:
-            client.create_automation(ours)
-    elif ours is None:
+        if current:
+            client.create_automation(current)
+    elif current is None:
         client.delete_automation(present.id)
-    elif digest(present) != digest(ours):
-        client.update_automation(present.id, ours)
+    elif digest(present) != digest(current):
+        client.update_automation(present.id, current)
 
 
 def digest(value: AutomationCore | str) -> str:
@@ -148,7 +148,7 @@ def tell_of_failures(action: SendNotification) -> AutomationCore:
             after={"prefect.flow-run.Failed", "prefect.flow-run.Crashed"},
             expect={"prefect.flow-run.Cancelled"},
             match=FLOW_RUNS,
-            match_related=OURS,
+            match_related=OF_OUR_POOL,
             for_each={"prefect.resource.id"},
             posture=Posture.Proactive,
             threshold=1,
@@ -166,7 +166,7 @@ def end_zombies() -> AutomationCore:
             after={HEARTBEAT},
             expect={"prefect.flow-run.*"},
             match=FLOW_RUNS,
-            match_related=OURS,
+            match_related=OF_OUR_POOL,
             for_each={"prefect.resource.id"},
             posture=Posture.Proactive,
             threshold=1,

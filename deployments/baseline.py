@@ -19,15 +19,16 @@ def write_baseline(client: SyncPrefectClient, name: str, value: dict[str, Any]) 
         client.create_variable(VariableCreate(name=name, value=value))
 
 
-def merge(baseline: Any, present: Any, ours: Any) -> Any:
-    """Ours, but for what a person changed, field by field: there `present` differs from `baseline`.
+def merge(baseline: Any, present: Any, current: Any) -> Any:
+    """The current value, but for fields that a person changed: there `present` differs from `baseline`.
 
     >>> merge({"a": 1, "b": 1}, {"a": 1, "b": 2}, {"a": 3, "b": 3})
     {'a': 3, 'b': 2}
     """
-    if not all(isinstance(value, dict) for value in (baseline, present, ours)):
-        return ours if present == baseline else present
+    if not all(isinstance(value, dict) for value in (baseline, present, current)):
+        return current if present == baseline else present
     merged = {
-        key: merge(baseline.get(key), present.get(key), ours.get(key)) for key in ours | present | baseline
+        key: merge(baseline.get(key), present.get(key), current.get(key))
+        for key in current | present | baseline
     }
-    return {key: value for key, value in merged.items() if key in ours or key in present}
+    return {key: value for key, value in merged.items() if key in current or key in present}

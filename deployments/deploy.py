@@ -137,23 +137,23 @@ def keep_changes(
     before: its fields then, None where there was none.
     """
     key = f"darkroom_{name}".replace("/", "_").replace("-", "_")
-    baseline, ours = read_baseline(client, key), fields_of(deployed)
+    baseline, current = read_baseline(client, key), fields_of(deployed)
     if before is None:
         if baseline is None:
-            write_baseline(client, key, ours)
+            write_baseline(client, key, current)
         else:
             client.delete_deployment(deployed.id)
             tell_kept(name, "deleted")
         return
     if baseline is None:  # an older Darkroom's: what is switched off stays off
         baseline = before | {"paused": False, "schedules": before["schedules"] if is_on(before) else None}
-    merged = merge(baseline, before, ours)
-    if changes := {field: value for field, value in merged.items() if value != ours[field]}:
+    merged = merge(baseline, before, current)
+    if changes := {field: value for field, value in merged.items() if value != current[field]}:
         for schedule in deployed.schedules if "schedules" in changes else ():
             client.delete_deployment_schedule(deployed.id, schedule.id)  # a person's may have no slug
         client.update_deployment(deployed.id, DeploymentUpdate(**changes))
         tell_kept(name, ", ".join(changes))
-    write_baseline(client, key, ours)
+    write_baseline(client, key, current)
 
 
 def is_on(fields: Mapping[str, Any]) -> bool:

@@ -149,9 +149,9 @@ def is_healthy(address: str) -> bool:
 
 def check_prefect() -> None:
     """Raise InputError when no Prefect API answers at the configured URL, or it wants another password."""
-    quick = {"timeout": httpx.Timeout(ANSWER_SECONDS)}
+    patience = {"timeout": httpx.Timeout(ANSWER_SECONDS)}
     try:
-        with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}), get_client(quick, True) as client:
+        with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}), get_client(patience, True) as client:
             client.raise_for_api_version_mismatch()
     except (httpx.HTTPError, RuntimeError, ValueError) as error:
         reason = " ".join(str(error.__cause__ or error).split())

@@ -74,9 +74,9 @@ def test_systemd_finds_nothing_wrong_with_the_units(tmp_path: Path):
 
 def test_kubernetes_is_told_what_the_deployments_read():
     text = MANIFESTS.read_text()
-    told = next(one for one in yaml.safe_load_all(text) if one["kind"] == "ConfigMap")["data"]
+    variables = next(one for one in yaml.safe_load_all(text) if one["kind"] == "ConfigMap")["data"]
     asked = set(re.findall(r"\$(DARKROOM_\w+)", (FOLDER / "prefect.yaml").read_text()))
-    assert asked | {"PREFECT_API_URL", "RAY_ADDRESS", "RAY_AUTH_MODE", RAY_HIDE_GPUS} <= set(told)
+    assert asked | {"PREFECT_API_URL", "RAY_ADDRESS", "RAY_AUTH_MODE", RAY_HIDE_GPUS} <= set(variables)
 
 
 def test_every_pod_is_an_ordinary_users_and_writes_to_its_volumes_alone():
@@ -181,8 +181,8 @@ def test_a_second_stack_shares_no_port_with_the_first(tmp_path: Path):
 
 
 def automations(api: str) -> dict[str, dict]:
-    found = httpx.post(f"{api}/automations/filter", json={}).raise_for_status().json()
-    return {one["name"]: one for one in found}
+    answer = httpx.post(f"{api}/automations/filter", json={}).raise_for_status().json()
+    return {one["name"]: one for one in answer}
 
 
 def deploy_in_process(settings: Settings) -> None:

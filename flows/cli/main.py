@@ -86,9 +86,9 @@ def what_was_wrong(error: CycloptsError) -> str:
 
 def speak_plainly() -> None:
     """Show our own lines, one a stage, on the terminal, and nothing else's."""
-    ours = logging.getLogger("darkroom")
-    ours.setLevel(logging.INFO)
-    ours.propagate = False
+    darkroom_log = logging.getLogger("darkroom")
+    darkroom_log.setLevel(logging.INFO)
+    darkroom_log.propagate = False
     terminal = logging.StreamHandler()
     terminal.setFormatter(OneLineFormatter("%(asctime)s  %(message)s", "%H:%M:%S"))
-    ours.handlers = [terminal]
+    darkroom_log.handlers = [terminal]

@@ -96,7 +96,7 @@ def is_whole(output: str, files: Mapping[str, str], sizes_committed: Mapping[str
 def remove_foreign_parts(output: str, files: Mapping[str, str]) -> None:
     """Remove markers and parts of earlier jobs, in this order, and what killed writers left half-written."""
     storage.sweep(output)
-    for folder, kept in ((storage.markers_url(output), set(files.values())), (output, set(files))):
+    for folder, known_names in ((storage.markers_url(output), set(files.values())), (output, set(files))):
         for name in storage.names(folder):
-            if storage.PART_NAME.fullmatch(name) and name not in kept:
+            if storage.PART_NAME.fullmatch(name) and name not in known_names:
                 storage.remove(storage.join(folder, name))

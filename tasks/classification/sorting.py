@@ -175,11 +175,11 @@ def move(
     job: Job, folder: str, entries: Sequence[Placed], wanted: Placed | None, problems: list[str]
 ) -> list[Placed]:
     """Put one file where it is wanted, and take away what was put of it elsewhere. Returns what is there."""
-    ours = [placed for placed in entries if placed.is_untouched(folder)]
+    untouched = [placed for placed in entries if placed.is_untouched(folder)]
     try:
-        is_ours = any(wanted and placed.folder == wanted.folder for placed in ours)
+        is_ours = any(wanted and placed.folder == wanted.folder for placed in untouched)
         present = put(job, folder, wanted, is_ours) if wanted else None
-        for placed in ours:
+        for placed in untouched:
             if wanted is None or placed.folder != wanted.folder:
                 placed.place(folder).unlink(missing_ok=True)
         return [present] if present else []
@@ -189,7 +189,7 @@ def move(
         path = wanted.path if wanted else entries[0].path
         if (source := source_of(job, path)) and source.exists():
             problems.append(f"{path}: {error.strerror or error}")
-    return ours
+    return untouched
 
 
 def put(job: Job, folder: str, wanted: Placed, is_ours: bool) -> Placed | None:

@@ -14,16 +14,16 @@ log = logging.getLogger("darkroom")
 
 
 def choose_dataset(
-    store: str, images_url: str, files: Sequence[FileEntry], fingerprint: str, begun: str | None
+    store: str, images_url: str, files: Sequence[FileEntry], fingerprint: str, dataset_begun: str | None
 ) -> str:
     """The name of the dataset of a listed folder: its fingerprint, or `<fingerprint>-2` and so on.
 
     Another number is begun where a file could not be read when the latest dataset was made, and now can. As
-    long as none can, that dataset stays the latest. begun: the dataset that a run has begun to train on,
-    which it keeps.
+    long as none can, that dataset stays the latest. dataset_begun: that which a run has begun to train on:
+    it keeps it.
     """
-    if begun and _attempt(begun, fingerprint):
-        return begun
+    if dataset_begun and _attempt(dataset_begun, fingerprint):
+        return dataset_begun
     names = storage.names(storage.datasets_url(store))
     latest = max([1, *(_attempt(name, fingerprint) for name in names)])
     unreadable = unreadable_files(storage.dataset_url(store, _name(fingerprint, latest)))

@@ -75,11 +75,13 @@ def read_markers(store: str, but: str = "") -> dict[str, Marker]:
     one read, not a thousand. but: the name of a dataset whose marker is read anew.
     """
     url = storage.catalogue_url(store)
-    kept = storage.unless_broken(lambda: dict(storage.read_record(url)["datasets"]), url) or {}
+    known_markers = storage.unless_broken(lambda: dict(storage.read_record(url)["datasets"]), url) or {}
     names = storage.names(storage.datasets_url(store))
-    markers = {name: kept[name] for name in names if name != but and is_marker(kept.get(name))}
+    markers = {
+        name: known_markers[name] for name in names if name != but and is_marker(known_markers.get(name))
+    }
     markers |= _new_markers(store, [name for name in names if name not in markers])
-    if markers != kept:
+    if markers != known_markers:
         storage.write_record(url, {"datasets": markers})
     return markers
 

@@ -46,11 +46,11 @@ def list_images(
     size_px: int,
     val_share: float,
     leakage: Leakage = "exclude",
-    begun: str | None = None,
+    dataset_begun: str | None = None,
 ) -> Manifest:
     """List the folder `images` and commit its manifest to the store.
 
-    begun: the dataset that the run has begun to train on, if it has (see `choose_dataset`): its corrections
+    dataset_begun: the dataset that the run has begun to train on, if it has (see `choose_dataset`): its corrections
     stay those it has, whatever was answered since.
 
     Raises InputError when the folder cannot be read or has too few classes, or the store cannot be written.
@@ -64,10 +64,10 @@ def list_images(
     check_classes(images_url, len(files), classes)
     check_class_names(images_url, classes)
     compact_answers(store)
-    corrections = corrections_of(storage.dataset_url(store, begun)) if begun else corrections_in_force(store)
+    corrections = corrections_of(storage.dataset_url(store, dataset_begun)) if dataset_begun else corrections_in_force(store)
     rows = sorted(rows + added_files(store, corrections), key=lambda row: row.file.path)
     fingerprint = fingerprint_of(images_url, rows, size_px, val_share, leakage, corrections)
-    name = choose_dataset(store, images_url, [row.file for row in rows], fingerprint, begun)
+    name = choose_dataset(store, images_url, [row.file for row in rows], fingerprint, dataset_begun)
     dataset_url = storage.dataset_url(store, name)
     write_corrections(dataset_url, corrections)
     if not is_listed(dataset_url):

@@ -21,7 +21,7 @@ from tasks.dataset.records import Manifest
 from tasks.pictures import UNREADABLE, ImageError, decode_image
 from tasks.storage import FileEntry
 
-MOST_TRIED = 4  # places, since files of equal names in another folder are read to compare them
+MOST_CANDIDATES = 4  # places, since files of equal names in another folder are read to compare them
 
 log = logging.getLogger("darkroom")
 
@@ -32,7 +32,7 @@ class PartToDecode:
 
     key: names the files of the part (see `part_key`). In another folder, files of equal names, sizes and
     times may have other content. was_committed: whether the dataset was committed before and something of
-    it was lost: files that could not be read then stay so. given_up: these files, by path, and the reasons.
+    it was lost: files that could not be read then stay so. unread_files: these, the reason by the path.
     """
 
     manifest: Manifest
@@ -40,7 +40,7 @@ class PartToDecode:
     key: str
     places: Sequence[Place] = ()
     was_committed: bool = False
-    given_up: Mapping[str, str] = field(default_factory=dict)
+    unread_files: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def pixels_url(self) -> str:
@@ -73,11 +73,11 @@ def plan_parts(manifest: Manifest) -> list[PartToDecode]:
     was_committed = any(map(storage.exists, (storage.success_url(url), storage.index_url(url))))
     if was_committed and success_of(url) and is_whole(manifest):
         return []
-    given_up = unreadable_files(url) if was_committed else {}
+    unread_files = unreadable_files(url) if was_committed else {}
     storage.remove(storage.success_url(url))
     places = read_catalogue(storage.store_of(url), manifest.images_url).places()
     return [
-        _part_to_decode(manifest, number, files, places, was_committed, given_up)
+        _part_to_decode(manifest, number, files, places, was_committed, unread_files)
         for number, files in enumerate(read_parts(storage.manifest_url(url)))
     ]
 
@@ -88,14 +88,14 @@ def _part_to_decode(
     files: Sequence[FileEntry],
     places: Mapping[str, Sequence[Place]],
     was_committed: bool,
-    given_up: Mapping[str, str],
+    unread_files: Mapping[str, str],
 ) -> PartToDecode:
     key = part_key(files, manifest.size_px)
-    given_up = {file.path: given_up[file.path] for file in files if file.path in given_up}
+    unread_files = {file.path: unread_files[file.path] for file in files if file.path in unread_files}
     others = [place for place in places.get(key, ()) if place.dataset_url != manifest.dataset_url]
     # Elsewhere such files may have been readable.
-    tried = [] if given_up else others[:MOST_TRIED]
-    return PartToDecode(manifest, number, key, tried, was_committed, given_up)
+    candidates = [] if unread_files else others[:MOST_CANDIDATES]
+    return PartToDecode(manifest, number, key, candidates, was_committed, unread_files)
 
 
 def is_whole(manifest: Manifest) -> bool:
@@ -126,7 +126,7 @@ def decode_part(part: PartToDecode) -> DecodedPart:
     with storage.noting_death(part.begun_url) as died_before, storage.committing(part.pixels_url) as path:
         size_px, images_url = part.manifest.size_px, part.manifest.images_url
         store = storage.store_of(part.manifest.dataset_url)
-        rows = decode_files(images_url, files, size_px, path, died_before, part.given_up, store)
+        rows = decode_files(images_url, files, size_px, path, died_before, part.unread_files, store)
     table = pa.Table.from_pylist(rows, schema=SIDE_CAR).replace_schema_metadata({"key": part.key})
     storage.write_table(part.side_car_url, table)
     return _counted(table, decoded=True)
@@ -197,17 +197,17 @@ def decode_files(
     size_px: int,
     path: str,
     apart: bool,
-    given_up: Mapping[str, str],
+    unread_files: Mapping[str, str],
     store: str,
 ) -> list[dict]:
     """Decode `files` into the .npy file `path`, uint8 [files, size_px, size_px, 3]; bad files become zeros.
 
     Returns one row of the side-car per file, in order. The file is mapped, so that memory does not grow
     with the number of files. apart: decode all in another process, as after a death that one may have caused.
-    given_up: files that are not read, but count as unreadable, and why. store: see `read_images`.
+    unread_files: files that are not read, but count as unreadable, and why. store: see `read_images`.
     """
     pixels = storage.new_array(path, np.uint8, (len(files), size_px, size_px, 3))
-    contents = _contents(images_url, files, given_up, store)
+    contents = _contents(images_url, files, unread_files, store)
     rows = [
         {"path": file.path} | _decode_into(out, content, apart)
         for file, out, content in zip(files, pixels, contents, strict=True)
@@ -217,11 +217,11 @@ def decode_files(
 
 
 def _contents(
-    images_url: str, files: Sequence[FileEntry], given_up: Mapping[str, str], store: str
+    images_url: str, files: Sequence[FileEntry], unread_files: Mapping[str, str], store: str
 ) -> Iterator[bytes | ImageError]:
-    contents = read_images(images_url, [file for file in files if file.path not in given_up], store)
+    contents = read_images(images_url, [file for file in files if file.path not in unread_files], store)
     for file in files:
-        reason = given_up.get(file.path)
+        reason = unread_files.get(file.path)
         yield next(contents) if reason is None else ImageError(UNREADABLE, reason)
 
 

@@ -208,10 +208,10 @@ def decode_strictly(data: bytes, **options: object) -> np.ndarray:
 
 def without_notes(data: bytes) -> bytes:
     """The JPEG without the segments that programs leave notes in; of those only Adobe's concerns colours."""
-    kept = []
+    pieces = []
     at = 2
     for segment in read_segments(data):
         if segment.marker in {*range(APP0, APP0 + 16), COMMENT} - {APP14}:
-            kept.append(data[at : segment.start - 4])
+            pieces.append(data[at : segment.start - 4])
             at = segment.stop
-    return b"".join([data[:2], *kept, data[at:]])
+    return b"".join([data[:2], *pieces, data[at:]])

@@ -158,8 +158,8 @@ def has_checksum(data: bytes, chunk: Chunk) -> bool:
 def still_of(data: bytes, chunks: list[Chunk], with_transparency: bool) -> bytes:
     """A PNG of the still picture alone."""
     names = {b"IHDR", b"PLTE", b"IDAT"} | ({b"tRNS"} if with_transparency else set())
-    kept = [closed(data, chunk) for chunk in chunks if chunk.name in names]
-    return b"".join([SIGNATURE, *kept, END])
+    pieces = [closed(data, chunk) for chunk in chunks if chunk.name in names]
+    return b"".join([SIGNATURE, *pieces, END])
 
 
 def closed(data: bytes, chunk: Chunk) -> bytes:

@@ -158,9 +158,9 @@ def grey_of(samples: np.ndarray, page: Page) -> np.ndarray:
 
 def with_directory(data: bytes, layout: Layout, tags: dict[int, Entry]) -> bytes:
     """The file with a first directory of the tags that its pixels need, and no other directory."""
-    kept = [tags[tag].raw for tag in sorted(OF_PIXELS & tags.keys())]
+    entries = [tags[tag].raw for tag in sorted(OF_PIXELS & tags.keys())]
     padding = bytes(-len(data) % 8)
     at = layout.first_offset_at
     header = data[:at] + struct.pack(layout.pointer, len(data) + len(padding))
-    directory = struct.pack(layout.count, len(kept)) + b"".join(kept) + struct.pack(layout.pointer, 0)
+    directory = struct.pack(layout.count, len(entries)) + b"".join(entries) + struct.pack(layout.pointer, 0)
     return b"".join([header, data[len(header) :], padding, directory])

@@ -66,5 +66,5 @@ def test_a_killed_worker_and_a_killed_flow_change_nothing(retrained: Run, sample
     assert summary["stages"]["train"] > noted["seconds"]["train"] > 0
     assert summary["models"]["cnn"]["seconds"] < summary["stages"]["train"]
     assert losses(resumed) == losses(retrained)
-    for ours, theirs in zip(weights(resumed), weights(retrained), strict=True):
-        assert np.array_equal(ours, theirs)
+    for actual, expected in zip(weights(resumed), weights(retrained), strict=True):
+        assert np.array_equal(actual, expected)

@@ -44,7 +44,7 @@ def test_no_hostile_name_becomes_a_link_or_a_picture_in_the_prefect_ui(server: s
     publish_artifacts(Run(HOSTILE[1].replace("/", ""), store), records.summary(store, metrics), metrics, {})
     artifacts = httpx.post(f"{server}/api/artifacts/filter", json={}, auth=LOGIN).raise_for_status().json()
     assert {artifact["type"] for artifact in artifacts} == {"markdown", "table"}
-    told = ""
+    shown_text = ""
     with sync_playwright() as playwright:
         arguments = ["--no-sandbox", "--disable-background-networking"]
         page = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments).new_page()
@@ -53,7 +53,7 @@ def test_no_hostile_name_becomes_a_link_or_a_picture_in_the_prefect_ui(server: s
             page.goto(f"{server}/artifacts/artifact/{artifact['id']}")
             page.locator(".markdown-renderer").first.wait_for()
             page.wait_for_load_state("networkidle")
-            told += page.locator("body").inner_text()
+            shown_text += page.locator("body").inner_text()
             assert page.locator(".markdown-renderer img, a[href^='javascript:']").count() == 0
             assert page.title() != "taken"
-    assert HOSTILE[0] in told
+    assert HOSTILE[0] in shown_text

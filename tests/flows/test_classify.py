@@ -151,10 +151,10 @@ def drift_events() -> list[dict]:
     EventsWorker.drain_all(timeout=10)
     with get_client(sync_client=True) as client:
         for _ in range(100):
-            found = client._client.post(
+            answer = client._client.post(
                 "/events/filter", json={"filter": {"event": {"name": [events.DRIFT]}}}
             )
-            if emitted := found.json()["events"]:
+            if emitted := answer.json()["events"]:
                 return emitted
             time.sleep(0.1)
     return []

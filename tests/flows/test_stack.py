@@ -47,15 +47,17 @@ def settings(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings
 
 
 def up(settings: Settings) -> subprocess.Popen:
-    told = {f"DARKROOM_{name.upper()}": str(value) for name, value in settings.model_dump().items() if value}
-    kept = {
+    given_variables = {
+        f"DARKROOM_{name.upper()}": str(value) for name, value in settings.model_dump().items() if value
+    }
+    plain_variables = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("PREFECT_", "RAY_", "DARKROOM_"))
     }
     return subprocess.Popen(
         [sys.executable, "-m", "flows.cli", "up"],
-        env=kept | told | {"AWS_SECRET_ACCESS_KEY": CLOUD_KEY},
+        env=plain_variables | given_variables | {"AWS_SECRET_ACCESS_KEY": CLOUD_KEY},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -114,13 +116,13 @@ def ask(stack: Settings, what: str, **filters: Any) -> list[dict[str, Any]]:
 
 def open_form(page: Page, stack: Settings, flow: str, deployment: str) -> str:
     """Open a deployment's run form. Returns the deployment's id."""
-    [found] = [
+    [deployed] = [
         one
         for one in ask(stack, "deployments", flows={"name": {"any_": [flow]}})
         if one["name"] == deployment
     ]
-    page.goto(f"{stack.url}/deployments/deployment/{found['id']}/run")
-    return found["id"]
+    page.goto(f"{stack.url}/deployments/deployment/{deployed['id']}/run")
+    return deployed["id"]
 
 
 def field(page: Page, title: str) -> Locator:

@@ -138,11 +138,11 @@ def models(retrained: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     """What `darkroom models ...` prints of a store with two versions, the same one in all of a test."""
     store = shutil.copytree(retrained.store, tmp_path / "store")
 
-    def told(*arguments: str) -> str:
+    def output_of(*arguments: str) -> str:
         assert run(["models", *arguments, "--store", str(store)]) == 0
         return capsys.readouterr().out
 
-    return told
+    return output_of
 
 
 @pytest.mark.parametrize("width", [60, 80, 160])
@@ -165,11 +165,11 @@ def test_a_version_is_promoted_and_rolled_back_for_reasons_that_history_tells(mo
     [other] = {f"{retrained.name}-{kind}" for kind in ("cnn", "mobilenet_v2")} - {present}
     assert other in models("promote", other, "--reason", "[red]fog[/red]")
     assert present in models("rollback", "--reason", "the fog went")
-    told = " ".join(models("history").split())
-    assert f"promoted {other} promoted by hand: [red]fog[/red]" in told
-    assert f"back to {present} rolled back from {other}: the fog went" in told
-    assert told.index("first champion") < told.index("by hand") < told.index("rolled back")
-    assert f"Champion: {present}" in told
+    output = " ".join(models("history").split())
+    assert f"promoted {other} promoted by hand: [red]fog[/red]" in output
+    assert f"back to {present} rolled back from {other}: the fog went" in output
+    assert output.index("first champion") < output.index("by hand") < output.index("rolled back")
+    assert f"Champion: {present}" in output
     assert present in models("hold", "--reason", "audit week")
     assert f"Champion: {present} (held by hand: audit week)" in models("history")
     assert present in models("release")
@@ -195,8 +195,8 @@ def test_a_version_that_was_measured_by_less_is_shown_with_a_dash(models, retrai
 
 
 def test_a_version_is_exported_if_it_answers_its_test_images_alike(models, tmp_path: Path):
-    told = models("export", "champion", "--format", "onnx", "--output", str(tmp_path / "out"))
-    assert "on 13 test images of its dataset" in told
+    output = models("export", "champion", "--format", "onnx", "--output", str(tmp_path / "out"))
+    assert "on 13 test images of its dataset" in output
     assert storage.names(str(tmp_path / "out")) == ["card.md", "labels.txt", "model.onnx"]
 
 

@@ -38,9 +38,9 @@ def test_new_pictures_alone_are_looked_at(sample: Path, weights: str, tmp_path: 
     [part] = plan_features(second, again)
     assert embed_part.fn(part).images == 1
     shutil.rmtree(first.url)
-    found = Features(second, again, np.array([0, 1]), np.array([0, 0])).take(np.array([0, 1]))
-    assert found.shape == (2, 1536)
-    assert not np.array_equal(found[0], found[1])
+    rows = Features(second, again, np.array([0, 1]), np.array([0, 0])).take(np.array([0, 1]))
+    assert rows.shape == (2, 1536)
+    assert not np.array_equal(rows[0], rows[1])
 
 
 def test_weights_that_cannot_be_had_fail_a_training_and_are_told_by_an_exploration(tmp_path: Path):

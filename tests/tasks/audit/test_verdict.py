@@ -12,7 +12,7 @@ AUDIT = {"splits": SPLITS, "balance": EVEN, "labels": LABELS, "statuses": {"ok":
 
 
 @pytest.mark.parametrize(
-    ("counts", "more", "grade", "told"),
+    ("counts", "more", "grade", "point"),
     [
         ({}, {}, "sound", ""),
         ({"leaked": 12}, {}, "but", "12 training or validation images are copies of images that judge them"),
@@ -47,8 +47,8 @@ AUDIT = {"splits": SPLITS, "balance": EVEN, "labels": LABELS, "statuses": {"ok":
         ),
     ],
 )
-def test_the_verdict_says_what_is_wrong(counts: dict, more: dict, grade: str, told: str):
+def test_the_verdict_says_what_is_wrong(counts: dict, more: dict, grade: str, point: str):
     verdict = soundness(AUDIT | {"counts": CLEAN | counts} | more)
     assert verdict.grade == grade
-    assert told in " ".join(verdict.points)
-    assert bool(verdict.points) == bool(told)
+    assert point in " ".join(verdict.points)
+    assert bool(verdict.points) == bool(point)

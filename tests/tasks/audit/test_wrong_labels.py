@@ -46,10 +46,10 @@ def test_planted_label_errors_are_found_with_the_right_label(clusters):
     rows, features, planted = clusters
     checked, suspects = find_suspects(rows, features)
     assert checked == 900
-    found = {int(one.path.removesuffix(".jpg")): one for one in suspects}
-    assert set(found) <= set(planted)
-    assert len(found) >= len(planted) / 2  # the others are less sure of the true class than its images are
-    assert all(one.suggested == CLASSES[image % 3] for image, one in found.items())
+    suspect_of = {int(one.path.removesuffix(".jpg")): one for one in suspects}
+    assert set(suspect_of) <= set(planted)
+    assert len(suspect_of) >= len(planted) / 2  # others are less sure of the true class than its images are
+    assert all(one.suggested == CLASSES[image % 3] for image, one in suspect_of.items())
 
 
 def test_what_a_person_has_answered_is_not_suspected_again(clusters):

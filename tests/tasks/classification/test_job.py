@@ -166,9 +166,9 @@ def test_a_folder_of_something_else_is_never_taken_for_an_output(tmp_path: Path)
         assert (output / name).read_bytes() == b"image"
     with pytest.raises(InputError, match="can be written"):
         locate(str(images), str(tmp_path / "out-0/part-00000.parquet/out"), Classification())
-    ours = tmp_path / "ours"
-    plan(images, ours)
-    locate(str(images), str(ours), Classification())
+    output = tmp_path / "own"
+    plan(images, output)
+    locate(str(images), str(output), Classification())
 
 
 def test_other_images_take_an_output_over_only_when_told(tmp_path: Path):

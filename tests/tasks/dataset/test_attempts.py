@@ -73,7 +73,7 @@ def test_a_resumed_run_keeps_the_dataset_it_began_with(images: Path, store: str,
     before = contents(first)
     break_file(False)
     decode_all(images, store)
-    resumed = decode_all(images, store, begun=first.fingerprint)
+    resumed = decode_all(images, store, dataset_begun=first.fingerprint)
     assert (resumed.fingerprint, resumed.bad, resumed.decoded) == (first.fingerprint, first.bad, 0)
     assert contents(first) == before
 
@@ -100,7 +100,7 @@ def test_what_was_lost_of_a_dataset_is_made_again_as_it_was(
     path.unlink()
     if remains is not None:
         path.write_bytes(remains)
-    assert decode_all(images, store, begun=first.fingerprint).fingerprint == first.fingerprint
+    assert decode_all(images, store, dataset_begun=first.fingerprint).fingerprint == first.fingerprint
     assert contents(first) == before
 
 

@@ -60,10 +60,12 @@ def test_parts_are_taken_from_several_datasets_at_once(images: Path, store: str)
     for folder in ("train/c", "test/c"):
         shutil.copytree(images / "train/a", images / folder)
     second = decode_all(images, store)
-    kept = {name: shutil.move(images / name / "c", images.parent / name) for name in ("train", "test")}
+    moved_folders = {
+        name: shutil.move(images / name / "c", images.parent / name) for name in ("train", "test")
+    }
     (images / "train/a/1.bmp").unlink()
     assert decode_all(images, store).decoded == first.decoded - 1
-    for name, folder in kept.items():
+    for name, folder in moved_folders.items():
         shutil.move(folder, images / name / "c")
     last = decode_all(images, store)
     assert (last.decoded, last.reused) == (0, first.decoded - 1 + second.decoded)

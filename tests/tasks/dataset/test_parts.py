@@ -30,9 +30,11 @@ def decode_all(
     store: str,
     max_bad_share: float = 0.5,
     leakage: Leakage = "exclude",
-    begun: str | None = None,
+    dataset_begun: str | None = None,
 ) -> Dataset:
-    manifest = list_images.fn(str(folder), store, SIZE, 0.2, leakage, *([begun] if begun else []))
+    manifest = list_images.fn(
+        str(folder), store, SIZE, 0.2, leakage, *([dataset_begun] if dataset_begun else [])
+    )
     return commit_dataset.fn(manifest, [decode_part.fn(part) for part in plan_parts(manifest)], max_bad_share)
 
 

@@ -47,5 +47,5 @@ class Page(HTMLParser):
 
     def texts_of(self, tag: str, name: str) -> list[str]:
         """The texts in all tags of a class, white space put right."""
-        found = [texts for one, kind, texts in self._texts if (one, kind) == (tag, name)]
-        return [" ".join("".join(texts).split()) for texts in found]
+        in_tags = [texts for one, kind, texts in self._texts if (one, kind) == (tag, name)]
+        return [" ".join("".join(texts).split()) for texts in in_tags]

@@ -206,14 +206,14 @@ def model_record(store: str, of_model: dict[str, Any], leaking: int = 0) -> dict
     """model.json of a model of the kind that its metrics are of."""
     run, kind = Run("2026-11-22T10-30-05", store), of_model["model"]
     model, folder_url = trained_model(kind), run.version_url(kind)
-    found = evaluation(store, run, kind, of_model)
+    judgement = evaluation(store, run, kind, of_model)
     counts = {"counts": {"leaked": 2, "leaking": leaking}}
     training = Training(weights=EVIL).model_dump(mode="json")
     storage.write_record(storage.audit_url(dataset(store).url), counts)
     storage.write_record(run.record_url, {"dataset": "9f3c", "training": training})
     storage.write_json(storage.reference_url(run.kind_url(kind)), {})
     storage.write_bytes(storage.model_url(folder_url), b"model")
-    return version_record(model, found, dataset(store), run, of_model)
+    return version_record(model, judgement, dataset(store), run, of_model)
 
 
 def classification(

@@ -89,9 +89,9 @@ def test_no_hostile_name_does_anything_in_any_page(browser_page: Page, pages: di
         assert browser_page.title() != "taken", name
         text = browser_page.locator("body").inner_text()
         assert any(" ".join(evil.split()) in " ".join(text.split()) for evil in HOSTILE), name
-        found = browser_page.locator("img:not([src^='data:']), iframe, form, svg[onload]").count()
+        elements = browser_page.locator("img:not([src^='data:']), iframe, form, svg[onload]").count()
         links = browser_page.locator("a").evaluate_all("links => links.map(link => link.href)")
-        assert found == 0, name
+        assert elements == 0, name
         assert not [link for link in links if not link.startswith(f"file://{tmp_path}/")], name
 
 

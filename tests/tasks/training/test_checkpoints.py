@@ -21,8 +21,10 @@ def test_a_restarted_training_knows_what_it_knew(tmp_path: Path):
 
     assert (after.phase, after.precision, after.history) == (1, "bfloat16", before.history)
     assert [row["epoch"] for row in after.history] == [1, 2, 3, 4, 5]
-    for ours, theirs in zip(after.state.variables + after.state.optimizer, weights + moments, strict=True):
-        assert np.array_equal(ours, theirs)
+    for actual, expected in zip(
+        after.state.variables + after.state.optimizer, weights + moments, strict=True
+    ):
+        assert np.array_equal(actual, expected)
     assert np.array_equal(after.best_weights()[0], np.full(3, 8.0))
     assert after.best_epoch == after.next_phase().best_epoch == 2
     after.best_loss = 0.6

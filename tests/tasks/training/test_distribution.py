@@ -56,8 +56,8 @@ def test_replicas_of_one_worker_train_as_one(dataset: Dataset, alone: Epoch):
         losses, val_loss, weights = pool.submit(one_epoch, dataset, replicas=3).result()
     np.testing.assert_allclose(losses, alone[0], rtol=2e-4)
     assert val_loss == pytest.approx(alone[1], rel=1e-4)
-    for ours, theirs in zip(weights, alone[2], strict=True):
-        np.testing.assert_allclose(ours, theirs, atol=2e-3)
+    for actual, expected in zip(weights, alone[2], strict=True):
+        np.testing.assert_allclose(actual, expected, atol=2e-3)
 
 
 def test_half_the_bits_train_alike(dataset: Dataset, alone: Epoch):
@@ -136,10 +136,10 @@ def test_a_pretrained_base_stays_as_it_was_below_what_is_fine_tuned(
     model = keras.models.load_model(storage.model_url(run.version_url("mobilenet_v2")))
     after = model.get_layer(architectures.BASE_NAME)
     changed = {
-        ours.name
-        for ours, theirs in zip(after.layers, base.layers, strict=True)
+        layer.name
+        for layer, original in zip(after.layers, base.layers, strict=True)
         if any(
-            not np.array_equal(a, b) for a, b in zip(ours.get_weights(), theirs.get_weights(), strict=True)
+            not np.array_equal(a, b) for a, b in zip(layer.get_weights(), original.get_weights(), strict=True)
         )
     }
     assert all(
