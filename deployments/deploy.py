@@ -8,22 +8,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import yaml
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import DeploymentUpdate, WorkPoolCreate
-from prefect.client.schemas.filters import (
-    DeploymentFilter,
-    DeploymentFilterId,
-    FlowRunFilter,
-    FlowRunFilterExpectedStartTime,
-    FlowRunFilterState,
-    FlowRunFilterStateType,
-)
-from prefect.client.schemas.objects import State, StateType
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.exceptions import ObjectNotFound
@@ -37,7 +28,6 @@ from tasks.errors import JobError
 
 FILE = Path(__file__).with_name("prefect.yaml")
 BEFORE = "darkroom_before"  # the variable with the deployments as they were, while all is deployed again
-LATE = timedelta(hours=1)  # a nightly run that much late waits for the next night
 SCHEDULE = {"schedule", "active", "parameters", "slug"}
 
 Deployments = Mapping[str, DeploymentResponse]
@@ -47,7 +37,6 @@ def deploy(client: SyncPrefectClient, settings: Settings) -> None:
     """Write all deployments and automations, but for what a person changed, which is told."""
     ensure_pool(client)
     present = present_deployments(client)
-    skip_missed(client, present)
     before = read_baseline(client, BEFORE) or {name: fields_of(each) for name, each in present.items()}
     write_baseline(client, BEFORE, before)  # whoever ends us between here and there has undone nothing
     run_prefect_deploy(settings)
@@ -96,28 +85,6 @@ def present_deployments(client: SyncPrefectClient) -> Deployments:
         except ObjectNotFound:
             continue
     return deployments
-
-
-def skip_missed(client: SyncPrefectClient, deployments: Deployments) -> None:
-    """Cancel scheduled runs whose time was while nothing ran: they would all start now, at any hour."""
-    if not deployments:
-        return
-    names = {deployment.id: name for name, deployment in deployments.items()}
-    late = client.read_flow_runs(
-        deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=list(names))),
-        flow_run_filter=FlowRunFilter(
-            state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED])),
-            expected_start_time=FlowRunFilterExpectedStartTime(before_=datetime.now(UTC) - LATE),
-        ),
-    )
-    missed = [run for run in late if run.auto_scheduled and run.run_count == 0]
-    for run in missed:
-        message = "Missed: nothing ran at that time."
-        client.set_flow_run_state(
-            run.id, State(type=StateType.CANCELLED, name="Missed", message=message), force=True
-        )
-    for name in sorted({names[run.deployment_id] for run in missed if run.deployment_id}):
-        print(f"{name} was missed while nothing ran, and waits for its next time; Run in the UI starts it")
 
 
 def run_prefect_deploy(settings: Settings) -> None:

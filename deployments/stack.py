@@ -54,7 +54,7 @@ def up(settings: Settings) -> None:
         for service in others:
             launch(service, settings, running)
         print(run_command(settings, sys.executable, "-P", "-m", "deployments.deploy"), end="")
-        launch(worker, settings, running)  # last: what was missed while nothing ran is no work for it
+        launch(worker, settings, running)  # last: its pool is deployed first
         for line in addresses(settings):
             print(line, flush=True)
         while True:

@@ -20,10 +20,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from tasks import storage
 from tasks.display import try_to_show
-from tasks.errors import Diverged, JobError
+from tasks.errors import Diverged, JobError, error_in_words
 from tasks.parameters import Training
 from tasks.storage import Run
-from tasks.training import LOST_NODE_SECONDS, read_history, read_wait
+from tasks.training import LOST_NODE_SECONDS, TrainedModel, read_history, read_wait
 
 POLL_SECONDS = 0.5
 ARTIFACT_SECONDS = 5.0
@@ -57,6 +57,7 @@ class Stages:
 
     run: keeps the times; without it they are those of this attempt. check: called while a stage is waited
     for; what it raises ends the wait. started: when the run first began, ISO 8601. seconds: by stage.
+    failures: why models are missing, by kind.
     """
 
     def __init__(self, run: Run | None = None, check: Poll = do_nothing) -> None:
@@ -65,6 +66,7 @@ class Stages:
         earlier = try_to_show(lambda: earlier_stages(self._url), "the time of earlier attempts") or {}
         self.started: str = earlier.get("started") or datetime.now(UTC).isoformat(timespec="seconds")
         self.seconds: dict[str, float] = earlier.get("seconds") or {}
+        self.failures: dict[str, str] = {}
         self._noted, self._count = time.monotonic(), do_nothing
 
     @contextmanager
@@ -123,16 +125,43 @@ class Stages:
 
         Raises JobError where all did.
         """
-        trained, failures = [], []
+        models = []
         for kind, future in zip(training.models, futures, strict=True):
             try:
-                trained.append(self.epochs(future, run, kind, training.epochs_of(kind)))
+                models.append(self.epochs(future, run, kind, training.epochs_of(kind)))
             except Diverged as error:  # a retry would too: the others are no worse for it
-                log.error("%s", error)
-                failures.append(str(error))
-        if not trained:
-            raise JobError(" ".join(failures))
-        return trained
+                self._fail(kind, str(error))
+        return self._survivors(models)
+
+    def evaluations(
+        self, futures: Sequence[PrefectRayFuture], run: Run, models: Sequence[TrainedModel]
+    ) -> list[Any]:
+        """Wait for the evaluation of each model. Returns those that did not fail.
+
+        Raises JobError where all did.
+        """
+        with self.stage("evaluate"):
+            for _ in wait_for_each(futures, self.poll):
+                pass
+        evaluations = []
+        for model, future in zip(models, futures, strict=True):
+            try:
+                evaluations.append(future.result())
+                log.info("Evaluate %s", evaluations[-1])
+            except Exception as error:  # storage, Keras, memory: the others are no worse for it
+                words = error_in_words(error, run.store)
+                again = f"`--resume {run.name}` tries it again"
+                self._fail(model.kind, f"Evaluating {model.kind} failed: {words}. {again}.")
+        return self._survivors(evaluations)
+
+    def _fail(self, kind: str, words: str) -> None:
+        log.error("%s", words)
+        self.failures[kind] = words
+
+    def _survivors(self, results: list[Any]) -> list[Any]:
+        if not results:
+            raise JobError(" ".join(self.failures.values()))
+        return results
 
     def epochs(self, future: PrefectRayFuture, run: Run, kind: str, epochs: int) -> Any:
         """Wait for a training, showing each epoch that it has written to its history. Returns its result."""

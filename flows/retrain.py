@@ -1,26 +1,35 @@
 """The main job: labelled images in; two judged models, a report and perhaps a new champion out."""
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 from prefect import flow
 from prefect.states import Completed, State
 from prefect_ray.context import remote_options
 
+from deployments.nights import missed_night
 from flows.examine import examine
 from flows.naming import resumable, run_of, run_title
 from flows.progress import Stages
 from flows.runtime import over_deployed, ray_runner
 from tasks import storage
 from tasks.audit import locate_weights
-from tasks.dataset import check_places, check_trainable, list_images
+from tasks.dataset import Dataset, check_places, check_trainable, list_images
 from tasks.display import try_to_show
-from tasks.evaluation import evaluate_model
+from tasks.evaluation import Evaluation, evaluate_model
 from tasks.parameters import Gate, Leakage, MaxBadShare, Training, Word
 from tasks.publishing import Retraining, check_tracking, completed, publish_report, track
 from tasks.registry import inputs_of, promote, register, same_as_before, witness_champion
 from tasks.storage import Run, at_work
-from tasks.training import check_machines, check_resumed, dataset_begun, open_run, train_model
+from tasks.training import (
+    TrainedModel,
+    check_machines,
+    check_resumed,
+    dataset_begun,
+    open_run,
+    train_model,
+)
 
 log = logging.getLogger("darkroom")
 
@@ -48,32 +57,29 @@ def retrain(
         resume: Name of an interrupted run of the store to go on with.
         force: Train even where data, answers, parameters and code are those of the last finished run.
     """
+    if state := missed_night():
+        return state
     witness_champion(store)
     check_places(images, store)
     run, training, gate = begin(store, training, gate, resume)
     with at_work(run) as lock, resumable(run):
         stages = Stages(run, lock.check)
         with stages.stage("list"):
-            size_px, begun = training.image_size, dataset_begun(run)
-            manifest = list_images(images, store, size_px, training.val_share, leakage, begun)
+            size_px, val_share = training.image_size, training.val_share
+            manifest = list_images(images, store, size_px, val_share, leakage, dataset_begun(run))
             check_trainable(manifest)
         inputs = inputs_of(manifest, training, gate, max_bad_share)
         if not force and (earlier := same_as_before(run, manifest, inputs)):
             return nothing_new(run, earlier)
         open_run(run, manifest.fingerprint, training, inputs)
         dataset = examine(manifest, training.weights, training, max_bad_share, run, stages)
-        with remote_options(num_cpus=0):
-            started = [train_model.submit(kind, dataset, training, run) for kind in training.models]
-        trained = stages.trainings(started, run, training)
-        evaluating = [evaluate_model.submit(model, dataset, run) for model in trained]
-        evaluations = stages.results("evaluate", evaluating)
-        for model, evaluation in zip(trained, evaluations, strict=True):
-            register(model, evaluation, dataset, run)
+        models, evaluations = judge(train(dataset, training, run, stages), dataset, run, stages)
         [verdict] = stages.results("promote", [promote.submit(evaluations, dataset, run, gate)])
+        started, seconds, failures = stages.started, stages.seconds, stages.failures
         publish_report(
-            Retraining(run, dataset, training, trained, evaluations, verdict, stages.started, stages.seconds)
+            Retraining(run, dataset, training, models, evaluations, verdict, started, seconds, failures)
         )
-        track(run, trained, evaluations)
+        track(run, models, evaluations)
         try_to_show(lambda: witness_champion(store), "the champion to Prefect")
         return completed(run, store)
 
@@ -94,6 +100,25 @@ def nothing_new(run: Run, earlier: Run) -> State[Run]:
     storage.remove(run.stages_url)
     log.info("Nothing new since %s: nothing is trained. `--force` trains all the same.", earlier.name)
     return Completed(message=f"Nothing new since {earlier.name}", data=earlier)
+
+
+def train(dataset: Dataset, training: Training, run: Run, stages: Stages) -> list[TrainedModel]:
+    """Train each kind of model. Returns those that did not diverge."""
+    with remote_options(num_cpus=0):
+        futures = [train_model.submit(kind, dataset, training, run) for kind in training.models]
+    return stages.trainings(futures, run, training)
+
+
+def judge(
+    models: Sequence[TrainedModel], dataset: Dataset, run: Run, stages: Stages
+) -> tuple[list[TrainedModel], list[Evaluation]]:
+    """Evaluate and register models. Returns those that could be evaluated, and in the same order how."""
+    futures = [evaluate_model.submit(model, dataset, run) for model in models]
+    evaluations = stages.evaluations(futures, run, models)
+    models = [model for model in models if model.kind not in stages.failures]
+    for model, evaluation in zip(models, evaluations, strict=True):
+        register(model, evaluation, dataset, run)
+    return models, evaluations
 
 
 def check_retraining(

@@ -19,3 +19,9 @@ class BrokenFileError(JobError, ValueError):
 
 class Diverged(JobError):
     """The loss of a training is not a finite number any more. All workers raise it; a retry would too."""
+
+
+def error_in_words(error: Exception, folder: str) -> str:
+    """One line about any error, without the full stop. Files are named by their place in `folder`."""
+    kind = "" if isinstance(error, InputError | JobError) else f"{type(error).__name__}: "
+    return " ".join(f"{kind}{error}".split()).replace(f"{folder}/", "").rstrip(".")

@@ -18,6 +18,7 @@ NO_TELEMETRY = {
 FLOW_RUNS, TASK_RUNS = "prefect.flow_runs", "prefect.task_runs"
 COMPLETED, FAILED = "Finished in state Completed()", "Finished in state Failed("
 OURS = (InputError, JobError)
+CANCELLED = "CancelledRun"  # what Prefect raises of a run that ends itself as cancelled
 ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # Ctrl-C, `kill`, a terminal that was closed
 _ended_by: list[int] = []
 
@@ -53,14 +54,14 @@ def send_no_telemetry() -> None:
 
 
 class OneLine(logging.Filter):
-    """Makes one line, the flow run's, of what Prefect logs of an error that says itself what to do.
+    """Makes one line, the flow run's, of what Prefect logs of an end that says itself what to do.
 
     Of what went well Prefect says nothing but that, a line for every task run: left out.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
-        if isinstance(error, OURS):
+        if isinstance(error, OURS) or type(error).__name__ == CANCELLED:
             record.msg, record.args, record.exc_info = str(error), (), None
             return record.name != TASK_RUNS
         text = record.getMessage()

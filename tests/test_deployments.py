@@ -8,18 +8,15 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from unittest.mock import Mock
 from uuid import uuid4
 
 import httpx
 import pytest
 import yaml
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.objects import StateType
 from prefect.events import emit_event
 from prefect.events.worker import EventsWorker
 from prefect.testing.cli import CycloptsCliRunner
@@ -38,7 +35,7 @@ from deployments.automations import (
     write_automations,
 )
 from deployments.baseline import write_baseline
-from deployments.deploy import FILE, deploy, skip_missed
+from deployments.deploy import FILE, deploy
 from deployments.files import files_app
 from deployments.services import RAY_HIDE_GPUS
 from deployments.settings import Settings
@@ -218,20 +215,6 @@ def forget_all() -> None:
             client.delete_automation(automation.id)
         for variable in client.read_variables():
             client.delete_variable_by_name(variable.name)
-
-
-def test_what_was_missed_while_nothing_ran_waits_for_the_next_night_and_is_told(capsys):
-    client, nightly, missed = Mock(), Mock(id=uuid4()), uuid4()
-    client.read_flow_runs.return_value = [
-        Mock(id=missed, auto_scheduled=True, run_count=0, deployment_id=nightly.id),
-        Mock(id=uuid4(), auto_scheduled=False, run_count=0, deployment_id=nightly.id),  # by hand
-    ]
-    skip_missed(client, {"retrain/nightly": nightly})
-    asked = client.read_flow_runs.call_args.kwargs["flow_run_filter"].expected_start_time.before_
-    assert asked < datetime.now(UTC) - timedelta(minutes=59)  # what is a little late starts
-    [((run_id, state), _)] = client.set_flow_run_state.call_args_list
-    assert (run_id, state.type) == (missed, StateType.CANCELLED)
-    assert "retrain/nightly was missed" in capsys.readouterr().out
 
 
 def test_what_a_person_changed_in_prefect_is_kept_and_the_rest_follows_the_variables(api: str, deploy_again):

@@ -22,7 +22,7 @@ COMMANDS = {
     "flows.cli.jobs:explore": "Audit and plot a folder of labelled images, training nothing.",
     "flows.cli.jobs:retrain": "Train, judge and perhaps promote the models on a folder of labelled images.",
     "flows.cli.jobs:classify": "Classify every file below a folder, one row a file.",
-    "flows.cli.review:review": "Ask about the images that are most worth a person's minute, on a page, until Ctrl-C.",
+    "flows.cli.review:review": "Ask about the images most worth a person's minute, on a page, until Ctrl-C.",
     "flows.cli.models:models": "Look at the store's model versions and choose the champion.",
     "flows.cli.labels:labels": "Look at corrected labels, take them from files, write them to files.",
     "flows.cli.stack:up": "Start Prefect server, Ray and worker here, deploy all, and run until Ctrl-C.",

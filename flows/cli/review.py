@@ -18,7 +18,7 @@ def review(
     output: str = "predictions",
     questions: Annotated[int, Parameter(validator=Number(gte=1))] = QUESTIONS,
 ) -> None:
-    """Ask about the images that are most worth a person's minute, on a page, until Ctrl-C.
+    """Ask about the images most worth a person's minute, on a page, until Ctrl-C.
 
     Each answer is kept in the store as soon as it is given; the next retraining learns from them.
 

@@ -34,15 +34,17 @@ def commit_dataset(manifest: Manifest, parts: Sequence[DecodedPart], max_bad_sha
     Raises JobError when more than `max_bad_share` of the files are bad.
     """
     if storage.exists(storage.success_url(manifest.dataset_url)):
-        check_bad_share(storage.read_table(storage.index_url(manifest.dataset_url)), max_bad_share)
+        index = storage.read_table(storage.index_url(manifest.dataset_url))
     else:
         index = build_index(manifest)
-        check_bad_share(index, max_bad_share)
+        if UNREADABLE in index["status"].to_pylist():  # when the run is retried they may be readable
+            check_bad_share(index, max_bad_share)
         storage.write_table(storage.index_url(manifest.dataset_url), index)
         storage.sweep(storage.shards_url(manifest.dataset_url))
         storage.sweep(storage.features_url(manifest.dataset_url))
         storage.write_json(storage.success_url(manifest.dataset_url), marker_of(manifest, index))
         enter(manifest.dataset_url)
+    check_bad_share(index, max_bad_share)  # of one that is committed: what was decoded is not lost
     dataset = read_dataset(manifest, sum(part.images for part in parts if part.decoded))
     tell_dataset(dataset)
     return dataset

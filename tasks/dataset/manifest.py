@@ -50,8 +50,8 @@ def list_images(
 ) -> Manifest:
     """List the folder `images` and commit its manifest to the store.
 
-    dataset_begun: the dataset that the run has begun to train on, if it has (see `choose_dataset`): its corrections
-    stay those it has, whatever was answered since.
+    dataset_begun: the one that the run has begun to train on, if it has (see `choose_dataset`): its
+    corrections stay those it has, whatever was answered since.
 
     Raises InputError when the folder cannot be read or has too few classes, or the store cannot be written.
     """
@@ -64,7 +64,11 @@ def list_images(
     check_classes(images_url, len(files), classes)
     check_class_names(images_url, classes)
     compact_answers(store)
-    corrections = corrections_of(storage.dataset_url(store, dataset_begun)) if dataset_begun else corrections_in_force(store)
+    corrections = (
+        corrections_of(storage.dataset_url(store, dataset_begun))
+        if dataset_begun
+        else corrections_in_force(store)
+    )
     rows = sorted(rows + added_files(store, corrections), key=lambda row: row.file.path)
     fingerprint = fingerprint_of(images_url, rows, size_px, val_share, leakage, corrections)
     name = choose_dataset(store, images_url, [row.file for row in rows], fingerprint, dataset_begun)

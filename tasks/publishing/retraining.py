@@ -31,7 +31,7 @@ from tasks.publishing.figures import (
 from tasks.publishing.overview import dataset_summary, write_overview
 from tasks.registry import Verdict, data_changes, package_versions, read_record
 from tasks.storage import Run, way_to_overview
-from tasks.training import TrainedModel, read_failures
+from tasks.training import TrainedModel
 
 AUDIT_COUNTS = ("duplicates", "conflicts", "leaked", "leaking", "wrong_labels")  # that summary.json repeats
 
@@ -43,6 +43,7 @@ class Retraining:
     """What a finished retraining worked on and came to.
 
     models and evaluations: in the same order. started: ISO time. stage_seconds: how long each stage took.
+    failures: why models are missing, by kind.
     """
 
     run: Run
@@ -53,6 +54,7 @@ class Retraining:
     verdict: Verdict
     started: str
     stage_seconds: Mapping[str, float]
+    failures: Mapping[str, str]
 
 
 @task(cache_policy=NO_CACHE, task_run_name="publish report")
@@ -113,7 +115,7 @@ def retrain_summary(
         "training": retraining.training.model_dump(mode="json"),
         "versions": package_versions(),
         "started": retraining.started,
-        "failures": read_failures(retraining.run, retraining.training.models),
+        "failures": dict(retraining.failures),
     }
 
 

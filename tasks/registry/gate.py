@@ -10,7 +10,7 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
 from tasks.dataset import Dataset
-from tasks.errors import InputError, JobError
+from tasks.errors import InputError, error_in_words
 from tasks.evaluation import Evaluation, compare, read_predictions
 from tasks.networks import predict_split, weights_sha256
 from tasks.parameters import Gate
@@ -155,7 +155,9 @@ def decide(
             rules += champion_rules
         except Exception as error:  # storage, records, Keras: whatever it is, the report is to say so
             is_final = False
-            rules.append(unjudged_rule(previous, run.name, error_in_words(error, run.store)))
+            rules.append(
+                unjudged_rule(previous, run.name, error_in_words(error, storage.absolute(run.store)))
+            )
     refusals = [rule.text for rule in rules if not rule.passed]
     merit = rules[-1].text if comparison else "first champion of this store, " + rules[0].text
     return Verdict(
@@ -168,13 +170,6 @@ def decide(
         tuple(rules),
         is_final,
     )
-
-
-def error_in_words(error: Exception, store: str) -> str:
-    """One line that names files by their place in the store, which may be moved."""
-    kind = "" if isinstance(error, InputError | JobError) else f"{type(error).__name__}: "
-    words = " ".join(f"{kind}{error}".split()).replace(f"{storage.absolute(store)}/", "")
-    return words.rstrip(".")
 
 
 def rules_by_hand(version_url: str, store: str, entries: Sequence[dict[str, Any]]) -> Iterator[Rule]:

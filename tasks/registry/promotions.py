@@ -133,13 +133,19 @@ def write_champion(store: str) -> None:
 def roll_back(store: str, reason: str = "") -> str:
     """Make the champion before the present one champion again. Returns its version.
 
-    Raises InputError where there was none before, JobError where another promotion came in between.
+    Raises InputError where there was none before or its files are gone, JobError where another promotion came
+    in between.
     """
     entries = read_promotions(store)
     stack = champion_stack(entries)
     if len(stack) < 2:
         raise InputError(
             f"Rollback needs a champion before the present one. Received a store with {len(stack)}."
+        )
+    if not storage.exists(storage.version_record_url(storage.version_url(store, stack[-2]))):
+        raise InputError(
+            f"Rollback needs the files of the champion before the present one. {stack[-2]!r} is not in the "
+            "store: restore it from a backup, or `darkroom models promote VERSION` another."
         )
     why = f"rolled back from {stack[-1]}" + (f": {reason}" if reason else "")
     append_by_hand(store, entries, "rollback", stack[-2], why)

@@ -19,7 +19,7 @@ from tasks.dataset.parts import decode_part, plan_parts
 from tasks.dataset.records import Dataset
 from tasks.errors import InputError, JobError
 from tasks.parameters import Leakage
-from tasks.pictures import decode_image
+from tasks.pictures import ImageError, decode_image
 from tasks.publishing.figures import dataset_figures
 
 SIZE = 32
@@ -142,6 +142,30 @@ def test_too_many_bad_files_fail_the_job_and_are_listed(images: Path, store: str
     broken.write_bytes(b"")
     with pytest.raises(JobError, match=r"broken\.jpg"):
         decode_all(images, store, max_bad_share=0.001)
+
+
+def test_what_was_decoded_of_a_refused_dataset_is_not_decoded_again(tmp_path: Path, store: str):
+    images = pictures(tmp_path / "images", seed=0)
+    (images / "train/b/broken.bmp").write_bytes(b"")
+    with pytest.raises(JobError, match="max_bad_share"):
+        decode_all(images, store, max_bad_share=0.0)
+    shutil.copy(images / "train/b/0.bmp", images / "train/b/new.bmp")
+    second = decode_all(images, store)
+    assert (second.decoded, second.reused) == (1, 17)
+
+
+def test_a_refused_dataset_whose_files_could_not_be_read_is_tried_again_by_the_same_run(
+    tmp_path: Path, store: str, monkeypatch
+):
+    images = pictures(tmp_path / "images", seed=0)
+    with monkeypatch.context() as patch:
+        unreadable = ImageError("unreadable", "the share is away")
+        patch.setattr(parts, "read_images", lambda _, files: iter([unreadable] * len(files)))
+        with pytest.raises(JobError, match="max_bad_share"):
+            decode_all(images, store, max_bad_share=0.5)
+    [name] = storage.names(storage.datasets_url(store))
+    resumed = decode_all(images, store, dataset_begun=name)
+    assert (resumed.fingerprint, resumed.bad) == (name, 0)
 
 
 def test_too_many_bad_files_fail_a_dataset_that_was_explored_before(images: Path, store: str):

@@ -190,6 +190,7 @@ def retraining(
         verdict=verdict(of_models[first], first),
         started="2026-11-22T10:30:05+00:00",
         stage_seconds={"decode": 3.4, "train": 808.9},
+        failures={},
     )
     right = np.arange(TEST_IMAGES) < 300
     comparison = {"models": list(of_models)[:2]} | compare(right, ~right)

@@ -56,6 +56,14 @@ def test_rollbacks_go_back_one_champion_each(three: str):
     assert roll_back(three) == "v1"
 
 
+def test_a_rollback_to_a_version_that_was_deleted_is_refused_in_one_line(three: str):
+    storage.remove(storage.version_url(three, "v2"))
+    with pytest.raises(InputError, match="'v2' is not in the store") as refusal:
+        roll_back(three)
+    assert "\n" not in str(refusal.value)
+    assert champion(three) == "v3"
+
+
 def test_champion_json_repeats_the_last_promotion(three: str):
     roll_back(three)
     pointer = storage.read_json(storage.join(three, "models", "champion.json"))
