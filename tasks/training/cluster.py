@@ -38,6 +38,10 @@ class Resources:
             num_workers=self.workers, use_gpu=self.gpus > 0, resources_per_worker=dict[str, float](self.each)
         )
 
+    @property
+    def bundles(self) -> list[dict[str, float]]:
+        return [dict[str, float](self.each) for _ in range(self.workers)]
+
     def fit_on(self, nodes: Iterable[Mapping[str, float]]) -> bool:
         """Whether there is room for every worker. nodes: what is free on each."""
         workers = [min(node.get(name, 0) // amount for name, amount in self.each.items()) for node in nodes]

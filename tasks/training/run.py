@@ -1,7 +1,7 @@
 """Ray Train around the training loop: one worker or many, a checkpoint every epoch, the model at the end."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +21,7 @@ from tasks.errors import Diverged, InputError, JobError
 from tasks.networks import check_unregistered
 from tasks.parameters import ModelKind, Training
 from tasks.storage import Run
-from tasks.training.cluster import Resources, TensorflowCluster, check_cluster, resources_of
+from tasks.training.cluster import Resources, TensorflowCluster, check_cluster
 from tasks.training.memory import tell_memory
 from tasks.training.room import Tell, wait_for_room
 
@@ -143,7 +143,7 @@ def fit(kind: ModelKind, dataset: Dataset, training: Training, run: Run) -> None
     """
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", REPORT_SECONDS)
     os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", START_SECONDS)
-    resources_of(training)  # a cluster that was too small from the start is told at once
+    check_cluster(training)  # one that was too small from the start is told at once
     failures = starts_in_vain = 0
     while True:
         with telling_waits(run, kind) as tell:
@@ -211,12 +211,6 @@ def read_wait(run: Run, kind: str) -> str:
     """What a training waits for, in words; empty where it does not wait."""
     record = storage.json_unless_broken(storage.waiting_url(run.kind_url(kind))) or {}
     return str(record.get("words", ""))
-
-
-def read_failures(run: Run, kinds: Sequence[str]) -> dict[str, str]:
-    """Why trainings of a run diverged, by the kind of model."""
-    urls = {kind: storage.diverged_url(run.kind_url(kind)) for kind in kinds}
-    return {kind: storage.read_json(url) for kind, url in urls.items() if storage.exists(url)}
 
 
 def read_trained(folder: str) -> TrainedModel:
