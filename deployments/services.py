@@ -14,6 +14,7 @@ import httpx
 import psutil
 
 from tasks.errors import InputError, JobError
+from tasks.storage import LONGEST_RAY_FOLDER
 
 BIN = Path(sys.executable).parent
 USER = "admin"
@@ -24,8 +25,6 @@ RAY_HIDE_GPUS = "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"  # "1": who asks for no GPU
 ROOT = "/"  # where all of it runs: where a user has a `tasks.py`, `prefect deploy` imports that before ours
 START_SECONDS, STOP_SECONDS, POLL_SECONDS = 120.0, 10.0, 0.5
 NO_PROXY = ("no_proxy", "NO_PROXY")  # some read one, some the other
-SOCKET_BYTES = 107 if sys.platform == "linux" else 103
-RAY_SOCKET = "/ray/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store"
 RAY_WORKER_PORTS = range(10_002, 20_000)  # that Ray gives its workers; nothing else of it may have one
 OTHERS = (
     "PREFECT_API_",
@@ -78,10 +77,10 @@ def reach_directly(*hosts: str) -> None:
 def check_sockets() -> None:
     """Raise InputError when the paths of Ray's sockets would be longer than a socket's may be."""
     folder = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp"
-    if len(os.fsencode(folder)) > (most := SOCKET_BYTES - len(RAY_SOCKET)):
+    if len(os.fsencode(folder)) > LONGEST_RAY_FOLDER:
         raise InputError(
-            f"TMPDIR must be at most {most} bytes long, for Ray's sockets; RAY_TMPDIR=/tmp gives it others. "
-            f"Received: {folder!r}."
+            f"TMPDIR must be at most {LONGEST_RAY_FOLDER} bytes long, for Ray's sockets; RAY_TMPDIR=/tmp "
+            f"gives it others. Received: {folder!r}."
         )
 
 

@@ -50,11 +50,11 @@ from deployments.services import (
 )
 from deployments.settings import CLIENT_RETRIES
 from tasks.errors import InputError, JobError
+from tasks.storage import in_environment
 
 Model = TypeVar("Model", bound=BaseModel)
 
 FLUSH_SECONDS = 10
-MEMORY_RETRIES = "3"  # of a task that Ray ends for want of memory; without end by default
 HEALTH_SECONDS = 40.0  # half of a minute is Ray's own patience, beside the imports of its command
 ANSWER_SECONDS = 10.0  # what a server that is there takes at most
 QUIET_SERVER = {"PREFECT_LOGGING_ROOT_LEVEL": "CRITICAL", "PREFECT_SERVER_UI_ENABLED": "false"}
@@ -70,7 +70,6 @@ def ray_runner() -> RayTaskRunner:
 
     "local" says so outright: without it Ray joins whatever cluster it last heard of, dead or not.
     """
-    os.environ.setdefault("RAY_task_oom_retries", MEMORY_RETRIES)
     if address := os.environ.get("RAY_ADDRESS"):
         return _RayTaskRunner(address=address, init_kwargs=ray_options())
     return _RayTaskRunner(address="local", init_kwargs=ray_options() | {"include_dashboard": False})
@@ -259,16 +258,8 @@ def one_certificate() -> Iterator[None]:
 def setting(name: str, value: str) -> Iterator[None]:
     """Give a Prefect setting such as `api.url` a value, in the environment too, where Ray workers find it."""
     variable = f"PREFECT_{name.replace('.', '_').upper()}"
-    before = os.environ.get(variable)
-    os.environ[variable] = value
-    try:
-        with temporary_settings({name: value}):
-            yield
-    finally:
-        if before is None:
-            del os.environ[variable]
-        else:
-            os.environ[variable] = before
+    with in_environment({variable: value}), temporary_settings({name: value}):
+        yield
 
 
 @contextmanager

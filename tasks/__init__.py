@@ -1,4 +1,5 @@
-from tasks.process import fail_in_one_line, send_no_telemetry
+from tasks.process import end_retries, fail_in_one_line, send_no_telemetry
 
 send_no_telemetry()
+end_retries()
 fail_in_one_line()

@@ -15,6 +15,7 @@ NO_TELEMETRY = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "RAY_USAGE_STATS_ENABLED": "0",
 }
+MEMORY_RETRIES = "3"  # of a task that Ray ends for want of memory; without end by default
 FLOW_RUNS, TASK_RUNS = "prefect.flow_runs", "prefect.task_runs"
 COMPLETED, FAILED = "Finished in state Completed()", "Finished in state Failed("
 OURS = (InputError, JobError)
@@ -51,6 +52,11 @@ def send_no_telemetry() -> None:
     """Switch off what the libraries send to their makers, where nobody switched it on."""
     for name, value in NO_TELEMETRY.items():
         os.environ.setdefault(name, value)
+
+
+def end_retries() -> None:
+    """Have Ray give a task up that it ended for want of memory again and again, unless told otherwise."""
+    os.environ.setdefault("RAY_task_oom_retries", MEMORY_RETRIES)
 
 
 class OneLine(logging.Filter):

@@ -47,7 +47,12 @@ from tasks.storage.outputs import (
     plan_url,
     sorting_url,
 )
-from tasks.storage.private import own_temporary_folder, private_folder
+from tasks.storage.private import (
+    LONGEST_RAY_FOLDER,
+    in_environment,
+    own_temporary_folder,
+    private_folder,
+)
 from tasks.storage.reading import (
     MOST_JSON,
     check_table,
@@ -110,6 +115,7 @@ __all__ = [
     "AHEAD_BYTES",
     "FORMULA",
     "KEPT",
+    "LONGEST_RAY_FOLDER",
     "MOST_JSON",
     "ONNX",
     "PART_NAME",
@@ -159,6 +165,7 @@ __all__ = [
     "from_record",
     "history_url",
     "holder_of",
+    "in_environment",
     "index_url",
     "is_leased",
     "is_left_out",

@@ -5,10 +5,11 @@ import os
 import shutil
 import socket
 import stat
+import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -17,7 +18,9 @@ from tasks.errors import InputError
 RAY_FOLDER = "RAY_TMPDIR"  # where Ray puts its sessions, in which every user of the machine may write
 COMMAND = "command-"
 SESSION_SECONDS = 3600  # for its logs to be looked at; and one that begins has no sockets yet
-LONGEST_RAY_FOLDER = 30  # bytes: with them the paths of Ray's sockets have 107, the most that Linux takes
+SOCKET_BYTES = 107 if sys.platform == "linux" else 103  # the most that the path of a socket may have
+RAY_SOCKET = "/ray/session_2026-01-01_00-00-00_000000_4194304/sockets/dash_MetricsHead"  # the longest
+LONGEST_RAY_FOLDER = SOCKET_BYTES - len(RAY_SOCKET)  # bytes
 
 
 def private_folder() -> Path:
@@ -58,20 +61,32 @@ def own_temporary_folder() -> Iterator[None]:
     remove_dead_sessions(private / "ray")
     ray_folder = str(private)
     folder, lock = new_flocked(COMMAND, Path.mkdir)
-    before = os.environ.copy()
     if len(os.fsencode(ray_folder)) > LONGEST_RAY_FOLDER:
         ray_folder = os.path.dirname(ray_folder)
-    os.environ.setdefault(RAY_FOLDER, ray_folder)
-    os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
+    variables = {RAY_FOLDER: os.environ.get(RAY_FOLDER, ray_folder), "TMPDIR": str(folder)}
+    try:
+        with in_environment(variables):
+            tempfile.tempdir = str(folder)
+            yield
+    finally:
+        tempfile.tempdir = None
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+
+
+@contextmanager
+def in_environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Have variables in the environment while the block runs, of the processes that it starts too."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
     try:
         yield
     finally:
-        tempfile.tempdir = None
-        for name in ("TMPDIR", RAY_FOLDER):
-            os.environ.pop(name)
-            os.environ.update({name: before[name]} if name in before else {})
-        shutil.rmtree(folder, ignore_errors=True)
-        os.close(lock)
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def remove_dead_sessions(folder: Path) -> None:

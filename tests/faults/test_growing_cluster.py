@@ -52,7 +52,7 @@ with open("/mnt/config.json", "w") as file:
     json.dump(config, file)
 head = ["ray", "start", "--head", "--num-cpus=1", "--autoscaling-config=/mnt/config.json"]
 head += ["--include-dashboard=false"]
-growing = {"AUTOSCALER_UPDATE_INTERVAL_S": "1"}
+growing = {"AUTOSCALER_UPDATE_INTERVAL_S": "1", "RAY_FAKE_CLUSTER": "1"}
 subprocess.run(head, env=os.environ | growing, check=True)
 ray.init(address="auto", **ray_options())
 

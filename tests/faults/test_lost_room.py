@@ -80,8 +80,7 @@ def test_a_training_that_others_leave_no_cpus_says_so_and_fails_in_time(
 
 SHORT_OF_MEMORY = """
 import ray, time
-from flows.runtime import ray_options, ray_runner
-ray_runner()
+from flows.runtime import ray_options
 ray.init(address="local", num_cpus=1, include_dashboard=False, **ray_options())
 ray.get(ray.remote(lambda: time.sleep(600)).remote(), timeout=120)
 """
