@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -64,8 +65,11 @@ def test_a_prefect_server_that_restarts_is_waited_for():
         get_client(sync_client=True) as client,
         ThreadPoolExecutor() as pool,
     ):
+        asked = threading.Event()
+        client._client.event_hooks["request"].append(lambda _: asked.set())
         answer = pool.submit(client.hello)  # of a new client, as every artifact makes one
-        time.sleep(1)
+        assert asked.wait(30)
+        time.sleep(2)  # longer than the transport itself tries again
         with HTTPServer(("127.0.0.1", port), Alive) as server:
             server.timeout = 30
             server.handle_request()
