@@ -537,6 +537,7 @@ def test_a_killed_server_loses_at_most_the_answer_in_flight(doubts: Doubts):
 
 
 def start_review(doubts: Doubts) -> tuple[subprocess.Popen, str]:
+    """`darkroom review` in a process, and the address that it printed."""
     command = [
         sys.executable,
         "-m",
@@ -547,12 +548,7 @@ def start_review(doubts: Doubts) -> tuple[subprocess.Popen, str]:
         "--output",
         doubts.output,
     ]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "flows.cli", *command],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     line = process.stdout.readline()
-    assert "questions, about" in line
+    assert "questions, about" in line, process.stderr.read()
     return process, line.partition(": ")[2].strip()
