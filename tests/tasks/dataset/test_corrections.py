@@ -156,7 +156,7 @@ def test_a_resumed_run_keeps_the_corrections_it_began_with(images: Path, store: 
     record_answers(store, [answer(a_picture(images, f"{TRAIN}/sea"), "street")])
     begun = decode_all(images, store)
     record_answers(store, [answer(a_picture(images, f"{TRAIN}/forest"), "street")])
-    resumed = decode_all(images, store, begun=begun.fingerprint)
+    resumed = decode_all(images, store, dataset_begun=begun.fingerprint)
     assert (resumed.fingerprint, resumed.corrections) == (begun.fingerprint, begun.corrections)
     assert decode_all(images, store).fingerprint != begun.fingerprint
 
