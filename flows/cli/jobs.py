@@ -103,7 +103,8 @@ def sample(folder: Path, *, images_per_class: int = 120, seed: int = 0) -> None:
     :param images_per_class: Images of each class, a fifth of them for test.
     :param seed: Another seed draws other images.
     """
-    drawn = draw_sample(str(folder), images_per_class, seed)
+    with storage.naming_disk(str(folder)):
+        drawn = draw_sample(str(folder), images_per_class, seed)
     tell(
         f"{drawn.train:,} train, {drawn.test:,} test and {drawn.unlabelled:,} unlabelled images", drawn.folder
     )

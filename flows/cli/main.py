@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from flows.cli.terminal import OneLineFormatter, in_one_line
 from tasks.errors import InputError, JobError
 from tasks.process import end_on_signals, ended_by, notes_of
-from tasks.storage import own_temporary_folder
+from tasks.storage import disk_failure, own_temporary_folder
 
 DONE, FAILED, BAD_ARGUMENTS, SIGNALLED = 0, 1, 2, 128  # SIGNALLED: and the number of the signal
 
@@ -66,8 +66,11 @@ def run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:  # who reads our output has seen enough, such as `head`
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - or Python complains once more at its end
         return DONE
-    except Exception:
-        traceback.print_exc()
+    except Exception as error:
+        if failure := disk_failure(error):
+            print(in_one_line(f"darkroom: {failure}"), file=sys.stderr)
+        else:
+            traceback.print_exc()
         return FAILED
     return DONE
 

@@ -3,12 +3,10 @@
 import hashlib
 import json
 import logging
-import tempfile
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -123,13 +121,15 @@ def _exported(network: Any, base: Base) -> Base:
     from tasks.networks import architectures
 
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, "base.onnx")
+        with storage.temporary_folder() as folder:
+            path = folder / "base.onnx"
             resized = architectures.build_feature_extractor(
                 architectures.resize_base(network, SIDE_PX), SIDE_PX
             )
             resized.export(str(path), format="onnx", verbose=False)
             storage.write_bytes(base.url, path.read_bytes())
+    except JobError:  # of the disk
+        raise
     except Exception as error:  # converters raise whatever they like; only the check of labels needs it
         log.warning("MobileNetV2 could not be exported to ONNX: %s", error)
         return Base(missing="MobileNetV2 could not be exported to ONNX here")

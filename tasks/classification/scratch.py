@@ -1,10 +1,10 @@
 """A database on disk for one computation, so that memory stays flat however many files there are."""
 
 import sqlite3
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+
+from tasks import storage
 
 # What is thrown away after a crash needs no journal. The cache is 64 MiB.
 SETTINGS = """
@@ -17,8 +17,8 @@ PRAGMA cache_size = -65536;
 @contextmanager
 def scratch_database() -> Iterator[sqlite3.Connection]:
     """An empty SQLite database in a temporary folder; it is deleted when the block ends."""
-    with tempfile.TemporaryDirectory(prefix="darkroom-") as folder:
-        database = sqlite3.connect(Path(folder, "scratch.sqlite"))
+    with storage.temporary_folder() as folder:
+        database = sqlite3.connect(folder / "scratch.sqlite")
         try:
             database.executescript(SETTINGS)
             yield database

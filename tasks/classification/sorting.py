@@ -29,7 +29,7 @@ from tasks.classification.ledger import (
 from tasks.classification.plan import read_parts
 from tasks.classification.rows import read_part
 from tasks.classification.scratch import scratch_database
-from tasks.errors import InputError, JobError
+from tasks.errors import InputError
 
 UNSURE = "_unsure"
 OUR_NAMES = (UNSURE, "_sorted", "_sorted.json")
@@ -130,7 +130,7 @@ def still_there(folder: str, ledgers: Ledgers) -> Iterator[Placed]:
 def sort_files(part: Part) -> list[str]:
     """Put each classified file of a committed part into the folder of its class and into no other.
 
-    Returns, in words, which files could not be put there. Raises JobError when the disk is full.
+    Returns, in words, which files could not be put there. Raises JobError when the disk takes nothing more.
     """
     target = sorting_target(part.job)
     if target is None:
@@ -177,15 +177,14 @@ def move(
     """Put one file where it is wanted, and take away what was put of it elsewhere. Returns what is there."""
     untouched = [placed for placed in entries if placed.is_untouched(folder)]
     try:
-        is_ours = any(wanted and placed.folder == wanted.folder for placed in untouched)
-        present = put(job, folder, wanted, is_ours) if wanted else None
-        for placed in untouched:
-            if wanted is None or placed.folder != wanted.folder:
-                placed.place(folder).unlink(missing_ok=True)
+        with storage.naming_disk(folder):
+            is_ours = any(wanted and placed.folder == wanted.folder for placed in untouched)
+            present = put(job, folder, wanted, is_ours) if wanted else None
+            for placed in untouched:
+                if wanted is None or placed.folder != wanted.folder:
+                    placed.place(folder).unlink(missing_ok=True)
         return [present] if present else []
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise JobError(f"The disk is full: make room and run again. Writing: {folder!r}.") from error
         path = wanted.path if wanted else entries[0].path
         if (source := source_of(job, path)) and source.exists():
             problems.append(f"{path}: {error.strerror or error}")

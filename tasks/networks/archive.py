@@ -3,10 +3,8 @@
 import hashlib
 import io
 import json
-import tempfile
 import zipfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks import storage
@@ -123,8 +121,8 @@ def load_model(model_url: str, sha256: str | None) -> "keras.Model":
 
     data = read_verified(model_url, sha256) if sha256 else read_model_file(model_url)
     check_archive(data, model_url)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "model.keras")
+    with storage.temporary_folder() as folder:
+        path = folder / "model.keras"
         path.write_bytes(data)
         try:
             return keras.models.load_model(path, safe_mode=True, compile=False)

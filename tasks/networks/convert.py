@@ -1,7 +1,6 @@
 """Writes a trained model in other formats, and compares their predictions with its own. Loads TensorFlow."""
 
 import logging
-import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ import tensorflow as tf
 
 from tasks import storage
 from tasks.dataset import Split
+from tasks.errors import JobError
 from tasks.networks.engines import OnnxClassifier
 from tasks.networks.keras_engine import TensorflowClassifier
 from tasks.networks.version import BATCH, check_unregistered
@@ -36,10 +36,12 @@ def export_onnx(folder_url: str, images: np.ndarray) -> bool:
     classifier = TensorflowClassifier(storage.model_url(folder_url))
     expected = classifier.predict(images)
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, NAMES["onnx"])
+        with storage.temporary_folder() as folder:
+            path = folder / NAMES["onnx"]
             convert(classifier.model, "onnx", path)
             data = path.read_bytes()
+    except JobError:  # of the disk, which a model that can be converted is not to suffer from
+        raise
     except Exception as error:  # converters raise errors of many kinds
         log.warning("model.onnx could not be made: %s", error)
         return False

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
@@ -128,14 +127,14 @@ def log_files(client: "MlflowClient", run_id: str, run: Run, kind: str) -> None:
     plots_and_records = [
         name for name in storage.names(folder_url) if name.endswith((".png", ".json", ".csv"))
     ]
-    with tempfile.TemporaryDirectory(prefix="darkroom-") as folder:
+    with storage.temporary_folder() as folder:
         for name in plots_and_records:
-            fetch(storage.join(folder_url, name), Path(folder, name))
+            fetch(storage.join(folder_url, name), folder / name)
         for name in storage.VERSION_FILES:
             if storage.exists(url := storage.join(version_url, name)):
-                fetch(url, Path(folder, "model", name))
-        fetch(storage.report_url(run.folder_url), Path(folder, "report.html"))
-        client.log_artifacts(run_id, folder)
+                fetch(url, folder / "model" / name)
+        fetch(storage.report_url(run.folder_url), folder / "report.html")
+        client.log_artifacts(run_id, str(folder))
 
 
 def flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

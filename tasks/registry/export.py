@@ -59,7 +59,10 @@ def export_version(store: str, name: str, format: ExportFormat, output: Path | N
     classifier = TensorflowClassifier(storage.model_url(version.folder_url), version.sha256)
     probabilities = classifier.predict(images)
     output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".export-", dir=output.parent) as folder:
+    with (
+        storage.naming_disk(str(output.parent)),
+        tempfile.TemporaryDirectory(prefix=".export-", dir=output.parent) as folder,
+    ):
         partial = Path(folder, "export")
         partial.mkdir()
         model_path = partial / NAMES[format]

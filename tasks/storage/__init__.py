@@ -9,6 +9,7 @@ from tasks.storage.answers import (
     kept_images_url,
 )
 from tasks.storage.broken import json_unless_broken, table_unless_broken, unless_broken
+from tasks.storage.disk import disk_failure, naming_disk, temporary_folder
 from tasks.storage.folder import AHEAD_BYTES, KEPT, file_url, read_ahead
 from tasks.storage.left_out import LeftOut, is_left_out
 from tasks.storage.listing import FileEntry, check_folder, walk
@@ -154,6 +155,7 @@ __all__ = [
     "create_json",
     "dataset_url",
     "datasets_url",
+    "disk_failure",
     "diverged_url",
     "escape",
     "evidence_url",
@@ -189,6 +191,7 @@ __all__ = [
     "modification_time",
     "name_of",
     "names",
+    "naming_disk",
     "network_url",
     "new_array",
     "noting_death",
@@ -229,6 +232,7 @@ __all__ = [
     "summary_url",
     "sweep",
     "table_unless_broken",
+    "temporary_folder",
     "training_url",
     "unescape",
     "unless_broken",

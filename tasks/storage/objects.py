@@ -1,11 +1,9 @@
 """Reads and writes files, local or remote; a file is written whole or not at all."""
 
-import errno
 import hashlib
 import json
 import logging
 import os
-import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,6 +18,7 @@ import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
 from tasks.errors import InputError, JobError
+from tasks.storage.disk import naming_disk, temporary_folder
 from tasks.storage.reading import read_bytes
 from tasks.storage.schema import KEY, SCHEMA_VERSION, with_schema_version
 from tasks.storage.urls import filesystem, join, name_of
@@ -88,25 +87,17 @@ def committing(url: str, patient: bool = False) -> Iterator[str]:
 
     Readers see all of the file or nothing: a local file is synced and renamed, an object appears
     when its upload is complete. patient: whether that is tried again for minutes, since the file took long
-    to make (see `patiently`). Raises JobError when the disk is full.
+    to make (see `patiently`). Raises JobError when the disk takes nothing more.
     """
     fs, path = filesystem(url)
     if isinstance(fs, LocalFileSystem):
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        partial = _partial(Path(path))
-        try:
+        with naming_disk(os.path.dirname(path)), _partial(Path(path)) as partial:
             yield str(partial)
             _sync(partial)
             partial.replace(path)
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise JobError(f"The disk is full: make room and run again. Writing: {url!r}.") from error
-            raise
-        finally:
-            partial.unlink(missing_ok=True)
     else:
-        with tempfile.TemporaryDirectory(prefix="darkroom-") as folder_name:
-            partial = Path(folder_name) / name_of(path)
+        with temporary_folder() as folder:
+            partial = folder / name_of(path)
             yield str(partial)
             _try_again(lambda: fs.put_file(str(partial), path), WAITS if patient else ())
 
@@ -190,19 +181,21 @@ def create_json(url: str, value: Any) -> bool:
 
 
 def _link_new(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = _partial(path)
-    try:
+    with naming_disk(str(path.parent)), _partial(path) as partial:
         partial.write_bytes(data)
         _sync(partial)
         os.link(partial, path)
+
+
+@contextmanager
+def _partial(path: Path) -> Iterator[Path]:
+    """A name beside `path` that `sweep` knows, and that no disk finds too long; unused after the block."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name[:NAME_KEPT]}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        yield partial
     finally:
         partial.unlink(missing_ok=True)
-
-
-def _partial(path: Path) -> Path:
-    """A name beside `path` that `sweep` knows, and that no disk finds too long."""
-    return path.with_name(f".{path.name[:NAME_KEPT]}.{uuid.uuid4().hex[:8]}.tmp")
 
 
 def copy(source: str, target: str) -> None:
@@ -221,10 +214,11 @@ def copy(source: str, target: str) -> None:
 def remove(url: str) -> None:
     """Remove a file or a folder with all in it; of a link the link alone."""
     fs, path = filesystem(url)
-    if isinstance(fs, LocalFileSystem) and os.path.islink(path):
-        os.unlink(path)
-    elif fs.exists(path):
-        fs.rm(path, recursive=True)
+    with naming_disk(os.path.dirname(path)):
+        if isinstance(fs, LocalFileSystem) and os.path.islink(path):
+            os.unlink(path)
+        elif fs.exists(path):
+            fs.rm(path, recursive=True)
 
 
 @contextmanager
@@ -242,11 +236,16 @@ def noting_death(url: str) -> Iterator[bool]:
 
 
 def check_writable(url: str, name: str) -> None:
-    """Raise InputError when the folder `url`, the parameter called `name`, cannot be written to."""
+    """Raise InputError when the folder `url`, the parameter called `name`, cannot be written to.
+
+    JobError where that is the fault of its disk.
+    """
     probe = join(url, f".probe.{uuid.uuid4().hex[:8]}.tmp")
     try:
         write_bytes(probe, b"")
         remove(probe)
+    except JobError:
+        raise
     except Exception as error:  # drivers of object stores raise errors of their own
         raise InputError(
             f"`{name}` must be a folder or bucket that can be written. Received: {url!r} ({error})."

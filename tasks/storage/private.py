@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tasks.errors import InputError
+from tasks.storage.disk import check_temporary_room
 
 RAY_FOLDER = "RAY_TMPDIR"  # where Ray puts its sessions, in which every user of the machine may write
 COMMAND = "command-"
@@ -52,6 +53,7 @@ def own_temporary_folder() -> Iterator[None]:
     What TensorFlow, Prefect, multiprocessing and we leave there when a process is killed goes with it; that
     of a killed command goes when the next begins. Ray's sessions lie in the private folder: that of a Ray
     which has ended, with its logs, goes with a command that begins SESSION_SECONDS after it began.
+    Raises JobError where there is no room.
     """
     private = private_folder()
     for left in private.glob(f"{COMMAND}*"):
@@ -59,6 +61,7 @@ def own_temporary_folder() -> Iterator[None]:
             if is_free:
                 shutil.rmtree(left, ignore_errors=True)
     remove_dead_sessions(private / "ray")
+    check_temporary_room()
     ray_folder = str(private)
     folder, lock = new_flocked(COMMAND, Path.mkdir)
     if len(os.fsencode(ray_folder)) > LONGEST_RAY_FOLDER:

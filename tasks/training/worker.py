@@ -1,10 +1,8 @@
 """One Ray Train worker: puts data, model and loop together. Imported by workers only."""
 
-import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -87,8 +85,8 @@ def record_epoch(kind: ModelKind, run: Run, started: float, progress: Progress) 
         return
     progress.seconds = time.monotonic() - started
     write_history(storage.history_url(run.kind_url(kind)), progress.history)
-    with tempfile.TemporaryDirectory() as folder:
-        write_progress(Path(folder), progress)
+    with storage.temporary_folder() as folder:
+        write_progress(folder, progress)
         checkpoint = ray.train.Checkpoint.from_directory(folder)
         ray.train.report(row, checkpoint=checkpoint, checkpoint_upload_fn=upload)
 
@@ -96,7 +94,12 @@ def record_epoch(kind: ModelKind, run: Run, started: float, progress: Progress) 
 def upload(checkpoint: ray.train.Checkpoint, name: str) -> ray.train.Checkpoint:
     """Copy a checkpoint to where Ray Train keeps it, as that would by itself, but patiently."""
     kept_checkpoints = ray.train.get_context().get_storage()
-    return storage.patiently(lambda: kept_checkpoints.persist_current_checkpoint(checkpoint, name))
+
+    def keep() -> ray.train.Checkpoint:
+        with storage.naming_disk(kept_checkpoints.storage_fs_path):
+            return kept_checkpoints.persist_current_checkpoint(checkpoint, name)
+
+    return storage.patiently(keep)
 
 
 def save(
@@ -104,8 +107,8 @@ def save(
 ) -> None:
     """Write the model, then the record that says this training is done."""
     url = storage.model_url(run.version_url(kind))
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "model.keras")
+    with storage.temporary_folder() as folder:
+        path = folder / "model.keras"
         model.save(path)
         storage.patiently(lambda: storage.write_bytes(url, path.read_bytes()))
     record = {

@@ -40,7 +40,9 @@ def test_an_epoch_is_recorded_once_storage_is_back(tmp_path: Path, monkeypatch):
     persist = Outage(2, lambda checkpoint, name: checkpoints.append(read_progress(Path(checkpoint.path))))
     context = SimpleNamespace(
         get_world_rank=lambda: 0,
-        get_storage=lambda: SimpleNamespace(persist_current_checkpoint=persist),
+        get_storage=lambda: SimpleNamespace(
+            persist_current_checkpoint=persist, storage_fs_path="checkpoints"
+        ),
     )
     monkeypatch.setattr(ray.train, "get_context", lambda: context)
     monkeypatch.setattr(
