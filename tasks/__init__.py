@@ -1,5 +1,5 @@
-from tasks.process import end_retries, fail_in_one_line, send_no_telemetry
+from tasks.process import bound_ray, fail_in_one_line, send_no_telemetry
 
 send_no_telemetry()
-end_retries()
+bound_ray()
 fail_in_one_line()

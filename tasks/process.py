@@ -15,7 +15,13 @@ NO_TELEMETRY = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "RAY_USAGE_STATS_ENABLED": "0",
 }
-MEMORY_RETRIES = "3"  # of a task that Ray ends for want of memory; without end by default
+BOUNDS_OF_RAY = {
+    "RAY_task_oom_retries": "3",  # of a task that it ends for want of memory; without end by default
+    # Who waits for a machine that has lost its power hears of it so; by default after 7 minutes. A link that is
+    # cut for less than a minute goes on where it was.
+    "RAY_grpc_client_keepalive_time_ms": "20000",
+    "RAY_grpc_client_keepalive_timeout_ms": "60000",
+}
 FLOW_RUNS, TASK_RUNS = "prefect.flow_runs", "prefect.task_runs"
 COMPLETED, FAILED = "Finished in state Completed()", "Finished in state Failed("
 OURS = (InputError, JobError)
@@ -54,9 +60,10 @@ def send_no_telemetry() -> None:
         os.environ.setdefault(name, value)
 
 
-def end_retries() -> None:
-    """Have Ray give a task up that it ended for want of memory again and again, unless told otherwise."""
-    os.environ.setdefault("RAY_task_oom_retries", MEMORY_RETRIES)
+def bound_ray() -> None:
+    """Have Ray try and wait not for ever, unless told otherwise."""
+    for name, value in BOUNDS_OF_RAY.items():
+        os.environ.setdefault(name, value)
 
 
 class OneLine(logging.Filter):
