@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import h5py
@@ -20,13 +20,22 @@ from tests.hosts.s3 import Bucket, connected
 
 PASSWORD = "password-of-the-hosts"
 S3_PORT = 9000
-EPOCHS, INBOX_FILES = 60, 1_536
+SIZE_PX = 32
+EPOCHS, INBOX_FILES = 24, 1_536
 RETRAIN = f"""
-    retrain --images s3://bucket/images --models cnn --weights none --image-size 32 --batch-size 16
+    retrain --images s3://bucket/images --models cnn --weights none --image-size {SIZE_PX} --batch-size 16
     --precision float32 --epochs {EPOCHS} --patience {EPOCHS} --min-accuracy 0 --min-class-recall 0
     --workers 2
 """.split()
-CLASSIFY = ["classify", "--images", "s3://bucket/inbox", "--store", "s3://bucket/undisturbed"]
+CLASSIFY = [
+    "classify",
+    "--images",
+    "s3://bucket/inbox",
+    "--store",
+    "s3://bucket/untrained",
+    "--cpus-per-task",
+    "2",
+]  # one task a machine
 
 
 class Ground:
@@ -38,15 +47,17 @@ class Ground:
         self.away = self.d.disk / "away"
         cloud = {"ENDPOINT_URL": f"http://{self.d.address}:{S3_PORT}"}
         cloud |= {"ACCESS_KEY_ID": "x", "SECRET_ACCESS_KEY": "x", "DEFAULT_REGION": "us-east-1"}
-        self._cloud = {f"AWS_{name}": value for name, value in cloud.items()}
+        self.cloud = {f"AWS_{name}": value for name, value in cloud.items()}
         self._commands: list[subprocess.Popen] = []
 
-    def start(self, sample: Path) -> None:
+    def start(self, sample: Path, store: Path) -> None:
         storage = {"HOST": self.d.address, "PORT": str(S3_PORT), "AWAY": str(self.away)}
         self.s3 = self.d.start([sys.executable, "-m", "tests.s3_server"], storage)
         until(lambda: can_connect(self.d, S3_PORT), self.s3)
         self.bucket.put("", b"")
         self._upload(sample)
+        for path in files_below(store):
+            self.bucket.put(f"untrained/{path.relative_to(store)}", path.read_bytes())
         self.up()
         self.joined = {host.name: self.join(host) for host in (self.b, self.c)}
         self.mend()
@@ -72,7 +83,7 @@ class Ground:
 
     def _upload(self, sample: Path) -> None:
         """The sample, without its awkward files; and an inbox of many of its pictures."""
-        images = [path for path in sorted(sample.rglob("*.jpg")) if path.stat().st_size]
+        images = [path for path in files_below(sample) if path.suffix == ".jpg" and path.stat().st_size]
         for path in images:
             self.bucket.put(f"images/{path.relative_to(sample)}", path.read_bytes())
         pictures = [path.read_bytes() for path in images]
@@ -83,18 +94,19 @@ class Ground:
         settings = {"HOST": self.a.address, "PASSWORD": PASSWORD, "HOME": str(self.a.disk / "stack")}
         settings |= {"STORE": "s3://bucket/store", "WEIGHTS": "none"}
         before = self.a.said().count("Ctrl-C")
-        self.stack = self.a.darkroom("up", environment=self._cloud | prefixed(settings))
+        self.stack = self.a.darkroom("up", environment=self.cloud | prefixed(settings))
         until(lambda: self.a.said().count("Ctrl-C") > before, self.stack)
 
     def join(self, host: Machine) -> subprocess.Popen:
         settings = {"PASSWORD": PASSWORD, "HOME": str(host.disk / "node")}
-        return host.darkroom("join", self.a.address, environment=self._cloud | prefixed(settings))
+        return host.darkroom("join", self.a.address, environment=self.cloud | prefixed(settings))
 
     def run(self, command: Sequence[str], host: Machine | None = None) -> subprocess.Popen:
         """A command on a machine of the cluster, A unless said otherwise."""
         host = host or self.a
-        settings = Settings(host=self.a.address, password=PASSWORD, home=host.disk / "commands")
-        process = host.darkroom(*command, environment=self._cloud | settings.environment)
+        (home := host.disk / "commands").mkdir(exist_ok=True)
+        settings = Settings(host=self.a.address, password=PASSWORD, home=home)
+        process = host.darkroom(*command, environment=self.cloud | settings.environment)
         self._commands.append(process)
         return process
 
@@ -103,6 +115,11 @@ class Ground:
 
     def classify(self, output: str, host: Machine | None = None) -> subprocess.Popen:
         return self.run([*CLASSIFY, "--output", f"s3://bucket/{output}"], host)
+
+    def reach(self, process: subprocess.Popen, condition: Callable[[], object]) -> None:
+        """Wait until a command is where a condition holds; it must be at work then."""
+        until(lambda: condition() or process.poll() is not None)
+        assert process.poll() is None, self.a.said()[-3_000:]
 
     def finish(self, process: subprocess.Popen, seconds: float = PATIENCE_SECONDS) -> None:
         assert process.wait(seconds) == 0, self.a.said()[-3_000:]
@@ -126,6 +143,10 @@ class Ground:
     def rows(self, output: str) -> pa.Table:
         tables = [pq.read_table(io.BytesIO(self.bucket.get(key))) for key in self.parts(output)]
         return pa.concat_tables(tables)
+
+
+def files_below(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
 def prefixed(settings: dict[str, str]) -> dict[str, str]:
@@ -160,5 +181,6 @@ def is_node(host: Machine) -> bool:
     return host.said().rstrip().endswith("Ctrl-C ends it.")
 
 
-def trains(host: Machine) -> bool:
-    return any("RayTrainWorker" in command_of(process) for process in host.processes())
+def does(host: Machine, work: str) -> bool:
+    """Whether a process of Ray's is at work there: `RayTrainWorker`, or the name of a task."""
+    return any(f"ray::{work}" in command_of(process) for process in host.processes())

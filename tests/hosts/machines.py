@@ -35,6 +35,11 @@ basename "$name" > /proc/sys/kernel/hostname
 echo up
 exec cat > /dev/null
 """  # no init: nobody reaps what its parents leave
+NO_MEMORY = r"""
+set -e
+sed -E 's/^(MemFree|MemAvailable|Buffers|Cached|SReclaimable):.*/\1: 0 kB/' /proc/meminfo > /dev/shm/meminfo
+mount --bind /dev/shm/meminfo /proc/meminfo
+"""
 EVERYTHING = ("--net", "--pid", "--mount", "--ipc", "--uts")
 
 
@@ -142,6 +147,13 @@ class Machine(Space):
         """End all of it at once; its connections close with no farewell."""
         self._switch.ip("link", "delete", self.name)
         self.end()
+
+    def run_out_of_memory(self) -> None:
+        """Have the kernel say so, as far as whoever asks it there is concerned."""
+        subprocess.run([*self.enter("--mount", "--pid"), "sh", "-c", NO_MEMORY], check=True)
+
+    def have_memory(self) -> None:
+        subprocess.run([*self.enter("--mount"), "umount", "/proc/meminfo"], check=True)
 
     def processes(self) -> list[psutil.Process]:
         """All that runs on it, but its first process."""

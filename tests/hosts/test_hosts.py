@@ -8,12 +8,14 @@ import psutil
 import pyarrow as pa
 import pytest
 
-from tests.faults.processes import command_of, runs, until
-from tests.hosts.ground import Ground, trains
+from tests.faults.processes import PATIENCE_SECONDS, command_of, runs, until
+from tests.hosts.ground import CLASSIFY, Ground, does
 from tests.hosts.machines import Machine, interrupt
 
 pytestmark = pytest.mark.hosts
-CUT_SECONDS, REFUSAL_SECONDS, HANG_SECONDS = 45, 20, 60
+CUT_SECONDS, REFUSAL_SECONDS, HANG_SECONDS, PREFECT_SECONDS = 45, 20, 60, 120
+ENDED_SECONDS = 30.0
+WORK = ("RayTrainWorker", "TrainController", "train", "classify")
 Fault = Callable[[Ground, Machine], None]
 
 
@@ -31,7 +33,7 @@ def weights(ground: Ground) -> str:
 
 
 @pytest.fixture(scope="session")
-def rows(ground: Ground, weights: str) -> pa.Table:
+def rows(ground: Ground) -> pa.Table:
     """The rows of a classification that nothing disturbs."""
     ground.finish(ground.classify("undisturbed-rows"))
     return ground.rows("undisturbed-rows")
@@ -47,7 +49,7 @@ def lose_power_and_come_back(ground: Ground, host: Machine) -> None:
 
 
 def cut_the_link(ground: Ground, host: Machine) -> None:
-    host.forget()
+    """Whether the node is lost meanwhile is a matter of a few seconds; if so it says that it is one again."""
     host.cut()
     time.sleep(CUT_SECONDS)
     host.mend()
@@ -59,31 +61,52 @@ def kill_the_raylet(ground: Ground, host: Machine) -> None:
     raylet.kill()
 
 
-def kill_prefect(ground: Ground, host: Machine) -> None:
+def prefect(ground: Ground) -> psutil.Process:
     [server] = [process for process in ground.a.processes() if "deployments.server" in command_of(process)]
-    server.kill()
+    return server
 
 
 def kill_prefect_and_the_raylet(ground: Ground, host: Machine) -> None:
-    kill_prefect(ground, host)
+    prefect(ground).kill()
     kill_the_raylet(ground, host)
 
 
-def refuse(ground: Ground, host: Machine) -> None:
-    ground.away.write_text("1:403")
-    time.sleep(REFUSAL_SECONDS)
-    ground.away.unlink()
-
-
-def hang(ground: Ground, host: Machine) -> None:
-    [server] = psutil.Process(ground.s3.pid).children()
+def hang(server: psutil.Process, seconds: float) -> None:
     server.suspend()
-    time.sleep(HANG_SECONDS)
+    time.sleep(seconds)
     server.resume()
 
 
-def fail_now_and_then(ground: Ground, host: Machine) -> None:
+def hang_prefect(ground: Ground, host: Machine) -> None:
+    hang(prefect(ground), PREFECT_SECONDS)
+
+
+def hang_storage(ground: Ground, host: Machine) -> None:
+    [server] = psutil.Process(ground.s3.pid).children()
+    hang(server, HANG_SECONDS)
+
+
+def refuse_all_then_a_tenth(ground: Ground, host: Machine) -> None:
+    """What storage is asked for: `mend` ends it."""
+    ground.away.write_text("1:403")
+    time.sleep(REFUSAL_SECONDS)
     ground.away.write_text("10:503")
+
+
+def kill_for_memory(ground: Ground, host: Machine) -> None:
+    """Have Ray kill what works: the workers of a training, its controller and its task, or those of rows."""
+    hosts = (ground.a, ground.b, ground.c)
+    victims = [process for host in hosts for process in host.processes() if is_work(process)]
+    assert victims
+    for host in hosts:
+        host.run_out_of_memory()
+    until(lambda: not any(map(runs, victims)))
+    for host in hosts:
+        host.have_memory()
+
+
+def is_work(process: psutil.Process) -> bool:
+    return any(f"ray::{work}" in command_of(process) for work in WORK)
 
 
 FAULTS = (
@@ -91,9 +114,10 @@ FAULTS = (
     lose_power_and_come_back,
     cut_the_link,
     kill_prefect_and_the_raylet,
-    refuse,
-    hang,
-    fail_now_and_then,
+    hang_prefect,
+    hang_storage,
+    refuse_all_then_a_tenth,
+    kill_for_memory,
 )
 
 
@@ -101,8 +125,8 @@ FAULTS = (
 def test_a_retraining_ends_in_the_weights_of_an_undisturbed_one(ground: Ground, weights: str, fault: Fault):
     store = f"retrain-{fault.__name__}"
     process = ground.retrain(store)
-    until(lambda: ground.epochs(store) > 2 or process.poll() is not None)
-    fault(ground, next(host for host in (ground.c, ground.b) if trains(host)))
+    ground.reach(process, lambda: ground.epochs(store) > 2)
+    fault(ground, next(host for host in (ground.c, ground.b) if does(host, "RayTrainWorker")))
     ground.finish(process)
     assert ground.weights(store) == weights
 
@@ -111,7 +135,7 @@ def test_a_retraining_ends_in_the_weights_of_an_undisturbed_one(ground: Ground, 
 def test_a_classification_gives_the_rows_of_an_undisturbed_one(ground: Ground, rows: pa.Table, fault: Fault):
     output = f"rows-{fault.__name__}"
     process = ground.classify(output)
-    until(lambda: ground.parts(output) or process.poll() is not None)
+    ground.reach(process, lambda: ground.parts(output) and does(ground.c, "classify"))
     fault(ground, ground.c)
     ground.finish(process)
     assert ground.rows(output).equals(rows)
@@ -157,3 +181,17 @@ def test_a_node_ends_what_ray_left_even_where_nobody_reaps(ground: Ground):
     assert ground.joined["C"].wait(60) == 0
     assert not [process for process in ground.c.processes() if runs(process)]
     ground.c.lose_power()  # `mend` has it back
+
+
+def test_a_killed_command_leaves_nothing_that_runs_even_where_nobody_reaps(ground: Ground):
+    before = {process.pid for process in ground.d.processes()}
+    command = [*CLASSIFY, "--output", "s3://bucket/rows-alone"]
+    process = ground.d.darkroom(*command, environment=ground.cloud)
+    until(lambda: does(ground.d, "classify"), seconds=PATIENCE_SECONDS)
+    interrupt(process, signal.SIGKILL)
+
+    def left() -> list[str]:
+        others = [process for process in ground.d.processes() if process.pid not in before]
+        return [command_of(process) for process in others if runs(process)]
+
+    until(lambda: not left(), seconds=ENDED_SECONDS)
