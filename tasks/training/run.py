@@ -152,6 +152,9 @@ def fit(kind: ModelKind, dataset: Dataset, training: Training, run: Run) -> None
             trainer(kind, dataset, training, run, resources).fit()
             return
         except (ray.exceptions.RayActorError, ray.train.ControllerError) as error:
+            if storage.disk_failure(error):  # the controller keeps its state there: a start fails as well
+                with storage.naming_disk(run.folder_url):
+                    raise
             if isinstance(getattr(error, "controller_failure", None), WorkerGroupStartupTimeoutError):
                 starts_in_vain += 1
             else:
