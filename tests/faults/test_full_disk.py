@@ -1,5 +1,6 @@
 """Disks that take nothing more: one line names the disk, and the same command then comes to the same end."""
 
+import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from flows.cli.main import run
 from tasks.storage import Run
 from tests.disks import Disk, mounted
 from tests.faults import test_killed_training as training
-from tests.faults.processes import PATIENCE_SECONDS, darkroom, finish, until
+from tests.faults.processes import darkroom, finish, until
 from tests.faults.test_killed_classify import rows
 
 pytestmark = pytest.mark.slow
@@ -110,6 +111,12 @@ def temporary_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
         yield disk
 
 
+def filled_to_its_end(process: subprocess.Popen, disk: Disk) -> str:
+    """Keep a disk full, whatever goes from it, until a command ends. Returns what that said."""
+    until(lambda: disk.fill() or process.poll() is not None)
+    return process.communicate()[1].decode()
+
+
 @pytest.mark.parametrize("moment", ["_manifest.parquet", "part-*.parquet"])
 def test_a_temporary_folder_that_takes_no_more_is_told_or_does_no_harm(
     moment: str,
@@ -122,11 +129,10 @@ def test_a_temporary_folder_that_takes_no_more_is_told_or_does_no_harm(
     command = [*classification, "--output", str(output)]
     process = darkroom(command, tmp_path / "prefect", api=None)
     until(lambda: list(output.glob(moment)), process)
-    temporary_disk.fill()
-    _, errors = process.communicate(timeout=PATIENCE_SECONDS)
+    errors = filled_to_its_end(process, temporary_disk)
     if process.returncode:
         assert process.returncode == 1
-        assert_one_line(errors.decode(), temporary_disk, "is full: make room")
+        assert_one_line(errors, temporary_disk, "is full: make room")
         temporary_disk.mend()
         finish(darkroom(command, tmp_path / "prefect", api=None))
     assert rows(output).equals(undisturbed)
@@ -138,10 +144,9 @@ def test_a_temporary_folder_that_takes_no_more_while_a_model_trains_is_told(
     store = tmp_path / "store"
     process = darkroom(training.command(sample, store), tmp_path / "prefect", api=None)
     until(lambda: training.epochs(store) >= 2, process)
-    temporary_disk.fill()
-    _, errors = process.communicate(timeout=PATIENCE_SECONDS)
+    errors = filled_to_its_end(process, temporary_disk)
     assert process.returncode == 1
-    assert_one_line(errors.decode(), temporary_disk, "is full: make room")
+    assert_one_line(errors, temporary_disk, "is full: make room")
     temporary_disk.mend()
     name = training.killed_run(store)
     finish(darkroom(training.command(sample, store, "--resume", name), tmp_path / "prefect", api=None))
