@@ -17,8 +17,8 @@ NO_TELEMETRY = {
 }
 BOUNDS_OF_RAY = {
     "RAY_task_oom_retries": "3",  # of a task that it ends for want of memory; without end by default
-    # Who waits for a machine that has lost its power hears of it so; by default after 7 minutes. A link that is
-    # cut for less than a minute goes on where it was.
+    # Who waits for a machine that has lost its power hears of it so; by default after 7 minutes. A link that
+    # is cut for less than a minute goes on where it was.
     "RAY_grpc_client_keepalive_time_ms": "20000",
     "RAY_grpc_client_keepalive_timeout_ms": "60000",
 }
