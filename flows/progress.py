@@ -3,44 +3,30 @@
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from itertools import islice
 from typing import Any, Protocol, cast
 from uuid import UUID
 
-import ray
 from prefect import Task
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
-from prefect_ray.context import RemoteOptionsContext
 from prefect_ray.task_runners import PrefectRayFuture
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from flows.waiting import Limit, Poll, do_nothing, no_limit, submit_each, wait_for_each
 from tasks import storage
 from tasks.display import try_to_show
 from tasks.errors import Diverged, JobError, error_in_words
 from tasks.parameters import Training
 from tasks.storage import Run
-from tasks.training import LOST_NODE_SECONDS, TrainedModel, read_history, read_wait
+from tasks.training import TrainedModel, read_history, read_wait
 
-POLL_SECONDS = 0.5
 ARTIFACT_SECONDS = 5.0
 NOTED_SECONDS = 5.0  # how much of a stage's time a kill may lose
 
 log = logging.getLogger("darkroom")
-
-Poll = Callable[[], None]  # called while waiting
-Limit = Callable[[], int]  # how many task runs may be on Ray now
-
-
-def do_nothing() -> None:
-    pass
-
-
-def no_limit() -> int:
-    return sys.maxsize
 
 
 class PartResult(Protocol):
@@ -195,70 +181,6 @@ class Stages:
         for value in values:
             log.info("%s %s", name.capitalize(), value)
         return values
-
-
-def submit_each(
-    task: Task, parts: Iterable[Any], started: list[PrefectRayFuture]
-) -> Iterator[PrefectRayFuture]:
-    """Submit a task for each part when its future is asked for; the futures are added to `started` too."""
-    for part in parts:
-        started.append(cast(PrefectRayFuture, task.submit(part)))
-        yield started[-1]
-
-
-def wait_for_each(
-    futures: Iterable[PrefectRayFuture], poll: Poll, limit: Limit = no_limit
-) -> Iterator[PrefectRayFuture]:
-    """Yield futures as they finish, calling `poll` while waiting; at most `limit()` are awaited at once."""
-    coming, nodes = iter(futures), NodeWatch()
-    waiting: dict[Any, PrefectRayFuture] = {}
-    while True:
-        room = max(max(limit(), 1) - len(waiting), 0)
-        waiting |= {future.wrapped_future: future for future in islice(coming, room)}
-        if not waiting:
-            return
-        ready = wait_for_some(list(waiting))
-        for reference in ready:
-            yield waiting.pop(reference)
-        if not ready:
-            poll()
-            nodes.check()
-
-
-def wait_for_some(references: list[Any]) -> list[Any]:
-    """Those that finish within POLL_SECONDS, perhaps none."""
-    try:
-        return ray.wait(references, timeout=POLL_SECONDS, fetch_local=False)[0]
-    except SystemError as error:  # what becomes in Ray's C++ of all that Prefect's handlers of signals raise
-        raise (error.__cause__ or error) from None
-
-
-class NodeWatch:
-    """Says when no node of the cluster can take the task runs that are waited for, and ends the wait in time.
-
-    Ray itself would wait for one without end or word.
-    """
-
-    def __init__(self) -> None:
-        options = RemoteOptionsContext.get().current_remote_options
-        self._needs = {"CPU": options.get("num_cpus", 1), "GPU": options.get("num_gpus", 0)}
-        self._lost_at: float | None = None
-
-    def check(self) -> None:
-        """Raises JobError when there has been no node for LOST_NODE_SECONDS."""
-        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        if any(all(node.get(name, 0) >= need for name, need in self._needs.items()) for node in nodes):
-            self._lost_at = None
-            return
-        needs = " and ".join(f"{need:g} {name}" for name, need in self._needs.items() if need)
-        if self._lost_at is None:
-            self._lost_at = time.monotonic()
-            log.warning("Waits for a node with %s: the cluster has lost all of them.", needs)
-        if time.monotonic() - self._lost_at > LOST_NODE_SECONDS:
-            raise JobError(
-                f"Waited {LOST_NODE_SECONDS:,.0f} s in vain for a node with {needs}: the cluster lost all. "
-                "The same command goes on where it stopped (retrain: with `--resume RUN`)."
-            )
 
 
 @contextmanager

@@ -56,9 +56,9 @@ def runs_to_keep(
     runs: Sequence[Run], unfinished_runs: Sequence[Run], champions: Sequence[str], keep_runs: int
 ) -> list[Run]:
     """The newest runs of each kind, the unfinished ones, and that of the present champion, the last."""
-    begun = dict(zip(runs, map_requests(Run.has_begun, runs), strict=True))
-    retrainings = [run for run in runs if begun[run]]
-    explorations = [run for run in runs if not begun[run]]
+    is_retraining = dict(zip(runs, map_requests(Run.has_begun, runs), strict=True))
+    retrainings = [run for run in runs if is_retraining[run]]
+    explorations = [run for run in runs if not is_retraining[run]]
     newest_runs = [*retrainings[-keep_runs:], *explorations[-keep_runs:], *unfinished_runs]
     return [
         run

@@ -10,8 +10,9 @@ from types import SimpleNamespace
 import pytest
 import ray
 
-from flows import progress
-from flows.progress import Stages, do_nothing, time_left, wait_for_each
+from flows import progress, waiting
+from flows.progress import Stages, time_left
+from flows.waiting import do_nothing, wait_for_each
 from tasks import storage
 from tasks.errors import JobError
 from tasks.storage import Run
@@ -37,7 +38,7 @@ class Training(SimpleNamespace):
     """A task run on Ray that takes longer than a poll or two."""
 
     def __init__(self) -> None:
-        work = ray.remote(lambda: time.sleep(3 * progress.POLL_SECONDS) or "trained")
+        work = ray.remote(lambda: time.sleep(3 * waiting.POLL_SECONDS) or "trained")
         super().__init__(wrapped_future=work.remote())
 
     def result(self) -> str:
@@ -50,7 +51,7 @@ def unreachable(*_: object, **__: object) -> None:
 
 @pytest.mark.parametrize("history", ["away", "", "epoch,val_accuracy\n1,", "\x00"])
 def test_what_is_only_shown_never_fails_a_training(history: str, store: str, one_ray: None, monkeypatch):
-    monkeypatch.setattr(progress, "POLL_SECONDS", 0.1)
+    monkeypatch.setattr(waiting, "POLL_SECONDS", 0.1)
     run = Run("2026-11-22T03-00-00-abcd", store)
     storage.write_bytes(storage.history_url(run.kind_url("cnn")), history.encode())
     if history == "away":
@@ -61,7 +62,7 @@ def test_what_is_only_shown_never_fails_a_training(history: str, store: str, one
         monkeypatch.setattr(progress, "NOTED_SECONDS", 0.0)
     stages = Stages(run)
     assert stages.epochs(Training(), run, "cnn", 8) == "trained"
-    assert stages.seconds["train"] > progress.POLL_SECONDS
+    assert stages.seconds["train"] > waiting.POLL_SECONDS
 
 
 def test_a_run_tells_the_time_of_all_its_attempts(store: str, monkeypatch):
@@ -92,14 +93,14 @@ def test_a_run_whose_times_are_lost_goes_on(store: str):
 def test_work_whose_nodes_are_all_lost_is_not_waited_for_for_ever(
     one_ray: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
-    monkeypatch.setattr(progress, "LOST_NODE_SECONDS", 1.0)
-    monkeypatch.setattr(progress.log, "propagate", True)
+    monkeypatch.setattr(waiting, "LOST_NODE_SECONDS", 1.0)
+    monkeypatch.setattr(waiting.log, "propagate", True)
     holder = ray.remote(num_cpus=2)(Event).remote()
     ray.get(holder.is_set.remote())  # it has the CPUs now
-    waiting = ray.remote(lambda: None).remote()
+    task = ray.remote(lambda: None).remote()
     monkeypatch.setattr(ray, "nodes", lambda: [{"Alive": True, "Resources": {"CPU": 0.0}}])
     with pytest.raises(JobError, match="a node with 1 CPU"):
-        list(wait_for_each([SimpleNamespace(wrapped_future=waiting)], do_nothing))
+        list(wait_for_each([SimpleNamespace(wrapped_future=task)], do_nothing))
     assert "Waits for a node with 1 CPU" in caplog.text
     ray.kill(holder)
 
