@@ -11,22 +11,25 @@ from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Mount
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from deployments.review import Review
 from deployments.services import LOOPBACK_NAMES
 from deployments.settings import Settings
+from tasks.pages import SCRIPT_SOURCE
 from tasks.registry import announce_labels
 from tasks.review import QUESTIONS, Desk
 from tasks.storage import REVIEW
 
 REPORT, OVERVIEW = "report.html", "index.html"
+HOME = f"/store/{OVERVIEW}"
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'; img-src data:; style-src 'unsafe-inline'",
+    "frame-ancestors 'none'; img-src data:; style-src 'unsafe-inline'; "
+    f"script-src {SCRIPT_SOURCE}",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
@@ -46,7 +49,8 @@ def files_app(settings: Settings) -> ASGIApp:
         Path(place).mkdir(parents=True, exist_ok=True)
         mounts.append(Mount(f"/{name}", Reports(directory=place)))
     hosts = Middleware(TrustedHostMiddleware, allowed_hosts=[settings.host, *LOOPBACK_NAMES])
-    app = Starlette(routes=mounts, middleware=[hosts])
+    home = Route("/", lambda _: RedirectResponse(HOME))
+    app = Starlette(routes=[home, *mounts], middleware=[hosts])
     return Guarded(app, settings.login)
 
 

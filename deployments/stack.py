@@ -191,7 +191,7 @@ def addresses(settings: Settings) -> Iterator[str]:
         if name in GIVEN and storage.is_local(place) and not Path(place).is_dir():
             yield f"  There is no such folder yet: make it, or set DARKROOM_{name.upper()}."
     if "store" in settings.served:
-        yield f"Reports, once there are any: {settings.files_url}/store/index.html"
+        yield f"Reports, once there are any: {settings.files_url}/"
     yield f"Questions worth a minute: {settings.review_url}"
     yield f"Logs: {settings.folder / 'logs'}"
     yield "Ctrl-C stops all of it."

@@ -44,6 +44,7 @@ from flows.cli.main import run
 from tasks import events, storage
 from tasks.corrections import Answer, record_answers
 from tasks.errors import InputError
+from tasks.pages import SCRIPT_SOURCE
 from tasks.parameters import Training
 from tasks.registry import announce_labels
 from tasks.storage import Run
@@ -122,6 +123,9 @@ def test_only_reports_are_served_and_only_to_who_knows_the_password(tmp_path: Pa
     for page in (report.with_name("index.html"), tmp_path / "store" / "index.html"):
         page.write_text("<a href=runs/one/report.html>One</a>")
     assert "One" in browser.get("/store/index.html", auth=("admin", "secret")).text
+    assert browser.get("/").status_code == 401
+    home = browser.get("/", auth=("admin", "secret"))
+    assert (home.url.path, "One" in home.text) == ("/store/index.html", True)
     for other in (
         "/store/runs/one/summary.json",
         "/store/runs/one/index.html",
@@ -134,7 +138,7 @@ def test_only_reports_are_served_and_only_to_who_knows_the_password(tmp_path: Pa
     assert elsewhere.get("/store/runs/one/report.html", auth=("admin", "secret")).status_code == 400
 
 
-def test_whatever_page_lies_in_the_store_no_script_of_it_runs(tmp_path: Path):
+def test_whatever_page_lies_in_the_store_no_script_but_ours_runs(tmp_path: Path):
     page = tmp_path / "store" / "index.html"
     page.parent.mkdir()
     page.write_text("<script>alert(1)</script>")
@@ -143,7 +147,8 @@ def test_whatever_page_lies_in_the_store_no_script_of_it_runs(tmp_path: Path):
     headers = browser.get("/store/index.html", auth=("admin", "secret")).headers
     rules = dict(rule.split(" ", 1) for rule in headers["content-security-policy"].split("; "))
     nothing = dict.fromkeys(("default-src", "base-uri", "form-action", "frame-ancestors"), "'none'")
-    assert rules == nothing | {"img-src": "data:", "style-src": "'unsafe-inline'"}
+    ours = {"img-src": "data:", "style-src": "'unsafe-inline'", "script-src": SCRIPT_SOURCE}
+    assert rules == nothing | ours
     assert headers["x-content-type-options"] == "nosniff"
 
 

@@ -24,6 +24,7 @@ from flows.runtime import prefect_api
 from tasks import storage
 from tasks.display import try_to_show
 from tasks.errors import InputError
+from tasks.pages import classification_verdict, retraining_verdict
 from tasks.registry import champion
 from tasks.sample import draw_sample
 from tasks.storage import Run
@@ -86,13 +87,18 @@ def tell_retraining(run: Run) -> None:
 
 
 def tell_champion(run: Run) -> None:
-    reason = storage.read_record(storage.summary_url(run.folder_url))["champion"]["reason"]
+    summary = storage.read_record(storage.summary_url(run.folder_url))
     version = champion(run.store)
-    tell(f"Champion ({reason})", storage.version_url(run.store, version) if version else "none")
+    tell("Reason", summary["champion"]["reason"])
+    tell(
+        f"{retraining_verdict(summary)}; champion",
+        storage.version_url(run.store, version) if version else "none",
+    )
 
 
 def tell_classification(summary: dict[str, Any]) -> None:
     tell(f"{summary['images']:,} rows, {summary['bad']:,} of them bad files", summary["output"])
+    tell("Verdict", classification_verdict(summary))
     tell_report(storage.report_url(summary["output"]))
 
 

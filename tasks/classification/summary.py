@@ -1,9 +1,12 @@
 """The results of a bulk classification: summary, report and drift, from one pass over its rows."""
 
+import csv
 import heapq
+import io
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -19,12 +22,24 @@ from tasks.classification.classify import CommittedPartition, decode_file
 from tasks.classification.job import Job, part_files
 from tasks.classification.plan import part_numbers
 from tasks.classification.rows import USABLE, count_values, read_rows
+from tasks.classification.sample import Doubtful, LabelSample
 from tasks.corrections import read_answers
 from tasks.dataset import MAX_BYTES, UNREADABLE, read_images
 from tasks.display import try_to_show
 from tasks.errors import JobError
 from tasks.evaluation import drift, estimate, measured_accuracies
-from tasks.pages import classify_markdown, classify_report, link_to_report, model_figures, plain, style
+from tasks.pages import (
+    CSV_ROWS,
+    classification_verdict,
+    classify_markdown,
+    classify_report,
+    drift_figures,
+    link_to_report,
+    model_figures,
+    photo,
+    plain,
+    style,
+)
 from tasks.storage import FileEntry
 
 MAX_ROWS = 50  # in each table of the report
@@ -44,6 +59,7 @@ class Tally:
         self.confidence = self.variance = 0.0  # summed over the images, as `estimate` takes them
         self.bad: list[dict[str, Any]] = []
         self.least_sure: list[dict[str, Any]] = []
+        self.samples, self.doubtful = LabelSample(), Doubtful(CSV_ROWS)
 
     def add(self, rows: pa.Table) -> None:
         self.statuses += count_values(rows["status"])
@@ -60,7 +76,10 @@ class Tally:
         if space := MAX_ROWS - len(self.bad):
             bad = rows.filter(pc.invert(is_usable))
             self.bad += bad.slice(0, space).select(["path", "status", "error"]).to_pylist()
-        least_sure = usable.sort_by("confidence").slice(0, MAX_ROWS).select(["path", "label", "confidence"])
+        self.samples.add(usable)
+        self.doubtful.add(rows)
+        columns = ["path", "label", "confidence", "status"]
+        least_sure = usable.sort_by("confidence").slice(0, MAX_ROWS).select(columns)
         self.least_sure = heapq.nsmallest(
             MAX_ROWS, self.least_sure + least_sure.to_pylist(), key=lambda row: row["confidence"]
         )
@@ -112,9 +131,11 @@ def tell_unsorted(partitions: Sequence[CommittedPartition]) -> None:
 
 def write_results(job: Job, summary: dict[str, Any], tally: Tally) -> None:
     """Write report and summary into the output, and a shorter page as a Prefect artifact."""
-    pictures, report_url = draw_pictures(job, tally), storage.report_url(job.output)
+    pictures, report_url = draw_pictures(job, summary, tally), storage.report_url(job.output)
+    samples = tally.samples.rows()
+    photos = sample_photos(job, samples) | {"predictions.csv": as_csv(tally.doubtful.rows())}
     questions = try_to_show(lambda: question_links(job, tally.least_sure), "links to questions") or {}
-    report = classify_report(summary, tally.bad, tally.least_sure, pictures, questions)
+    report = classify_report(summary, tally.bad, tally.least_sure, pictures | photos, questions, samples)
     storage.write_bytes(report_url, report.encode())
     storage.write_record(storage.summary_url(job.output), summary)
     report_link = link_to_report(report_url, storage.address_of(report_url))
@@ -131,7 +152,7 @@ def summarise(job: Job, tally: Tally, new_tally: Tally, classified: int, seconds
     images, ok, unsure = tally.statuses.total(), tally.statuses["ok"], tally.statuses["unsure"]
     record = storage.read_record(storage.version_record_url(job.model.folder_url))
     labels, drift_records = label_counts(job, tally), measure_drift(record, tally)
-    return {
+    summary = {
         "images": images,
         "ok": ok,
         "unsure": unsure,
@@ -151,7 +172,11 @@ def summarise(job: Job, tally: Tally, new_tally: Tally, classified: int, seconds
         ),
         "measured": try_to_show(lambda: measured_accuracy(job), "the measured accuracy"),
         "new_files": {"images": new_tally.statuses.total(), "drift": measure_drift(record, new_tally)},
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "min_confidence": job.options.min_confidence,
+        "drift_limits": {"psi": drift.MAJOR_PSI, "ks": drift.MAJOR_KS, "p": drift.SIGNIFICANCE},
     }
+    return summary | {"verdict": classification_verdict(summary)}
 
 
 def measured_accuracy(job: Job) -> dict[str, Any] | None:
@@ -210,7 +235,7 @@ def tell_drift(job: Job, new_files: Mapping[str, Any]) -> list[str]:
     return [*told, *new_kinds]
 
 
-def draw_pictures(job: Job, tally: Tally) -> dict[str, bytes]:
+def draw_pictures(job: Job, summary: dict[str, Any], tally: Tally) -> dict[str, bytes]:
     """The report's pictures as PNG by file name; none when no image got a label."""
     if not tally.labels:
         return {}
@@ -218,7 +243,13 @@ def draw_pictures(job: Job, tally: Tally) -> dict[str, bytes]:
         "labels.png": style.png(model_figures.label_bars(label_counts(job, tally))),
         "confidence.png": style.png(model_figures.confidence_histogram(tally.looks["confidence"])),
     }
-    if photos := load_photos(job, tally.least_sure[:MAX_PHOTOS]):
+    if drifted_features := [feature for feature in summary["drift"] if feature["drifted"]]:
+        reference = storage.read_record(storage.version_record_url(job.model.folder_url))["reference"]
+        current = drift.snapshot(tally.labels, tally.looks)
+        figure = drift_figures.drift_distributions(drifted_features, reference, current, drift.EDGES)
+        pictures["drift.png"] = style.png(figure)
+    is_shown = [row for row in tally.least_sure if row["status"] == "unsure" or not summary["unsure"]]
+    if photos := load_photos(job, is_shown[:MAX_PHOTOS]):
         titles = [
             f"{row['label']} {row['confidence']:.0%}\n{storage.name_of(row['path'])}" for row, _ in photos
         ]
@@ -239,6 +270,24 @@ def question_links(job: Job, rows: Sequence[dict[str, Any]]) -> dict[str, str]:
         for file, content in zip(files, contents, strict=True)
         if isinstance(content, bytes)
     }
+
+
+def sample_photos(job: Job, samples: Mapping[str, Sequence[dict[str, Any]]]) -> dict[str, bytes]:
+    """Small JPEGs of the samples of each label, as `photo:<path>`."""
+    rows = [row for of_label in samples.values() for row in of_label]
+    return {f"photo:{row['path']}": photo(pixels) for row, pixels in load_photos(job, rows)}
+
+
+def as_csv(rows: Sequence[Mapping[str, Any]]) -> bytes:
+    """Rows of files as a CSV file for a spreadsheet."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, ["path", "status", "label", "confidence", "error"])
+    writer.writeheader()
+    for row in rows:
+        writer.writerow(
+            {name: storage.as_cell(value) if isinstance(value, str) else value for name, value in row.items()}
+        )
+    return text.getvalue().encode()
 
 
 def load_photos(job: Job, rows: Sequence[dict[str, Any]]) -> list[tuple[dict[str, Any], np.ndarray]]:

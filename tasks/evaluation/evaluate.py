@@ -11,7 +11,13 @@ from tasks import storage
 from tasks.dataset import Dataset, Split
 from tasks.evaluation import drift
 from tasks.evaluation.calibration import scale_temperature
-from tasks.evaluation.metrics import compute_metrics, confident_mistakes, describe_learning, list_mistakes
+from tasks.evaluation.metrics import (
+    compute_metrics,
+    confident_mistakes,
+    describe_learning,
+    list_cells,
+    list_mistakes,
+)
 from tasks.evaluation.records import Evaluation, read_evaluation, write_arrays
 from tasks.evaluation.slices import slices
 from tasks.networks import predict_splits
@@ -37,6 +43,7 @@ def evaluate_model(model: TrainedModel, dataset: Dataset, run: Run) -> Evaluatio
         metrics["slices"] = slices(test.looks, test.labels, right, dataset.classes)
         calibrated = scale_temperature(probabilities, metrics["temperature"])
         metrics["mistakes"] = list_mistakes(test.paths, test.labels, calibrated, dataset.classes)
+        metrics["cells"] = list_cells(test.paths, test.labels, calibrated, dataset.classes)
         write_arrays(storage.predictions_url(folder_url), labels=test.labels, probabilities=probabilities)
         explain_mistakes(model_url, test, calibrated, storage.evidence_url(folder_url))
         reference = drift_reference(test, calibrated, dataset.classes)

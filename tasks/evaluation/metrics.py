@@ -21,6 +21,7 @@ from tasks.evaluation.estimates import confidence_gap
 
 SCORES = ("precision", "recall", "f1")
 MAX_MISTAKES = 25
+MAX_CELLS, CELL_IMAGES = 12, 4  # cells of the confusion matrix with pictures, and pictures of each
 OVERFITTING_RISE = 1.03  # last validation loss as a multiple of the lowest, above which it has turned
 
 
@@ -178,6 +179,29 @@ def list_mistakes(
             "confidence": float(confidence[i]),
         }
         for i in confident_mistakes(labels, probabilities)[:MAX_MISTAKES]
+    ]
+
+
+def list_cells(
+    paths: Sequence[str], labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]
+) -> list[dict[str, Any]]:
+    """The MAX_CELLS cells of the confusion matrix with most mistakes, each with its most confident ones.
+
+    `paths` are those of at most CELL_IMAGES images; `images` counts all of the cell.
+    """
+    predicted = probabilities.argmax(1)
+    of_cell: dict[tuple[int, int], list[int]] = {}
+    for row in confident_mistakes(labels, probabilities).tolist():
+        of_cell.setdefault((int(labels[row]), int(predicted[row])), []).append(row)
+    largest = sorted(of_cell, key=lambda cell: -len(of_cell[cell]))[:MAX_CELLS]
+    return [
+        {
+            "true": classes[cell[0]],
+            "predicted": classes[cell[1]],
+            "images": len(of_cell[cell]),
+            "paths": [paths[row] for row in of_cell[cell][:CELL_IMAGES]],
+        }
+        for cell in largest
     ]
 
 

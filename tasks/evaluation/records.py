@@ -13,7 +13,8 @@ from tasks.training import TrainedModel
 class Evaluation:
     """How one model did, as shares in [0, 1]: `accuracy` on test, its 95 % interval `low` to `high`.
 
-    ece: expected calibration error on test, before the temperature is applied.
+    ece: expected calibration error on test, before the temperature is applied. val_loss: cross-entropy on
+    validation. parameters: how many the model has.
     """
 
     kind: str
@@ -24,6 +25,8 @@ class Evaluation:
     high: float
     ece: float
     temperature: float
+    val_loss: float
+    parameters: int
 
     def __str__(self) -> str:
         return (
@@ -45,6 +48,8 @@ def read_evaluation(model: TrainedModel, folder_url: str) -> Evaluation:
         high=test["high"],
         ece=test["ece"],
         temperature=metrics["temperature"],
+        val_loss=metrics["val"]["log_loss"],
+        parameters=model.parameters,
     )
 
 

@@ -7,14 +7,14 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import StrMethodFormatter
 
-from tasks.pages import style
+from tasks.pages import style, words
 from tasks.pages.style import BLUE, FAINT, PALETTE, REST, SPLITS
 
 
 def class_pie(counts: Mapping[str, int]) -> Figure:
     """Show how the images divide among the classes; beyond eight classes the smallest share a slice."""
-    figure = Figure(figsize=(7.3, 3.7), layout="constrained")
-    pie, legend = figure.subplots(1, 2, width_ratios=[1, 1.15])
+    figure = Figure(figsize=(4.6, 5.4), layout="constrained")
+    pie, legend = figure.subplots(2, 1, height_ratios=[1.2, 1])
     slices, total = _slices(counts), sum(counts.values())
     colours = [*PALETTE[: len(slices) - 1], REST] if len(slices) < len(counts) else PALETTE[: len(slices)]
     if total:
@@ -28,7 +28,7 @@ def class_pie(counts: Mapping[str, int]) -> Figure:
         f"{style.short_name(name)}:  {style.images_and_share(images, total)}"
         for name, images in slices.items()
     ]
-    legend.legend(squares, texts, loc="center left", frameon=False, fontsize=11, labelspacing=0.8)
+    legend.legend(squares, texts, loc="upper left", frameon=False, fontsize=10, labelspacing=0.5)
     return style.finish(figure, _balance_in_words(counts))
 
 
@@ -97,6 +97,7 @@ def _balance_in_words(counts: Mapping[str, int]) -> str:
         return "No images"
     least, most = min(counts, key=counts.__getitem__), max(counts, key=counts.__getitem__)
     if counts[most] < 2 * counts[least]:
-        return f"{len(counts)} classes of {counts[least]:,} to {counts[most]:,} images: well balanced"
+        span = f"{counts[least]:,}" + (f" to {counts[most]:,}" if counts[most] > counts[least] else "")
+        return f"{words.count(len(counts), 'class', 'classes')} of {span} images: well balanced"
     larger, smaller = (f"{counts[name]:,} images of {style.short_name(name)}" for name in (most, least))
     return f"Unbalanced: {larger}, {smaller}"

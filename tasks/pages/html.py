@@ -12,14 +12,25 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Undefined
 from markupsafe import Markup
 
 from tasks.audit import CHECKS, correction_words, soundness
+from tasks.pages.chart import CHART, chart
 from tasks.pages.metrics import metric_rows
+from tasks.pages.model_figures import CELLS_WITH_SHARE
+from tasks.pages.next_steps import classify_steps, explore_steps, retrain_steps
+from tasks.pages.order import cells_with_pictures, most_changed, most_lost, places_of
 from tasks.pages.words import (
     Pictures,
     Record,
+    against_champion,
+    classification_verdict,
     count,
+    csv_uri,
     data_uri,
     day,
+    drifted_features,
     duration,
+    finding,
+    flat,
+    in_words,
     moment,
     number,
     percent,
@@ -34,17 +45,40 @@ Questions = Mapping[str, str]
 
 NONE: Questions = MappingProxyType({})
 ROWS_SHOWN = 50
+CSV_ROWS = 5_000  # of predictions that a report holds to be downloaded
 TEMPLATES = Path(__file__).with_name("templates")
+SCRIPT = (TEMPLATES / "page.js").read_text()
 STYLE = "".join((TEMPLATES / name).read_text() for name in ("style.css", "data.css"))
-# No script, no form, nothing from elsewhere, no style sheet but this one: whatever name gets into a page. It
+
+
+def source(text: str) -> str:
+    """What a Content-Security-Policy calls a script or a style sheet of this text."""
+    return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
+
+
+# No script and no style sheet but these, no form, nothing from elsewhere: whatever name gets into a page. It
 # stands in the page itself, since pages are opened from disks and buckets too.
+SCRIPT_SOURCE = source(SCRIPT)
 POLICY = (
     "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; style-src-attr 'unsafe-inline'; "
-    f"style-src 'sha256-{b64encode(sha256(STYLE.encode()).digest()).decode()}'"
+    f"style-src {source(STYLE)}; script-src {SCRIPT_SOURCE}"
 )
-SPARK = (640, 72)  # width and height of a sparkline, in pixels
-LEAST_SPAN = 0.02  # of accuracy; a smaller one does not fill the height
-FILTERS = (count, data_uri, day, duration, moment, number, percent, points, quantity, sentence, setting)
+FILTERS = (
+    count,
+    csv_uri,
+    data_uri,
+    day,
+    duration,
+    finding,
+    in_words,
+    moment,
+    number,
+    percent,
+    points,
+    quantity,
+    sentence,
+    setting,
+)
 
 
 def retrain_report(
@@ -55,60 +89,59 @@ def retrain_report(
     overview: str | None = None,
     questions: Questions = NONE,
 ) -> str:
-    """One training run on one page: verdict, data, models, mistakes, and how it was made.
+    """One training run on one page: verdict, what to do next, mistakes, data, models, how it was made.
 
     audit: as `audit.read_audit` gives it. metrics: the metrics.json of each model in the summary. pictures:
     the plots by their file names; photographs as `photo:<path>` and, of a model's mistakes, what spoke for
-    the class it predicted and for the true one as `predicted:<kind>:<path>` and `true:<kind>:<path>`.
+    the class it predicted and for the true one as `predicted:<kind>:<path>` and `true:<kind>:<path>`; and
+    wrong_labels.csv, to be downloaded.
     overview: address of the page over all runs, where a browser can follow it from here. questions: where a
     person is asked about an image, by its path; empty where no stack serves that page.
     """
-    page = {"summary": summary, "audit": audit, "metrics": metrics, "pictures": pictures}
-    page |= {"questions": questions}
-    scores = list(metric_rows([metrics[kind]["test"] for kind in summary["models"]]))
-    template = _environment().get_template("retrain.html.j2")
-    return template.render(page, verdict=verdict_of(summary), scores=scores, overview=overview)
+    verdict, models = verdict_of(summary), summary["models"]
+    kinds = sorted(models, key=lambda kind: kind != verdict["model"])  # the chosen one is the first column
+    page = {
+        "summary": summary,
+        "audit": audit,
+        "metrics": metrics,
+        "pictures": pictures,
+        "verdict": verdict,
+        "models": {kind: models[kind] for kind in kinds},
+        "scores": list(metric_rows([metrics[kind]["test"] for kind in kinds])),
+        "steps": retrain_steps(summary, audit, metrics[verdict["model"]]),
+        "overview": overview,
+        "questions": questions,
+    }
+    return _environment().get_template("retrain.html.j2").render(page)
 
 
 def overview_report(
     store: str,
-    runs: Sequence[Record],
+    events: Sequence[Record],
     champion: Record | None,
     line: Sequence[Record],
     accuracies: Sequence[Record] = (),
 ) -> str:
-    """All runs of a store on one page, as listed, and how the champion's accuracy went.
+    """The home page of a store: its champion, how its accuracy went, and all that happened, as listed.
 
-    store: its name. runs: their summaries. champion: the present one's model.json, or of one whose record is
-    lost `version` alone. line: see `overview.champion_line`. accuracies: on what models classified, see
-    `outputs.accuracies_on_folders`.
+    store: its name. events: see `history.events_of`. champion: the present one's model.json, or of one whose
+    record is lost `version` alone. line: see `overview.champion_line`. accuracies: on what models classified,
+    see `outputs.accuracies_on_folders`.
     """
     page = {
         "store": store,
-        "runs": runs,
+        "events": events,
         "champion": champion,
-        "line": sparkline(line),
+        "chart": chart(line),
         "accuracies": accuracies,
     }
     return _environment().get_template("overview.html.j2").render(page)
 
 
-def sparkline(line: Sequence[Record]) -> list[dict[str, Any]]:
-    """The points with their `x` and `y` in a frame of SPARK pixels: oldest on the left, better higher."""
-    width, height = SPARK
-    accuracies = [point["accuracy"] for point in line] or [0.0]
-    middle, span = (max(accuracies) + min(accuracies)) / 2, max(max(accuracies) - min(accuracies), LEAST_SPAN)
-    step = width / max(len(line) - 1, 1)
-    heights = [height * (0.5 - (accuracy - middle) / span) for accuracy in accuracies]
-    return [
-        {**point, "x": f"{number * step:.1f}", "y": f"{y:.1f}"}
-        for number, (point, y) in enumerate(zip(line, heights, strict=False))
-    ]
-
-
 def explore_report(audit: Record, pictures: Pictures, root: str) -> str:
     """What lies in the image folder `root`, on one page: whether it is sound, then why not."""
     page = {"audit": audit, "pictures": pictures, "root": root, "questions": NONE}
+    page |= {"steps": explore_steps(audit)}
     return _environment().get_template("explore.html.j2").render(page)
 
 
@@ -118,12 +151,30 @@ def classify_report(
     unsure: Sequence[Record],
     pictures: Pictures,
     questions: Questions = NONE,
+    samples: Mapping[str, Sequence[Record]] | None = None,
 ) -> str:
-    """One bulk classification on one page: labels, confidence, unreadable and unsure images.
+    """One bulk classification on one page: drift, unsure images, labels, bad files, and where it lies.
 
-    questions: as in `retrain_report`.
+    bad: the first rows of bad files. unsure: the rows of least confidence, of those the unsure alone where
+    there are any. samples: a few rows of each label. pictures: the plots by their file names, photographs of
+    the samples as `photo:<path>`, and predictions.csv, to be downloaded. questions: as in
+    `retrain_report`.
     """
-    page = {"summary": summary, "bad": bad, "unsure": unsure, "pictures": pictures, "questions": questions}
+    shown_samples = {
+        label: [row for row in rows if f"photo:{row['path']}" in pictures]
+        for label, rows in (samples or {}).items()
+    }
+    page = {
+        "summary": summary,
+        "verdict": classification_verdict(summary),
+        "drifted": drifted_features(summary),
+        "steps": classify_steps(summary, bad),
+        "bad": bad,
+        "unsure": [row for row in unsure if row["status"] == "unsure"] if summary["unsure"] else unsure,
+        "samples": {label: rows for label, rows in shown_samples.items() if rows},
+        "pictures": pictures,
+        "questions": questions,
+    }
     return _environment().get_template("classify.html.j2").render(page)
 
 
@@ -172,8 +223,17 @@ def _environment() -> Environment:
         "POLICY": Markup(POLICY),
         "STYLE": Markup(STYLE),
         "ROWS_SHOWN": ROWS_SHOWN,
-        "SPARK": SPARK,
         "correction_words": correction_words,
+        "CSV_ROWS": CSV_ROWS,
+        "MATRIX": CELLS_WITH_SHARE,
+        "SCRIPT": Markup(SCRIPT),
+        "CHART": CHART,
+        "against_champion": against_champion,
+        "cells_with_pictures": cells_with_pictures,
+        "flat": flat,
+        "most_changed": most_changed,
+        "most_lost": most_lost,
+        "places_of": places_of,
         "soundness": soundness,
     }
     return environment

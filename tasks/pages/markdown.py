@@ -5,7 +5,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from tasks.audit import soundness
 from tasks.pages.metrics import BRIEF, metric_texts
-from tasks.pages.words import Pictures, Record, data_uri, duration, number, percent, verdict_of
+from tasks.pages.words import (
+    Pictures,
+    Record,
+    classification_verdict,
+    data_uri,
+    duration,
+    finding,
+    number,
+    percent,
+    sentence,
+    verdict_of,
+)
 
 SPECIAL = re.compile(r"[!\"#$&*<>?@\[\\\]^`{|}~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|(?<=:)/")
 MODEL_PLOTS = {
@@ -20,7 +31,11 @@ DATA_PLOTS = {
     "samples.png": "Sample images",
     "sizes.png": "Sizes",
 }
-LABEL_PLOTS = {"labels.png": "Images of each label", "confidence.png": "How sure the model was"}
+LABEL_PLOTS = {
+    "drift.png": "Drift",
+    "labels.png": "Images of each label",
+    "confidence.png": "How sure the model was",
+}
 SUSPECTS_SHOWN = 10
 
 
@@ -69,7 +84,8 @@ def classify_markdown(summary: Record, pictures: Pictures, report_link: str) -> 
     drift = f"**Drift since the model was trained:** {plain(', '.join(drifted_features))}{of_files}."
     labels = sorted(summary["labels"].items(), key=lambda pair: -pair[1])
     return _page(
-        f"## {number(summary['images'])} files classified, {number(summary['bad'])} of them bad",
+        f"## {plain(sentence(classification_verdict(summary)))}",
+        f"{number(summary['images'])} files, {number(summary['bad'])} of them bad; "
         f"{number(summary['classified'])} in this run, {rate} a second, by {plain(summary['model'])}. "
         f"Unsure: {number(summary['unsure'])}.",
         drift if drifted_features else "",
@@ -157,7 +173,8 @@ def _suspects(suspects: Sequence[Record]) -> Iterator[str]:
 def _plots(titles: Mapping[str, str], pictures: Pictures) -> Iterator[str]:
     for key, title in titles.items():
         if key in pictures:
-            yield f"### {plain(title)}\n\n![{plain(title)}]({data_uri(pictures[key])})"
+            words = f"{title}: {text}" if (text := finding(pictures[key])) else title
+            yield f"### {plain(title)}\n\n![{plain(words)}]({data_uri(pictures[key])})"
 
 
 def plain(text: object) -> str:

@@ -1,6 +1,7 @@
 """Draws what models did: each function turns data into a Figure whose title says the finding."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from tasks.pages.style import BLUE, FAINT, INK, ORANGE, PALETTE, REST, SPLITS, V
 from tasks.pages.words import percent
 
 CELLS_WITH_SHARE, CELLS_WITH_TEXT = 12, 25
+MIN_BIN = 10  # images
+WORST = 20  # classes of a confusion matrix that would have too many
 
 Row = Mapping[str, float]
 
@@ -35,7 +38,8 @@ def label_bars(counts: Mapping[str, int]) -> Figure:
 def learning_curves(history: Sequence[Row], best_epoch: int, turned_at: int | None) -> Figure:
     """Follow loss and accuracy over the epochs, on train and validation.
 
-    history: a row an epoch with epoch, loss, accuracy, val_loss, val_accuracy.
+    history: a row an epoch with epoch, phase, loss, accuracy, val_loss, val_accuracy. Where another phase
+    begins, more layers are trained, by other rules: the loss may jump there.
     best_epoch: the epoch whose weights are the model's.
     turned_at: the epoch from which the model overfits, shaded to the end; None if it never does.
     """
@@ -46,6 +50,10 @@ def learning_curves(history: Sequence[Row], best_epoch: int, turned_at: int | No
         _curves(axes, history, quantity, best)
         if turned_at is not None:
             axes.axvspan(turned_at - 0.5, history[-1]["epoch"] + 0.5, color=VERMILION, alpha=0.1, lw=0)
+        for epoch in _phase_starts(history):
+            axes.axvline(epoch - 0.5, color=FAINT, lw=1, linestyle=(0, (2, 3)))
+            top = axes.get_xaxis_transform()
+            axes.text(epoch - 0.4, 0.99, "fine-tuning", color=FAINT, fontsize=8, va="top", transform=top)
     style.label_axes(loss, "epoch", "loss (cross-entropy)", grid="y")
     style.label_axes(accuracy, "epoch", "accuracy", grid="y", shares="y")
     loss.set_ylim(bottom=0)
@@ -57,41 +65,46 @@ def learning_curves(history: Sequence[Row], best_epoch: int, turned_at: int | No
 def confusion_matrix(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
     """Show which classes are taken for which: images, and their share of the true class, which colours them.
 
-    matrix: int [classes, classes], a row a true class. Beyond 12 classes the cells carry no share, beyond 25
-    no text.
+    matrix: int [classes, classes], a row a true class. Beyond 12 classes the cells carry no share; of more
+    than 25 only the 20 with most mistakes are shown, and all others as one.
     """
+    right = percent(np.trace(matrix) / max(matrix.sum(), 1))
+    finding = f"{right} of {matrix.sum():,} images right{_worst_pair(matrix, classes)}"
+    if len(classes) > CELLS_WITH_TEXT:
+        finding += f"; the {WORST} of {len(classes):,} classes with most mistakes"
+        matrix, classes = _worst_classes(matrix, classes)
     count = len(classes)
     side = float(np.clip(2.9 + 0.55 * count, 5.2, 10.5))
     figure = Figure(figsize=(side + 0.9, side), layout="constrained")
     axes = figure.subplots()
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     picture = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    size, every = (10 if count <= 12 else 7), -(-count // 40)
-    for (row, column), images in np.ndenumerate(matrix) if count <= CELLS_WITH_TEXT else ():
+    size = 10 if count <= CELLS_WITH_SHARE else 7
+    for (row, column), images in np.ndenumerate(matrix):
         colour = "white" if shares[row, column] > 0.55 else INK if images else REST
         has_share = count <= CELLS_WITH_SHARE and shares[row, column] >= 0.005
         share = f"\n{100 * shares[row, column]:.0f} %" if has_share else ""
         axes.text(column, row, f"{images:,}{share}", ha="center", va="center", fontsize=size, color=colour)
-    names = [style.short_name(name, 16) for name in classes][::every]
-    axes.set_xticks(range(0, count, every), names, rotation=45, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(0, count, every), names)
+    names = [style.short_name(name, 16) for name in classes]
+    axes.set_xticks(range(count), names, rotation=45, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(count), names)
     style.label_axes(axes, "predicted class", "true class", size=size)
     bar = figure.colorbar(picture, ax=axes, shrink=0.7)
     style.label_axes(bar.ax, "", "share of the true class", shares="y", size=8)
-    right = percent(np.trace(matrix) / max(matrix.sum(), 1))
-    return style.finish(figure, f"{right} of {matrix.sum():,} images right{_worst_pair(matrix, classes)}")
+    return style.finish(figure, finding)
 
 
 def reliability_diagram(before: Mapping[str, Any], after: Mapping[str, Any]) -> Figure:
     """Compare confidence with accuracy before and after temperature scaling.
 
-    Each mapping holds equally long lists "confidence", "accuracy" and "images", an entry a bin.
+    Each mapping holds equally long lists "confidence", "accuracy" and "images", an entry a bin. Bins of fewer
+    than MIN_BIN images are hollow and no part of the lines: three images can be all right or all wrong.
     """
     figure, errors = Figure(figsize=(6.2, 5.6), layout="constrained"), []
     curve, load = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
     curve.plot([0, 1], [0, 1], color=FAINT, linewidth=1, linestyle=(0, (4, 4)), label="perfect calibration")
     for bins, name, colour, marker in ((before, "before", ORANGE, "s"), (after, "after", BLUE, "o")):
-        curve.plot(bins["confidence"], bins["accuracy"], color=colour, marker=marker, label=name, lw=1.8)
+        _reliability_curve(curve, bins, colour, marker, name)
         gaps = np.abs(np.subtract(bins["confidence"], bins["accuracy"]))
         errors.append(percent(np.average(gaps, weights=bins["images"])))
     load.bar(after["confidence"], after["images"], width=0.03, color=BLUE)
@@ -101,6 +114,14 @@ def reliability_diagram(before: Mapping[str, Any], after: Mapping[str, Any]) -> 
     curve.legend(loc="upper left", frameon=False, fontsize=10)
     finding = "Calibration error {} before scaling, {} after"
     return style.finish(figure, finding.format(*errors))
+
+
+def _reliability_curve(axes: Axes, bins: Mapping[str, Any], colour: str, marker: str, name: str) -> None:
+    """A line through the bins with enough images to say something; the others are small and hollow."""
+    points = np.array([bins["confidence"], bins["accuracy"]])
+    has_enough = np.array(bins["images"]) >= MIN_BIN
+    axes.plot(*points[:, has_enough], color=colour, marker=marker, label=name, lw=1.8)
+    axes.plot(*points[:, ~has_enough], color=colour, marker=marker, ms=4, mfc="none", lw=0, alpha=0.6)
 
 
 def class_curves(curves: Sequence[Mapping[str, Any]]) -> Figure:
@@ -159,8 +180,11 @@ def slice_dots(slices: Sequence[Mapping[str, Any]], accuracy: float) -> Figure:
     return style.finish(figure, f"Worse than elsewhere, beyond chance, in {count} slices")
 
 
-def model_comparison(results: Sequence[tuple[str, float, float, float]]) -> Figure:
-    """Compare models by test accuracy. results: (model, accuracy, low and high end of its 95 % interval)."""
+def model_comparison(results: Sequence[tuple[str, float, float, float]], chosen: str) -> Figure:
+    """Compare models by test accuracy, of which validation chose one.
+
+    results: (model, accuracy, low and high end of its 95 % interval).
+    """
     figure = Figure(figsize=(7.3, 1.5 + 0.55 * len(results)), layout="constrained")
     axes = figure.subplots()
     for row, (_, accuracy, low, high) in enumerate(results):
@@ -170,10 +194,11 @@ def model_comparison(results: Sequence[tuple[str, float, float, float]]) -> Figu
     style.label_axes(axes, "accuracy on the test images, with 95 % interval", "", grid="x", shares="x")
     axes.set_yticks(range(len(results)), [style.short_name(name) for name, *_ in results], fontsize=11)
     axes.set_ylim(len(results) - 0.5, -0.7)
-    best = max(results, key=lambda result: result[1])
-    return style.finish(
-        figure, f"{style.short_name(best[0])} leads: right on {percent(best[1])} of the test images"
-    )
+    accuracies = {name: accuracy for name, accuracy, *_ in results}
+    best = max(accuracies, key=lambda name: (accuracies[name], name == chosen))
+    finding = f"{style.short_name(chosen)}, chosen on validation, is right on {percent(accuracies[chosen])}"
+    other = f"; {style.short_name(best)} on {percent(accuracies[best])}, which chose nothing"
+    return style.finish(figure, f"{finding} of the test images{other if best != chosen else ''}")
 
 
 def confidence_histogram(counts: np.ndarray) -> Figure:
@@ -193,6 +218,11 @@ def confidence_histogram(counts: np.ndarray) -> Figure:
     return style.finish(figure, finding)
 
 
+def _phase_starts(history: Sequence[Row]) -> list[float]:
+    """The epochs that begin another phase than the one before."""
+    return [row["epoch"] for before, row in pairwise(history) if row["phase"] != before["phase"]]
+
+
 def _curves(axes: Axes, history: Sequence[Row], quantity: str, best: Row) -> None:
     """Draw "loss" or "accuracy" over the epochs, and a ring around the epoch `best`."""
     epochs = [row["epoch"] for row in history]
@@ -205,6 +235,17 @@ def _curves(axes: Axes, history: Sequence[Row], quantity: str, best: Row) -> Non
     )
     axes.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
     axes.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
+
+
+def _worst_classes(matrix: np.ndarray, classes: Sequence[str]) -> tuple[np.ndarray, list[str]]:
+    """The matrix of the WORST classes that took part in most mistakes, and of all others as the last one."""
+    mistakes = matrix - np.diag(np.diag(matrix))
+    worst = np.sort(np.argsort(-(mistakes.sum(0) + mistakes.sum(1)), kind="stable")[:WORST])
+    place = np.full(len(classes), WORST)
+    place[worst] = np.arange(WORST)
+    merged = np.zeros((WORST + 1, WORST + 1), matrix.dtype)
+    np.add.at(merged, (place[:, None], place[None, :]), matrix)
+    return merged, [*(classes[number] for number in worst), f"{len(classes) - WORST:,} others"]
 
 
 def _worst_pair(matrix: np.ndarray, classes: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ from matplotlib.font_manager import fontManager
 from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
-from tasks.pages.words import percent
+from tasks.pages.words import FINDING, percent
 
 # Okabe & Ito 2008, "Color Universal Design": told apart with any colour vision.
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#6E6259")
@@ -28,9 +28,11 @@ Direction = Literal["x", "y", "both"]
 
 
 def png(figure: Figure, dpi: int = 110) -> bytes:
-    """Render a figure to PNG bytes; the same figure gives the same bytes."""
+    """Render a figure to PNG bytes that carry its finding; the same figure gives the same bytes."""
     buffer = BytesIO()
-    figure.savefig(buffer, format="png", dpi=dpi, facecolor="white", metadata={"Software": None})
+    finding = " ".join(figure.get_suptitle().split()).replace(r"\$", "$")
+    metadata = {"Software": None} | ({FINDING: finding} if finding else {})
+    figure.savefig(buffer, format="png", dpi=dpi, facecolor="white", metadata=metadata)
     return buffer.getvalue()
 
 
@@ -55,14 +57,14 @@ def label_axes(
 
 
 def class_axes(counts: Mapping[str, int], inches_each: float) -> tuple[Figure, Axes, list[str]]:
-    """Figure and axes for a horizontal bar a class, and the classes in order; the BARS largest of many.
+    """Figure and axes for a horizontal bar a class, and the classes in order; the BARS smallest of many.
 
     inches_each: height of a bar with the gap under it.
     """
-    names = largest_classes(counts, BARS)
+    names = smallest_classes(counts, BARS)
     figure = Figure(figsize=(7.3, 1.3 + inches_each * len(names)), layout="constrained")
     axes = figure.subplots()
-    heading = "class" if len(counts) <= BARS else f"{BARS} largest of {len(counts)} classes"
+    heading = "class" if len(counts) <= BARS else f"{BARS} smallest of {len(counts):,} classes"
     label_axes(axes, "images", heading, grid="x")
     axes.set_yticks(range(len(names)), [short_name(name) for name in names], fontsize=10)
     axes.set_ylim(len(names) - 0.4, -0.6)
@@ -76,6 +78,12 @@ def largest_classes(counts: Mapping[str, int], limit: int) -> list[str]:
     """The `limit` classes with the most images, still in class order."""
     largest = set(sorted(counts, key=counts.__getitem__, reverse=True)[:limit])
     return [name for name in counts if name in largest]
+
+
+def smallest_classes(counts: Mapping[str, int], limit: int) -> list[str]:
+    """The `limit` classes with the fewest images, still in class order."""
+    smallest = set(sorted(counts, key=counts.__getitem__)[:limit])
+    return [name for name in counts if name in smallest]
 
 
 def sample_grid(images: np.ndarray, titles: Sequence[str]) -> Figure:

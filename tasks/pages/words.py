@@ -2,14 +2,18 @@
 
 import math
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from io import BytesIO
 from typing import Any, TypeGuard
+
+from PIL import Image
 
 Record = Mapping[str, Any]
 Pictures = Mapping[str, bytes]
 
 UNKNOWN = "\N{EN DASH}"
+FINDING = "Description"  # the key of the PNG text that holds it
 JPEG = b"\xff\xd8"
 
 
@@ -19,6 +23,56 @@ def verdict_of(summary: Record) -> dict[str, Any]:
     title = "is the new champion" if verdict["promoted"] else "was not promoted"
     test = summary["models"][verdict["model"]]["test"]
     return {**verdict, "title": f"{verdict['model']} {title}", "test": test}
+
+
+def retraining_verdict(summary: Record) -> str:
+    """A summary.json of a retraining in one line: "mobilenet_v2 promoted, 93.4 %"."""
+    verdict = verdict_of(summary)
+    figures = against_champion(verdict)
+    accuracy = figures["challenger"] if figures else verdict["test"]["accuracy"]
+    champion = f", the champion {percent(figures['champion'])}" if figures else ""
+    decision = "promoted" if verdict["promoted"] else "refused"
+    return f"{verdict['model']} {decision}, {percent(accuracy)}{champion}"
+
+
+def against_champion(verdict: Record) -> dict[str, float]:
+    """Of a challenger that was refused, the accuracies of both on the images where they were compared.
+
+    `challenger`, `champion` and `images`; empty for a promotion, and where nothing was compared.
+    """
+    comparison = verdict["comparison"]
+    if verdict["promoted"] or not comparison:
+        return {}
+    right, images = comparison["both_right"], comparison["images"]
+    return {
+        "challenger": (right + comparison["only_second"]) / images,
+        "champion": (right + comparison["only_first"]) / images,
+        "images": images,
+    }
+
+
+def classification_verdict(summary: Record) -> str:
+    """A summary.json of a classification in one line, what matters first: "52 of 60 unsure, 3 bad files"."""
+    unsure, bad = summary["unsure"], summary["bad"]
+    findings = [
+        _drift_in_words(summary),
+        f"{number(unsure)} of {number(summary['images'])} unsure" if unsure else "",
+        count(bad, "bad file") if bad else "",
+    ]
+    return (
+        ", ".join(filter(None, findings))
+        or f"{count(summary['images'], 'image')} labelled, all sure, no drift"
+    )
+
+
+def drifted_features(record: Record) -> list[str]:
+    """Of a summary.json, or of its `new_files`."""
+    return [feature["feature"] for feature in record["drift"] if feature["drifted"]]
+
+
+def in_words(names: Sequence[str]) -> str:
+    """Write names as a person lists them: "labels, brightness and sharpness"."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
 def number(value: object, digits: int = 0) -> str:
@@ -91,10 +145,45 @@ def setting(value: object) -> str:
     return str(value)
 
 
+def flat(settings: Record, prefix: str = "") -> dict[str, object]:
+    """Settings that hold others with those beside them: `cnn dropout`."""
+    values: dict[str, object] = {}
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            values |= flat(value, f"{prefix}{name} ")
+        else:
+            values[f"{prefix}{name}"] = value
+    return values
+
+
 def data_uri(picture: bytes) -> str:
     """A JPEG or PNG as an address that holds the picture itself."""
     kind = "jpeg" if picture.startswith(JPEG) else "png"
     return f"data:image/{kind};base64,{b64encode(picture).decode()}"
+
+
+def csv_uri(table: bytes) -> str:
+    """A CSV file as an address that holds the file itself."""
+    return f"data:text/csv;charset=utf-8;base64,{b64encode(table).decode()}"
+
+
+def finding(picture: bytes) -> str:
+    """What a figure found, as `style.png` wrote it into the picture; empty for a picture without."""
+    try:
+        with Image.open(BytesIO(picture)) as image:
+            return str(image.info.get(FINDING, ""))
+    except OSError:
+        return ""
+
+
+def _drift_in_words(summary: Record) -> str:
+    """What drifted of all images; where that is nothing, of the new ones."""
+    new_files = summary.get("new_files") or {"drift": (), "images": 0}  # an older Darkroom's summary
+    if drifted := drifted_features(summary):
+        return f"drift of {in_words(drifted)}"
+    if drifted := drifted_features(new_files):
+        return f"drift of {in_words(drifted)} in {count(new_files['images'], 'new file')}"
+    return ""
 
 
 def is_number(value: object) -> TypeGuard[float]:

@@ -12,8 +12,15 @@ from tasks.audit import read_audit
 from tasks.dataset import Dataset
 from tasks.display import try_to_show
 from tasks.pages import explore_markdown, explore_report, link_to_report, plain
-from tasks.publishing.figures import dataset_figures, dataset_photos, small_pictures, write_pictures
-from tasks.publishing.overview import EXPLORATION, dataset_summary
+from tasks.publishing.figures import (
+    dataset_figures,
+    dataset_photos,
+    small_pictures,
+    write_pictures,
+    wrong_labels,
+)
+from tasks.publishing.history import EXPLORATION
+from tasks.publishing.overview import dataset_summary, write_overview
 from tasks.storage import Run
 
 
@@ -22,7 +29,7 @@ def publish_exploration(dataset: Dataset, run: Run) -> str:
     """Write the report of a dataset, its plots and artifact, and the summary. Returns the report's URL."""
     audit = read_audit(dataset, run)
     figures = dataset_figures(dataset, audit)
-    pictures = write_pictures(run, figures) | dataset_photos(dataset, audit)
+    pictures = write_pictures(run, figures) | dataset_photos(dataset, audit) | wrong_labels(run)
     report_url = storage.report_url(run.folder_url)
     report = explore_report(audit, pictures, dataset.images_url)
     storage.write_bytes(report_url, report.encode())
@@ -31,6 +38,7 @@ def publish_exploration(dataset: Dataset, run: Run) -> str:
     title = plain(f"What lies in {dataset.images_url}")
     try_to_show(lambda: create_markdown_artifact(page, key="explore-summary", description=title), title)
     storage.write_record(storage.summary_url(run.folder_url), exploration_summary(dataset, run))
+    write_overview(run.store)
     return report_url
 
 

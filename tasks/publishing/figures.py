@@ -96,6 +96,12 @@ def question_links(dataset: Dataset, store: str) -> dict[str, str]:
     return {row["path"]: f"{address}#{row['sha256']}" for row in index.to_pylist()}
 
 
+def wrong_labels(run: Run) -> dict[str, bytes]:
+    """The run's list of likely wrong labels, which the report holds to be downloaded; empty without one."""
+    url = run.wrong_labels_url
+    return {storage.name_of(url): storage.read_bytes(url)} if storage.exists(url) else {}
+
+
 def paths_with_photo(audit: Mapping[str, Any]) -> Iterator[str]:
     """Likely wrong labels, copies and outliers of an audit, as far as the report has room for them."""
     for suspect in audit["labels"]["suspects"][:SUSPECTS]:
@@ -117,8 +123,11 @@ def sample_rows(labels: np.ndarray, classes: int, most: int = SAMPLES) -> np.nda
     return np.sort(np.array(turns[:most], np.int64))
 
 
-def evaluation_figures(run: Run, evaluations: Sequence[Evaluation], metrics: Metrics) -> Figures:
-    """The figures of each model as `<kind>/<name>.png`, and one that compares them if they are several."""
+def evaluation_figures(run: Run, evaluations: Sequence[Evaluation], metrics: Metrics, chosen: str) -> Figures:
+    """The figures of each model as `<kind>/<name>.png`, and one that compares them if they are several.
+
+    chosen: the kind that stood before the gate.
+    """
     figures: Figures = {}
     for evaluation in evaluations:
         kind = evaluation.kind
@@ -126,7 +135,7 @@ def evaluation_figures(run: Run, evaluations: Sequence[Evaluation], metrics: Met
         figures |= {f"{kind}/{name}.png": figure for name, figure in of_model.items()}
     if len(evaluations) > 1:
         rows = [(model.kind, model.accuracy, model.low, model.high) for model in evaluations]
-        figures["comparison.png"] = model_figures.model_comparison(rows)
+        figures["comparison.png"] = model_figures.model_comparison(rows, chosen)
     return figures
 
 
@@ -149,9 +158,11 @@ def model_plots(run: Run, evaluation: Evaluation, metrics: Mapping[str, Any]) ->
 
 
 def mistake_photos(
-    run: Run, dataset: Dataset, evaluations: Sequence[Evaluation], metrics: Metrics
+    run: Run, dataset: Dataset, evaluations: Sequence[Evaluation], metrics: Metrics, chosen: str
 ) -> dict[str, bytes]:
     """Small JPEGs of the most confident mistakes, and of the first ones with the evidence over them.
+
+    Of the `chosen` kind also those behind the cells of its confusion matrix.
 
     They are `photo:<path>`; `predicted:<kind>:<path>` and `true:<kind>:<path>` show what spoke for the class
     that the model predicted and for the true one.
@@ -161,8 +172,10 @@ def mistake_photos(
     photos: dict[str, bytes] = {}
     for kind in (evaluation.kind for evaluation in evaluations):
         mistakes = [row["path"] for row in metrics[kind]["mistakes"]]
-        images = test.take(np.array([row_of_path[path] for path in mistakes], np.int64))
-        photos |= {f"photo:{path}": photo(image) for path, image in zip(mistakes, images, strict=True)}
+        cells = metrics[kind].get("cells", []) if kind == chosen else []  # not in an older run's
+        paths = list(dict.fromkeys([*mistakes, *(path for cell in cells for path in cell["paths"])]))
+        images = test.take(np.array([row_of_path[path] for path in paths], np.int64))
+        photos |= {f"photo:{path}": photo(image) for path, image in zip(paths, images, strict=True)}
         maps = storage.read_arrays(storage.evidence_url(run.kind_url(kind)))["evidence"] if mistakes else ()
         for path, image, (for_predicted, for_true) in zip(mistakes, images, maps, strict=False):
             photos[f"predicted:{kind}:{path}"] = photo(overlay_evidence(image, for_predicted))

@@ -1,4 +1,4 @@
-"""The page over all finished retrainings of a store: <store>/index.html."""
+"""The home page of a store, <store>/index.html: all that happened in it, and how good its champion was."""
 
 import logging
 from collections.abc import Sequence
@@ -10,13 +10,20 @@ from tasks.dataset import Dataset
 from tasks.display import try_to_show
 from tasks.errors import InputError, JobError
 from tasks.pages import overview_report
+from tasks.publishing.history import (
+    EXPLORATION,
+    by_hand,
+    events_of,
+    note_output,
+    read_classifications,
+    read_reviews,
+)
 from tasks.publishing.outputs import accuracies_on_folders, note_night
-from tasks.registry import champion, read_record
+from tasks.registry import champion_stack, read_promotions, read_record
 from tasks.storage import Run
 
 NEEDED = ("dataset", "models", "champion")
-OPTIONAL = ("started", "finished", "training")
-EXPLORATION = "exploration"  # the `kind` of a summary that is not of a retraining
+OPTIONAL = ("kind", "started", "finished", "training")
 
 Record = dict[str, Any]
 
@@ -34,13 +41,14 @@ def write_overview(store: str) -> str:
 
 
 def note_classification(store: str, summary: Record) -> None:
-    """Note in the store what is expected of a classification, and write the page anew.
+    """Note in the store what was classified and what is expected of it, and write the page anew.
 
     summary: its summary.json. A store that cannot be written is told of and no more.
     """
 
     def note() -> None:
         note_night(store, summary)
+        note_output(store, summary)
         write_until_settled(storage.overview_url(store), store)
 
     try_to_show(note, "on the page over all runs")
@@ -67,17 +75,22 @@ def write_until_settled(url: str, store: str) -> None:
     written_records = None
     name = storage.name_of(storage.absolute(store))  # not where it lies: it may be moved
     while (records := read_records(store)) != written_records:
-        runs, version, accuracies = records
-        record = champion_record(store, version) if version else None
-        page = overview_report(name, runs[::-1], record, champion_line(runs), accuracies)
+        summaries, entries, outputs, reviews, accuracies = records
+        stack = champion_stack(entries)
+        record = champion_record(store, stack[-1]) if stack else None
+        line = champion_line([summary for summary in summaries if "models" in summary], entries)
+        events = events_of(store, summaries, entries, outputs, reviews)
+        page = overview_report(name, events, record, line, accuracies)
         storage.write_bytes(url, page.encode())
         written_records = records
 
 
-def read_records(store: str) -> tuple[list[Record], str | None, list[Record]]:
-    """What the page shows: finished retrainings, the champion, how right models are on what they classify."""
+def read_records(store: str) -> tuple[list[Record], ...]:
+    """What the page shows: finished runs, the log of promotions, classifications, reviews, accuracies."""
     accuracies = try_to_show(lambda: accuracies_on_folders(store), "how right models are on other images")
-    return read_summaries(store), champion(store), accuracies or []
+    reviews = try_to_show(lambda: read_reviews(store), "what people answered")
+    classifications = read_classifications(store)
+    return read_summaries(store), read_promotions(store), classifications, reviews or [], accuracies or []
 
 
 def champion_record(store: str, version: str) -> Record:
@@ -90,14 +103,14 @@ def champion_record(store: str, version: str) -> Record:
 
 
 def read_summaries(store: str) -> list[Record]:
-    """What the page shows of each finished retraining, oldest first."""
+    """What the page shows of each finished retraining and exploration, oldest first."""
     store = storage.absolute(store)
     runs = [Run(name, store).folder_url for name in storage.names(storage.runs_url(store))]
     return [summary for summary in map_requests(read_summary, runs) if summary]
 
 
 def read_summary(run_url: str) -> Record | None:
-    """What the page shows of a run; None where it is at work, died, trains nothing or says too little."""
+    """What the page shows of a run; None where it is at work, died or says too little."""
     try:
         summary = storage.read_record(storage.summary_url(run_url))
     except FileNotFoundError:
@@ -105,20 +118,22 @@ def read_summary(run_url: str) -> Record | None:
     except (ValueError, AttributeError) as error:  # of a newer Darkroom, or damaged
         log.warning("Not in the overview: summary.json of %s: %s", run_url, error)
         return None
-    if summary.get("kind") == EXPLORATION:
-        return None
-    if missing := [name for name in NEEDED if name not in summary]:
+    needed = NEEDED[:1] if summary.get("kind") == EXPLORATION else NEEDED
+    if missing := [name for name in needed if name not in summary]:
         log.warning("Not in the overview: summary.json of %s lacks %s", run_url, ", ".join(missing))
         return None
     shown_parts = {name: summary[name] for name in (*OPTIONAL, *NEEDED) if name in summary}
     return shown_parts | {"run": storage.name_of(run_url)}
 
 
-def champion_line(summaries: Sequence[Record]) -> list[dict[str, Any]]:
-    """A point for each run that measured the champion after it: `run`, `version`, `accuracy`, `promoted`.
+def champion_line(summaries: Sequence[Record], entries: Sequence[Record] = ()) -> list[dict[str, Any]]:
+    """A point for each retraining that measured the champion after it, and for each change of it by hand.
+
+    A point has `run`, `version`, `accuracy`, `promoted` and `at`. entries: the log of promotions.
 
     The accuracy is that on the run's own test images, of its model if that was promoted, else of the champion
-    it was compared with. Left out are runs of an older Darkroom, which judged champions at another size.
+    it was compared with; of a change by hand, that of the version in the run that made it. Left out are runs
+    of an older Darkroom, which judged champions at another size.
     """
     line = []
     sizes = {version: size for summary in summaries for version, size in sizes_of(summary)}
@@ -135,8 +150,32 @@ def champion_line(summaries: Sequence[Record]) -> list[dict[str, Any]]:
         else:
             continue
         point = {"run": summary["run"], "version": version, "accuracy": accuracy}
-        line.append(point | {"promoted": verdict["promoted"]})
-    return line
+        at = summary.get("finished") or summary.get("started") or ""
+        line.append(point | {"promoted": verdict["promoted"], "at": at})
+    return sorted([*line, *changes_by_hand(summaries, entries)], key=lambda point: point["at"])
+
+
+def changes_by_hand(summaries: Sequence[Record], entries: Sequence[Record]) -> list[Record]:
+    """A point of the line for each version that a person made champion, as far as its run is still there."""
+    accuracies = {
+        model["version"]: model["test"]["accuracy"]
+        for summary in summaries
+        for model in summary["models"].values()
+        if "version" in model
+    }
+    return [
+        {
+            "run": "by hand",
+            "version": version,
+            "accuracy": accuracies[version],
+            "promoted": True,
+            "at": entry["at"],
+        }
+        for entry in entries
+        if entry["action"] in ("promote", "rollback")
+        and by_hand(entry)
+        and (version := entry["version"]) in accuracies
+    ]
 
 
 def sizes_of(summary: Record) -> list[tuple[str, int]]:

@@ -15,7 +15,7 @@ from tasks.audit import read_audit
 from tasks.dataset import Dataset
 from tasks.display import try_to_show
 from tasks.evaluation import Evaluation, compare, read_right
-from tasks.pages import link_to_report, plain, retrain_markdown, retrain_report
+from tasks.pages import link_to_report, plain, retrain_markdown, retrain_report, retraining_verdict
 from tasks.parameters import Training
 from tasks.publishing.figures import (
     Figures,
@@ -27,6 +27,7 @@ from tasks.publishing.figures import (
     question_links,
     small_pictures,
     write_pictures,
+    wrong_labels,
 )
 from tasks.publishing.overview import dataset_summary, write_overview
 from tasks.registry import Verdict, data_changes, package_versions, read_record
@@ -70,12 +71,20 @@ def publish_report(retraining: Retraining) -> str:
     changes = try_to_show(lambda: changes_since(previous, dataset, run.store), "what changed in the data")
     summary = retrain_summary(retraining, audit, compare_models(run, evaluations), changes)
     figures = (try_to_show(lambda: dataset_figures(dataset, audit), "the plots of the data") or {}) | (
-        try_to_show(lambda: evaluation_figures(run, evaluations, metrics), "the plots of the models") or {}
+        try_to_show(
+            lambda: evaluation_figures(run, evaluations, metrics, retraining.verdict.model),
+            "the plots of the models",
+        )
+        or {}
     )
     photos = (try_to_show(lambda: dataset_photos(dataset, audit), "photographs of the data") or {}) | (
-        try_to_show(lambda: mistake_photos(run, dataset, evaluations, metrics), "the mistakes") or {}
+        try_to_show(
+            lambda: mistake_photos(run, dataset, evaluations, metrics, retraining.verdict.model),
+            "the mistakes",
+        )
+        or {}
     )
-    pictures = write_pictures(run, figures) | photos
+    pictures = write_pictures(run, figures) | photos | wrong_labels(run)
     questions = try_to_show(lambda: question_links(dataset, run.store), "links to questions") or {}
     report = retrain_report(summary, audit, metrics, pictures, way_to_overview(run.store), questions)
     report_url = storage.report_url(run.folder_url)
@@ -92,12 +101,12 @@ def retrain_summary(
     comparison: Mapping[str, Any] | None,
     changes: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
-    """The content of summary.json; `failures` says why models are missing, by kind.
+    """The content of summary.json; `failures` says why models are missing, by kind, `verdict` all in a line.
 
     comparison: as `compare_models` gives it. changes: as `changes_since` gives it.
     """
     dataset, models = retraining.dataset, zip(retraining.models, retraining.evaluations, strict=True)
-    return {
+    summary = {
         "run": retraining.run.name,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": sum(retraining.stage_seconds.values()),
@@ -117,6 +126,7 @@ def retrain_summary(
         "started": retraining.started,
         "failures": dict(retraining.failures),
     }
+    return summary | {"verdict": retraining_verdict(summary)}
 
 
 def model_summary(model: TrainedModel, evaluation: Evaluation) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from tasks.errors import InputError, error_in_words
 from tasks.evaluation import Evaluation, compare, read_predictions
 from tasks.networks import predict_split, weights_sha256
 from tasks.parameters import Gate
+from tasks.registry.choice import choice_in_words, choose
 from tasks.registry.promotions import (
     BY_HAND,
     append_by_hand,
@@ -50,7 +51,7 @@ class Verdict:
     previous: the champion before. comparison: with that champion on the same test images, as
     `compare_with_champion` gives it; None without one, where its classes differ, where it was trained on all
     of the test images, or could not be judged. is_final: whether the run keeps it when it is resumed; not
-    where it says only that nothing could be decided.
+    where it says only that nothing could be decided. choice: how the model was chosen among those of its run.
     """
 
     version: str
@@ -61,6 +62,7 @@ class Verdict:
     comparison: dict[str, Any] | None = None
     rules: tuple[Rule, ...] = ()
     is_final: bool = True
+    choice: str = ""
 
     def __str__(self) -> str:
         return f"{self.version}: {'yes' if self.promoted else 'no'}, {self.reason}"
@@ -68,14 +70,15 @@ class Verdict:
 
 @task(cache_policy=NO_CACHE, task_run_name="promote")
 def promote(evaluations: Sequence[Evaluation], dataset: Dataset, run: Run, gate: Gate) -> Verdict:
-    """Make the run's best model (by validation) champion if it passes every rule of the gate.
+    """Make the run's best model (see `choose`) champion if it passes every rule of the gate.
 
     A run decides once. Resumed or retried it keeps its verdict, whatever a person has done since, unless
     nothing could be decided.
     """
     if (verdict := read_verdict(run)) and verdict.is_final:
         return verdict
-    verdict = settle(evaluations, dataset, run, gate)
+    verdict = settle(choose(evaluations), dataset, run, gate)
+    verdict = replace(verdict, choice=choice_in_words(evaluations))
     storage.write_record(run.verdict_url, asdict(verdict))
     return verdict
 
@@ -93,13 +96,12 @@ def read_verdict(run: Run) -> Verdict | None:
     return storage.from_record(Verdict, record | {"rules": rules})
 
 
-def settle(evaluations: Sequence[Evaluation], dataset: Dataset, run: Run, gate: Gate) -> Verdict:
+def settle(challenger: Evaluation, dataset: Dataset, run: Run, gate: Gate) -> Verdict:
     """Decide and promote; anew when another run changes the champion in between.
 
     Where this run was killed between its promotion and its verdict, that is the one it had come to, by the
     entries of the log before its own. After MAX_RACES times nothing is decided.
     """
-    challenger = max(evaluations, key=lambda evaluation: evaluation.val_accuracy)
     leaking = storage.read_record(storage.audit_url(dataset.url))["counts"].get("leaking", 0)
     for _ in range(MAX_RACES):
         entries = read_promotions(run.store)

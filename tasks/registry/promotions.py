@@ -1,5 +1,7 @@
 """The log of promotions: who is champion, was, and is held by hand. Of racing runs only one can append."""
 
+import getpass
+import os
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -182,12 +184,21 @@ def append_by_hand(
 ) -> None:
     """Append what a person decided; JobError where another entry came in between, which they have not seen.
 
-    The entry keeps the digest of the weights of the champion it replaces: they outlive that version's files.
+    The entry says who decided (`by`) and keeps the digest of the weights of the champion it replaces: they
+    outlive that version's files.
     """
-    more = {}
+    more: dict[str, str | None] = {"by": person()}
     champions = champion_stack(entries)
     if champions and action in ("promote", "rollback"):
         model_url = storage.model_url(storage.version_url(store, champions[-1]))
-        more = {"replaced_weights": weights_sha256(model_url)} if storage.exists(model_url) else {}
+        more |= {"replaced_weights": weights_sha256(model_url)} if storage.exists(model_url) else {}
     if not append_promotion(store, len(entries), action, version, reason, more):
         raise JobError("Another promotion came in between: look at `darkroom models history` and try again.")
+
+
+def person() -> str:
+    """Who runs this process, by the name that the system knows."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # in a container as a user without a name
+        return f"user {os.getuid()}"

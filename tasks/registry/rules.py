@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 MAX_NAMES = 3  # of classes in one line
+LOST_SHARE = 0.1  # of a class's images; a class that loses as much is named
+CHANCE_P = 0.05  # below it, a difference is more than chance
 
 
 @dataclass(frozen=True)
@@ -146,12 +148,32 @@ def comparison_rules(comparison: Mapping[str, Any], max_p_value: float) -> Itera
     text = (
         f"{difference}: of the same {comparison['images']:,} test images"
         f"{left_out_in_words(comparison['left_out'])} it gets "
-        f"{challenger:,} right, the champion {champion:,} ({gained:,} gained, {lost:,} lost; "
-        f"exact McNemar p = {p_value:.2g})"
+        f"{challenger:,} right, the champion {champion:,} ({gained:,} gained, {lost:,} lost)"
+        f"{chance_in_words(p_value) if gained != lost else ''}{losses_in_words(comparison['per_class'])}"
     )
     yield Rule("test images right", "more than", champion, challenger, gained > lost, text)
     if gained > lost:
         yield chance_rule(text, p_value, max_p_value)
+
+
+def chance_in_words(p_value: float) -> str:
+    chance = "more than chance" if p_value < CHANCE_P else "which may be chance"
+    return f", {chance}, exact McNemar p = {p_value:.2g}"
+
+
+def losses_in_words(per_class: Sequence[Mapping[str, Any]]) -> str:
+    """The classes that lost LOST_SHARE or more, those that lost most first; empty where none did.
+
+    per_class: as `compare_with_champion` gives it.
+    """
+    losses = [(row["champion_recall"] - row["challenger_recall"], row["class"]) for row in per_class]
+    points = [
+        f"{name} {100 * loss:.0f}" for loss, name in sorted(losses, reverse=True) if loss >= LOST_SHARE - 1e-9
+    ]
+    if not points:
+        return ""
+    classes = "1 class" if len(points) == 1 else f"{len(points):,} classes"
+    return f"; {classes} lost {100 * LOST_SHARE:.0f} points or more: {list_names(points)}"
 
 
 def left_out_in_words(images: int | None) -> str:
@@ -165,5 +187,5 @@ def chance_rule(text: str, p_value: float, max_p_value: float) -> Rule:
     passed = p_value <= max_p_value
     if not passed:
         excess = p_value - max_p_value
-        text += f", which may be chance: p is {excess:.2g} above the most allowed, {max_p_value:.2g}"
+        text += f"; p is {excess:.2g} above the most allowed, {max_p_value:.2g}"
     return Rule("p of the exact McNemar test", "at most", max_p_value, p_value, passed, text)

@@ -12,6 +12,7 @@
 <store>/models/<version>/         model.keras  model.onnx  model.json  card.md
 <store>/models/                   champion.json  promotions/
 <store>/labels/                   <time>-<id>.json  parts/  images/<sha256>.<ext>
+<store>/classifications/          <time>-<output>.json: what models of the store classified, and where to
 """
 
 from dataclasses import dataclass
@@ -93,6 +94,15 @@ def runs_url(store: str) -> str:
 
 def overview_url(store: str) -> str:
     return join(absolute(store), "index.html")
+
+
+def classifications_url(store: str) -> str:
+    """Records of finished classifications, whose outputs lie elsewhere; named by time."""
+    return join(store, "classifications")
+
+
+def classification_url(store: str, name: str) -> str:
+    return join(classifications_url(store), f"{plain_name(name, 'A classification')}.json")
 
 
 def run_record_url(folder: str) -> str:

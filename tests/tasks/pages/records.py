@@ -17,7 +17,7 @@ from tasks.classification.rows import to_table
 from tasks.classification.summary import Tally, summarise
 from tasks.dataset import Dataset
 from tasks.evaluation import Evaluation, drift
-from tasks.evaluation.metrics import compare, compute_metrics, describe_learning, list_mistakes
+from tasks.evaluation.metrics import compare, compute_metrics, describe_learning, list_cells, list_mistakes
 from tasks.evaluation.records import read_evaluation
 from tasks.evaluation.slices import slices
 from tasks.networks import ModelVersion
@@ -82,8 +82,8 @@ def index_rows() -> list[dict[str, Any]]:
     twins = {"pixels_sha256": "twins", "group": 100}
     bad = {"status": "corrupt", "reason": EVIL, "group": None}
     return [
-        *(index_row(number, CLASSES[number % 3]) for number in range(24)),
-        *(index_row(number, CLASSES[number % 3], split="test") for number in range(24, 27)),
+        *(index_row(number, CLASSES[number % len(CLASSES)]) for number in range(24)),
+        *(index_row(number, CLASSES[number % len(CLASSES)], split="test") for number in range(24, 27)),
         index_row(27, EVIL, path=DARK, brightness=0.02),
         index_row(100, EVIL, path=EVIL, split="leaked", leak="exact", **twins),
         index_row(101, "sea", path="b.jpg", split="test", **twins),
@@ -105,12 +105,12 @@ def metrics(kind: str = "cnn", every_class_tested: bool = True) -> dict[str, Any
 
     every_class_tested: if not, the last class has no test images.
     """
-    labels, probabilities = predictions(TEST_IMAGES, classes=3)
+    labels, probabilities = predictions(TEST_IMAGES, classes=len(CLASSES))
     if not every_class_tested:
-        labels = labels % 2
+        labels = labels % (len(CLASSES) - 1)
     brightness = np.linspace(0, 1, TEST_IMAGES)
     bright = np.flatnonzero(brightness > 0.25)
-    probabilities[bright] = (0.02 + 0.94 * np.eye(3))[labels[bright]]
+    probabilities[bright] = (0.02 + 0.94 * np.eye(len(CLASSES)))[labels[bright]]
     history = [
         {
             "epoch": epoch,
@@ -130,6 +130,7 @@ def metrics(kind: str = "cnn", every_class_tested: bool = True) -> dict[str, Any
         "learning": describe_learning(history, best_epoch=2),
         "slices": slices({"brightness": brightness}, labels, right, CLASSES),
         "mistakes": list_mistakes(paths, labels, probabilities, CLASSES),
+        "cells": list_cells(paths, labels, probabilities, CLASSES),
     }
 
 

@@ -57,12 +57,24 @@ def pages(store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[s
         "retrain": html.retrain_report(summary, audit, metrics, photos),
         "explore": html.explore_report(audit, photos, HOSTILE[1]),
         "classify": html.classify_report(classified, tally.bad, tally.least_sure, {}),
-        "index": html.overview_report(HOSTILE[0], [run], card | {"version": HOSTILE[2]}, []),
+        "index": html.overview_report(HOSTILE[0], happenings(run), card | {"version": HOSTILE[2]}, []),
         "card": render(model_card(card, metrics["cnn"])),
         "retrain.md": render(markdown.retrain_markdown(summary, metrics, {}, link)),
         "explore.md": render(markdown.explore_markdown(audit, {}, link)),
         "classify.md": render(markdown.classify_markdown(classified, {}, link)),
     }
+
+
+def happenings(run: dict[str, Any]) -> list[dict[str, Any]]:
+    """What the home page of a store tells: a retraining, a decision and a classification."""
+    decision = {"action": "promote", "version": HOSTILE[0], "reason": HOSTILE[1], "by": HOSTILE[2]}
+    output = dict.fromkeys(("root", "output", "model", "verdict"), HOSTILE[2])
+    output |= dict.fromkeys(("images", "ok", "unsure", "bad"), 3)
+    records = {"retraining": run, "decision": decision, "classification": output}
+    return [
+        {"kind": kind, "at": "2026-11-26T10:00:00+00:00", "link": None, "record": record}
+        for kind, record in records.items()
+    ]
 
 
 def visit(page: Page, folder: Path, content: str) -> list[str]:

@@ -80,7 +80,7 @@ def verdict_on(dataset: Dataset, store: str, wrong: int) -> Verdict:
     write_arrays(
         storage.predictions_url(run.kind_url("cnn")), labels=labels, probabilities=np.eye(2)[predicted]
     )
-    challenger = Evaluation("cnn", "new", 0.9, 1 - wrong / len(labels), 0.0, 1.0, 0.05, 1.0)
+    challenger = Evaluation("cnn", "new", 0.9, 1 - wrong / len(labels), 0.0, 1.0, 0.05, 1.0, 0.3, 1_000)
     return decide(challenger, [PROMOTED], dataset, run, GATE, leaking=0)
 
 

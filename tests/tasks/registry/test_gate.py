@@ -10,6 +10,7 @@ from tasks.errors import InputError
 from tasks.evaluation.records import Evaluation
 from tasks.networks import architectures
 from tasks.parameters import Gate
+from tasks.registry.choice import choice_in_words, choose
 from tasks.registry.gate import compare_with_champion, decide, promote_by_hand, rules_by_hand
 from tasks.registry.promotions import (
     append_promotion,
@@ -99,8 +100,20 @@ def test_images_that_the_champion_was_trained_on_are_no_part_of_the_comparison()
             [True, True],
             "better than the champion by 9: of the same 95",
         ),
-        (12, 3, 0.05, [True, True], "p = 0.035)"),  # exact: 2 * (1 + 15 + 105 + 455) / 2**15
-        (3, 1, 0.05, [True, False], "p = 0.62), which may be chance: p is 0.57 above"),  # 2 * (1 + 4) / 2**4
+        (
+            12,
+            3,
+            0.05,
+            [True, True],
+            "lost), more than chance, exact McNemar p = 0.035",
+        ),  # exact: 2 * (1 + 15 + 105 + 455) / 2**15
+        (
+            3,
+            1,
+            0.05,
+            [True, False],
+            "which may be chance, exact McNemar p = 0.62; p is 0.57 above",
+        ),  # 2 * (1 + 4) / 2**4
         (5, 5, 1.0, [False], "no better than the champion"),
         (3, 12, 1.0, [False], "worse than the champion by 9"),
     ],
@@ -118,9 +131,47 @@ def test_a_challenger_must_get_more_right_and_be_sure_of_it_where_that_is_asked(
     assert words in rules[-1].text
 
 
+def test_a_difference_says_whether_it_may_be_chance_and_which_classes_lost_much():
+    labels = np.repeat([0, 1, 2], 10)
+    champion, challenger = labels.copy(), labels.copy()
+    champion[:5], challenger[10:12] = 1, 0
+    comparison = compare_with_champion(champion, challenger, labels, labels >= 0, ("a", "b", "c"))
+    [better, _] = comparison_rules(comparison, 1.0)
+    assert better.text.startswith(
+        "better than the champion by 3: of the same 30 test images it gets 28 right"
+    )
+    assert "which may be chance, exact McNemar p = 0.45; 1 class lost 10 points or more: b 20" in better.text
+
+
+@pytest.mark.parametrize(
+    ("of_cnn", "of_mobilenet", "chosen", "words"),
+    [
+        ((0.9, 0.3, 10), (0.8, 0.1, 2), "cnn", "by validation accuracy: 90.0 %, mobilenet_v2 80.0 %"),
+        (
+            (0.9, 0.3, 10),
+            (0.9, 0.1, 20),
+            "mobilenet_v2",
+            "by validation loss, 0.100, cnn 0.300, after 90.0 %",
+        ),
+        ((0.9, 0.3, 10), (0.9, 0.3, 2), "mobilenet_v2", "as the smaller one"),
+    ],
+)
+def test_of_models_equal_on_validation_the_one_of_least_loss_is_chosen_then_the_smaller(
+    of_cnn, of_mobilenet, chosen, words
+):
+    figures = {"cnn": of_cnn, "mobilenet_v2": of_mobilenet}
+    models = [
+        Evaluation(kind, "v", accuracy, 0.9, 0.8, 1.0, 0.0, 1.0, loss, parameters)
+        for kind, (accuracy, loss, parameters) in figures.items()
+    ]
+    assert choose(models).kind == chosen
+    assert f"chosen {words}" in choice_in_words(models)
+    assert choice_in_words(models[:1]) == ""
+
+
 def evaluation(store: str, accuracy: float) -> Evaluation:
     storage.write_json(storage.metrics_url(Run("r", store).kind_url("cnn")), {"per_class": PER_CLASS})
-    return Evaluation("cnn", "new", 0.9, accuracy, accuracy - 0.1, accuracy + 0.1, 0.05, 1.0)
+    return Evaluation("cnn", "new", 0.9, accuracy, accuracy - 0.1, accuracy + 0.1, 0.05, 1.0, 0.3, 1_000)
 
 
 def of_classes(*classes: str) -> Dataset:
