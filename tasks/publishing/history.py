@@ -73,7 +73,7 @@ def note_output(store: str, summary: Mapping[str, Any]) -> None:
 
 
 def read_reviews(store: str) -> list[Record]:
-    """What each person answered on each day: `who`, how many `answers`, and `finished`, the last one's time."""
+    """What each person answered on each day: `who`, how many `answers`, when the last (`finished`)."""
     sittings: dict[tuple[str, str], Record] = {}
     for answer in read_answers(store):
         record = sittings.setdefault((answer.at[:10], answer.who), {"who": answer.who, "answers": 0})
