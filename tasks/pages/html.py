@@ -140,8 +140,13 @@ def overview_report(
 
 def explore_report(audit: Record, pictures: Pictures, root: str) -> str:
     """What lies in the image folder `root`, on one page: whether it is sound, then why not."""
-    page: Record = {"audit": audit, "pictures": pictures, "root": root, "questions": NONE}
-    page |= {"steps": explore_steps(audit)}
+    page = {
+        "audit": audit,
+        "pictures": pictures,
+        "root": root,
+        "questions": NONE,
+        "steps": explore_steps(audit),
+    }
     return _environment().get_template("explore.html.j2").render(page)
 
 
