@@ -71,7 +71,7 @@ def classify(
         lock.check()
         summary = commit_predictions(job, committed, stages.seconds.get("classify", 0.0))
         note_classification(store, summary)
-        return completed(summary, store, output)
+        return completed(summary, output, store, output)
 
 
 def check_classification(

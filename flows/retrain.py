@@ -81,7 +81,7 @@ def retrain(
         )
         track(run, models, evaluations)
         try_to_show(lambda: witness_champion(store), "the champion to Prefect")
-        return completed(run, store)
+        return completed(run, run.folder_url, store)
 
 
 def begin(store: str, training: Training, gate: Gate, resume: str | None) -> tuple[Run, Training, Gate]:

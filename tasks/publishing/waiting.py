@@ -1,4 +1,4 @@
-"""One line about what waits for a person at the end of a run: in its state, the log and the Prefect UI."""
+"""What a run came to and what waits for a person, in one line: in its state, the log and the Prefect UI."""
 
 import logging
 import os
@@ -18,13 +18,24 @@ log = logging.getLogger("darkroom")
 T = TypeVar("T")
 
 
-def completed(result: T, store: str, output: str | None = None) -> T | State[T]:
-    """The result of a flow; where questions wait for a person, as a state whose message says so.
+def completed(result: T, folder_url: str, store: str, output: str | None = None) -> State[T]:
+    """The result of a flow, as a state that says what it came to and what waits for a person.
 
-    output: of a classification; a retraining counts the questions about that of the stack, if there is one.
+    folder_url: of its summary.json and report. output: of a classification; a retraining counts the questions
+    about that of the stack, if there is one.
     """
-    line = try_to_show(lambda: tell_waiting(store, output), "what waits for a person")
-    return Completed(message=line, data=result) if line else result
+    waiting = try_to_show(lambda: tell_waiting(store, output), "what waits for a person")
+    verdict = try_to_show(lambda: tell_verdict(folder_url), "the verdict")
+    message = "; ".join(line for line in (verdict, waiting) if line)
+    return Completed(message=message or None, data=result)
+
+
+def tell_verdict(folder_url: str) -> str:
+    """Log the verdict of summary.json and the address of the report, last of all. Returns the verdict."""
+    verdict: str = storage.read_record(storage.summary_url(folder_url))["verdict"]
+    report_url = storage.report_url(folder_url)
+    log.info("%s: %s", verdict, storage.address_of(report_url) or report_url)
+    return verdict
 
 
 def tell_waiting(store: str, output: str | None) -> str:
