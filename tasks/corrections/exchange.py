@@ -116,15 +116,16 @@ def is_label_studio(tasks: Sequence[Any]) -> bool:
 def rows_of_task(number: int, task: Mapping[str, Any]) -> Iterator[LabelRow]:
     """The labels that people gave to one task of Label Studio; tasks that nobody answered give none.
 
-    Source: https://labelstud.io/guide/export ("Label Studio JSON format of annotated tasks"): each result of
-    type `choices` names in `to_name` the image tag, which reads the task's data.
+    Source: https://labelstud.io/guide/task_format. A result of type `choices` says in `source` which of the
+    task's data it is about, such as `$image`; older ones name the tag that shows it alone (`to_name`).
     """
     for annotation in task["annotations"]:
         if annotation.get("was_cancelled"):
             continue
         place = f"task {task.get('id', number)}"
         choices = [result for result in annotation.get("result", ()) if result.get("type") == "choices"]
-        path = path_of_task(task.get("data", {}), [result.get("to_name") for result in choices])
+        names = [str(result.get("source") or f"${result.get('to_name')}")[1:] for result in choices]
+        path = path_of_task(task.get("data", {}), names)
         labels = [label for result in choices for label in result["value"]["choices"]]
         problem = "" if len(labels) == 1 and path else "it needs one image and one choice"
         label = labels[0] if len(labels) == 1 else ""

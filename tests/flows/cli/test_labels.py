@@ -173,6 +173,9 @@ def test_label_studios_export_of_a_choices_project_is_understood(
     assert [answer.who for answer in read_answers(store)] == ["eva@example.org", "3", "eva@example.org"]
 
     tasks[0]["annotations"].append(annotation("glacier"))
+    tasks[0] |= {"data": {"note": sea[4], "photo": tasks[0]["data"]["image"]}}
+    for given in tasks[0]["annotations"]:
+        given["result"][0]["source"] = "$photo"
     file.write_text(json.dumps(tasks))
     assert run(["labels", "import", str(file), "--store", store]) == 2
     assert "street in task 40 and glacier in task 40" in capsys.readouterr().err
