@@ -11,11 +11,11 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from tasks import storage
 from tasks.errors import InputError
 
+ODD = (ValueError, KeyError, TypeError, AttributeError, RecursionError, csv.Error)  # of files made otherwise
 FORMATS = ("csv", "parquet", "jsonl", "json")
 UPLOAD = re.compile(r"/data/upload/.*/[0-9a-f]{8}-")  # Label Studio puts this before an uploaded file's name
 LOCAL_FILES = "/data/local-files/"
@@ -44,25 +44,29 @@ def read_label_rows(url: str) -> list[LabelRow]:
     """
     ending = format_of_labels(url)
     try:
-        data = storage.read_bytes(url)
-    except (FileNotFoundError, IsADirectoryError) as error:
-        raise InputError(f"Labels are read from a file. Received none: {url!r}.") from error
-    try:
+        if ending == "parquet":
+            return rows_of(url, storage.read_table(url).to_pylist())
+        data = storage.read_bytes(url, storage.MOST_JSON)
         if ending == "json" and isinstance(tasks := json.loads(data), list) and is_label_studio(tasks):
             return [row for number, task in enumerate(tasks, 1) for row in rows_of_task(number, task)]
-        records = read_records(data, ending)
-    except (
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        RecursionError,
-        pa.ArrowInvalid,
-        csv.Error,
-    ) as error:
+        return rows_of(url, read_records(data, ending))
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise InputError(f"Labels are read from a file. Received none: {url!r}.") from error
+    except InputError:
+        raise
+    except ODD as error:
         line = " ".join(str(error).split())[:200]
         raise InputError(f"A file of labels must be whole {ending}. Received {url!r}: {line}.") from error
-    check_columns(url, records)
+
+
+def rows_of(url: str, records: Sequence[Mapping[str, Any]]) -> list[LabelRow]:
+    """The rows of a table; InputError where it has no column of labels, or none that names images."""
+    names = {name for record in records for name in record}
+    if "label" not in names or not names & {"path", "sha256"}:
+        raise InputError(
+            "A file of labels must have a column `label` and one of `path` or `sha256`. "
+            f"Received {', '.join(sorted(map(str, names))) or 'no rows'} in {url!r}."
+        )
     return [row_of(f"row {number}", record) for number, record in enumerate(records, 1)]
 
 
@@ -78,8 +82,6 @@ def format_of_labels(url: str) -> str:
 
 
 def read_records(data: bytes, ending: str) -> list[dict[str, Any]]:
-    if ending == "parquet":
-        return pq.read_table(io.BytesIO(data)).to_pylist()
     text = data.decode("utf-8-sig")
     if ending == "csv":
         head = text.partition("\n")[0]
@@ -91,15 +93,6 @@ def read_records(data: bytes, ending: str) -> list[dict[str, Any]]:
     if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
         raise ValueError("each row must be an object")
     return records
-
-
-def check_columns(url: str, records: Sequence[Mapping[str, Any]]) -> None:
-    names = {name for record in records for name in record}
-    if "label" not in names or not names & {"path", "sha256"}:
-        raise InputError(
-            "A file of labels must have a column `label` and one of `path` or `sha256`. "
-            f"Received {', '.join(sorted(map(str, names))) or 'no rows'} in {url!r}."
-        )
 
 
 def row_of(place: str, record: Mapping[str, Any]) -> LabelRow:

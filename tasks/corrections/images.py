@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from tasks import storage
 from tasks.corrections.answers import Answer
 from tasks.errors import InputError, JobError
-from tasks.pictures import ImageError, format_of
+from tasks.pictures import MAX_BYTES, ImageError, format_of
 
 ENDINGS = {"JPEG": "jpg"}
 
@@ -17,7 +17,7 @@ def keep_image(store: str, url: str, sha256: str) -> str:
     about, and InputError where it is no picture. The copy's name ends as its format does, whatever the
     file is called.
     """
-    data = storage.read_bytes(url)
+    data = storage.read_bytes(url, MAX_BYTES)
     if storage.sha256(data) != sha256:
         raise JobError(
             f"An image must still be the file that was asked about. Received other bytes in {url!r}: "
