@@ -4,7 +4,9 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import Any
 
+import coolname.data
 from prefect.context import FlowRunContext
 from prefect.runtime import flow_run
 
@@ -12,13 +14,37 @@ from tasks import storage
 from tasks.errors import InputError
 from tasks.storage import Run
 
+IN_STORE = ("retrain", "explore")  # the flows whose runs have a folder there
+
 log = logging.getLogger("darkroom")
 
 
 def run_title() -> str:
-    """Such as `retrain-intel-2026-11-22`."""
+    """The name that a flow run gets in the Prefect UI: the one a person typed; else such as
+    `classify-inbox-2026-11-22`, or of a run with a folder in the store, that folder's.
+    """
+    given = str(flow_run.name or "")
+    if given and not is_made_up(given):
+        return given
+    if flow_run.flow_name in IN_STORE:
+        return str(flow_run.parameters.get("resume") or run_name())
     folder = storage.name_of(storage.absolute(flow_run.parameters["images"]))
     return f"{flow_run.flow_name}-{folder}-{datetime.now(UTC):%Y-%m-%d}"
+
+
+def is_made_up(name: str) -> bool:
+    """Whether Prefect made up the name of a flow run, such as `smiling-zebra`."""
+    lists: Any = coolname.data.config
+    return set(name.split("-")) <= {word for entry in lists.values() for word in entry.get("words", ())}
+
+
+def run_name() -> str:
+    """The name of this flow run's folder in the store, the same however often it is retried."""
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None:
+        raise RuntimeError("A run has a name in a flow run only.")
+    start = context.flow_run.expected_start_time or datetime.now(UTC)  # stays, when the run is retried
+    return f"{start:%Y-%m-%dT%H-%M-%S}-{context.flow_run.id.hex[-4:]}"
 
 
 def run_of(store: str, resume: str | None = None) -> Run:
@@ -33,11 +59,7 @@ def run_of(store: str, resume: str | None = None) -> Run:
             resumable = ", ".join(name for name in names if Run(name, store).has_begun()) or "none"
             raise InputError(f"`resume` must name a run of the store ({resumable}). Received: {resume!r}.")
         return Run(resume, store)
-    context = FlowRunContext.get()
-    if context is None or context.flow_run is None:
-        raise RuntimeError("run_of must be called in a flow run.")
-    start = context.flow_run.expected_start_time or datetime.now(UTC)  # stays, when the run is retried
-    run = Run(f"{start:%Y-%m-%dT%H-%M-%S}-{context.flow_run.id.hex[-4:]}", store)
+    run = Run(run_name(), store)
     log.info("Run %s", run.name)
     return run
 
