@@ -229,7 +229,7 @@ def test_what_a_person_changed_in_prefect_is_kept_and_the_rest_follows_the_varia
     def change(name: str, **fields) -> None:
         httpx.patch(f"{api}/deployments/{deployment(name)['id']}", json=fields).raise_for_status()
 
-    assert deploy_again(retrain_cron="30 3 * * 1", timezone="America/Lima") == ""
+    assert "Kept" not in deploy_again(retrain_cron="30 3 * * 1", timezone="America/Lima")
     [schedule] = [one["schedule"] for one in deployment("retrain/nightly")["schedules"]]
     assert (schedule["cron"], schedule["timezone"]) == ("30 3 * * 1", "America/Lima")
 

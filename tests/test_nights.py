@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-import httpx
 import pytest
 from prefect import flow
 from prefect.client.orchestration import SyncPrefectClient, get_client
@@ -41,12 +40,14 @@ def nightly(client: SyncPrefectClient) -> Iterator[UUID]:
     client.delete_deployment(deployment)
 
 
-def scheduled_run(api: str, client: SyncPrefectClient, deployment: UUID, ago: timedelta) -> FlowRun:
+def scheduled_run(client: SyncPrefectClient, deployment: UUID, ago: timedelta) -> FlowRun:
     """A run that Prefect's own scheduler made for a time in the past, as one that nobody took then."""
     start = datetime.now(UTC) - ago - timedelta(minutes=2)
     end = start + timedelta(minutes=4)
     times = {"start_time": start.isoformat(), "end_time": end.isoformat()}
-    httpx.post(f"{api}/deployments/{deployment}/schedule", json=times | {"max_runs": 1}).raise_for_status()
+    client._client.post(
+        f"/deployments/{deployment}/schedule", json=times | {"max_runs": 1}
+    )  # again when busy
     [run] = [
         run
         for run in client.read_flow_runs(limit=200)
@@ -60,8 +61,8 @@ def execute(client: SyncPrefectClient, flow_run: FlowRun) -> State:
     return run_flow(work, flow_run=client.read_flow_run(flow_run.id), return_type="state")
 
 
-def test_a_nightly_run_that_would_start_a_day_late_says_so_and_waits_for_the_next_night(api, client, nightly):
-    run = scheduled_run(api, client, nightly, ago=timedelta(days=1))
+def test_a_nightly_run_that_would_start_a_day_late_says_so_and_waits_for_the_next_night(client, nightly):
+    run = scheduled_run(client, nightly, ago=timedelta(days=1))
     state = execute(client, run)
     assert (state.type, state.name) == ("CANCELLED", "Missed")
     assert "24 h ago" in state.message
@@ -70,16 +71,16 @@ def test_a_nightly_run_that_would_start_a_day_late_says_so_and_waits_for_the_nex
     assert execute(client, run).result() == WORK  # a person pressed Retry
 
 
-def test_a_nightly_run_that_a_person_gives_another_time_or_that_is_a_little_late_starts(api, client, nightly):
-    punctual = scheduled_run(api, client, nightly, ago=timedelta(0))
+def test_a_nightly_run_that_a_person_gives_another_time_or_that_is_a_little_late_starts(client, nightly):
+    punctual = scheduled_run(client, nightly, ago=timedelta(0))
     assert execute(client, punctual).result() == WORK
-    moved = scheduled_run(api, client, nightly, ago=timedelta(days=2))
+    moved = scheduled_run(client, nightly, ago=timedelta(days=2))
     client.set_flow_run_state(moved.id, Scheduled(scheduled_time=datetime.now(UTC)), force=True)
     assert execute(client, moved).result() == WORK
 
 
-def test_what_waited_for_another_run_for_hours_is_late_too(api, client, nightly):
-    run = scheduled_run(api, client, nightly, ago=timedelta(days=1))
+def test_what_waited_for_another_run_for_hours_is_late_too(client, nightly):
+    run = scheduled_run(client, nightly, ago=timedelta(days=1))
     slot = Scheduled(name="AwaitingConcurrencySlot", scheduled_time=datetime.now(UTC))
     client.set_flow_run_state(run.id, slot, force=True)
     assert execute(client, run).name == "Missed"
