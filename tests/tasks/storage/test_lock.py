@@ -105,7 +105,7 @@ def test_a_run_keeps_its_lock_while_storage_is_away(tmp_path: Path, monkeypatch)
     monkeypatch.setattr(lock, "STALE_SECONDS", 0.06)
     attempts = []
 
-    def unreachable(url: str) -> bytes:
+    def unreachable(url: str, _: int) -> bytes:
         attempts.append(url)
         raise OSError("connection refused")
 
