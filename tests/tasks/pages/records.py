@@ -235,7 +235,11 @@ def classification(
     )
     dark = {name: np.full(test_images, 0.01) for name in drift.EDGES}
     reference = drift.snapshot(dict.fromkeys(CLASSES, 0) | {"sea": test_images}, drift.histograms(dark))
-    of_test = {"confusion": (np.eye(3, dtype=int) * 80 + 10).tolist(), "gap": -0.01, "gap_variance": 1e-4}
+    of_test = {
+        "confusion": (np.eye(len(CLASSES), dtype=int) * 80 + 10).tolist(),
+        "gap": -0.01,
+        "gap_variance": 1e-4,
+    }
     record = {"reference": reference} | ({"yardstick": of_test} if yardstick else {})
     storage.write_record(storage.version_record_url(str(folder)), record)
     tally = Tally()

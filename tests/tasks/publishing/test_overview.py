@@ -11,6 +11,7 @@ from urllib.parse import quote
 import pytest
 
 from tasks import storage
+from tasks.corrections import Answer, record_answers
 from tasks.pages.chart import chart
 from tasks.publishing import note_classification, overview
 from tasks.publishing.overview import champion_line, write_overview
@@ -124,6 +125,19 @@ def test_the_home_page_tells_all_that_happened_who_did_it_and_why(
     hold_champion(store, "until spring")
     classified, _ = records.classification(tmp_path, [records.prediction("sea.jpg", "sea", 0.9)])
     output = f"{tmp_path}/outputs of/night"
+    answer = Answer(
+        "0" * 64,
+        "drop",
+        None,
+        None,
+        None,
+        None,
+        "wrong_label",
+        None,
+        "grace",
+        "2098-12-01T03:00:10.000+00:00",
+    )
+    record_answers(store, [answer])
     note_classification(store, classified | {"output": output})
     exploration = storage.join(store, "runs", "2026-12-01T03-00-00-abcd")
     summary = {"kind": "exploration", "finished": "2099-12-01T03:00:10+00:00"}
@@ -141,6 +155,7 @@ def test_the_home_page_tells_all_that_happened_who_did_it_and_why(
     rolled_back = [words for words in verdicts if f"rolled back to {nights[0]}-cnn" in words]
     assert "false seas. By ada." in rolled_back[0]
     assert any("1 image labelled, all sure" in words for words in verdicts)
+    assert "1 answerBy grace." in verdicts
     note_classification(store, classified | {"output": output})
     assert read(store).html == page.html
 
