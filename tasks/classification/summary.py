@@ -1,8 +1,6 @@
 """The results of a bulk classification: summary, report and drift, from one pass over its rows."""
 
-import csv
 import heapq
-import io
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -18,13 +16,14 @@ from prefect.cache_policies import NO_CACHE
 from prefect.events import emit_event
 
 from tasks import events, storage
-from tasks.classification.classify import CommittedPartition, decode_file
+from tasks.classification.classify import CommittedPartition
+from tasks.classification.contents import as_csv, load_photos, question_links, sample_photos
 from tasks.classification.job import Job, part_files
 from tasks.classification.plan import part_numbers
 from tasks.classification.rows import USABLE, count_values, read_rows
 from tasks.classification.sample import Doubtful, LabelSample
 from tasks.corrections import read_answers
-from tasks.dataset import MAX_BYTES, UNREADABLE, read_images
+from tasks.dataset import UNREADABLE
 from tasks.display import try_to_show
 from tasks.errors import JobError
 from tasks.evaluation import drift, estimate, measured_accuracies
@@ -36,11 +35,9 @@ from tasks.pages import (
     drift_figures,
     link_to_report,
     model_figures,
-    photo,
     plain,
     style,
 )
-from tasks.storage import FileEntry
 
 MAX_ROWS = 50  # in each table of the report
 MAX_PHOTOS = 20
@@ -256,45 +253,3 @@ def draw_pictures(job: Job, summary: dict[str, Any], tally: Tally) -> dict[str, 
         grid = style.sample_grid(np.stack([pixels for _, pixels in photos]), titles)
         pictures["unsure.png"] = style.png(grid, style.PHOTOS_DPI)
     return pictures
-
-
-def question_links(job: Job, rows: Sequence[dict[str, Any]]) -> dict[str, str]:
-    """Where a person is asked about the images of rows, by path; empty where no stack asks about them."""
-    address = storage.review_address(storage.store_of(job.model.folder_url), job.output)
-    if not address:
-        return {}
-    files = [FileEntry(row["path"], MAX_BYTES, "") for row in rows]
-    contents = read_images(job.images_url, files)
-    return {
-        file.path: f"{address}#{storage.sha256(content)}"
-        for file, content in zip(files, contents, strict=True)
-        if isinstance(content, bytes)
-    }
-
-
-def sample_photos(job: Job, samples: Mapping[str, Sequence[dict[str, Any]]]) -> dict[str, bytes]:
-    """Small JPEGs of the samples of each label, as `photo:<path>`."""
-    rows = [row for of_label in samples.values() for row in of_label]
-    return {f"photo:{row['path']}": photo(pixels) for row, pixels in load_photos(job, rows)}
-
-
-def as_csv(rows: Sequence[Mapping[str, Any]]) -> bytes:
-    """Rows of files as a CSV file for a spreadsheet."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, ["path", "status", "label", "confidence", "error"])
-    writer.writeheader()
-    for row in rows:
-        writer.writerow(
-            {name: storage.as_cell(value) if isinstance(value, str) else value for name, value in row.items()}
-        )
-    return text.getvalue().encode()
-
-
-def load_photos(job: Job, rows: Sequence[dict[str, Any]]) -> list[tuple[dict[str, Any], np.ndarray]]:
-    """Each row with its pixels at the model's size; rows whose files have gone since are left out."""
-    files = [FileEntry(row["path"], MAX_BYTES, "") for row in rows]  # as if large: read one by one
-    contents = read_images(job.images_url, files)
-    decoded_files = [
-        decode_file(file, content, job.model.size_px) for file, content in zip(files, contents, strict=True)
-    ]
-    return [(row, pixels) for row, (_, pixels) in zip(rows, decoded_files, strict=True) if pixels is not None]

@@ -64,11 +64,12 @@ def whole_pages(
     rows += [{"path": f"{records.EVIL}/{LONG}{n}.jpg", "status": "corrupt", "error": LONG} for n in range(60)]
     classified, tally = records.classification(folder, rows, test_images=500)
     samples = tally.samples.rows()
+    questions = dict.fromkeys([records.EVIL, rows[0]["path"]], "http://127.0.0.1:9/review/#0")
     return {
-        "retrain": html.retrain_report(summary, audit, metrics, plots, "../../index.html"),
+        "retrain": html.retrain_report(summary, audit, metrics, plots, "../../index.html", questions),
         "refused": html.retrain_report(refused, audit, metrics, plots),
         "explore": html.explore_report(audit, plots, f"/data/{LONG}"),
-        "classify": html.classify_report(classified, tally.bad, tally.least_sure, plots, samples=samples),
+        "classify": html.classify_report(classified, tally.bad, tally.least_sure, plots, questions, samples),
         "index": index(summary, classified, records.model_record(store, metrics["cnn"])),
     }
 
@@ -93,7 +94,10 @@ def index(summary: dict[str, Any], classified: dict[str, Any], champion: dict[st
         }
         for n in (1, 2, 3)
     ]
-    return html.overview_report("a store", events, champion, line)
+    accuracy = {"accuracy": 0.9, "low": 0.8, "high": 0.95, "images": 200, "until": NIGHT.format(3)}
+    expected = accuracy | {"folder": LONG, "doubtful": True, "at": NIGHT.format(3), "since": NIGHT.format(1)}
+    accuracies = [{"model": LONG, "expected": expected, "measured": accuracy}]
+    return html.overview_report("a store", events, champion, line, accuracies)
 
 
 def event(kind: str, night: int, record: Mapping[str, Any], link: str | None) -> dict[str, Any]:
