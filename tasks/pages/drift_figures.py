@@ -38,7 +38,9 @@ def drift_distributions(
         distance = f", KS distance {record['ks']:.2f}" if "ks" in record else ""
         title = f"{name}: stability index {record['psi']:.2f}{distance}"
         axes.set_title(title, loc="left", fontsize=10)
-    figure.axes[0].legend(loc="upper right", frameon=False, fontsize=9)
+    figure.legend(
+        *figure.axes[0].get_legend_handles_labels(), loc="outside lower right", ncols=2, frameon=False
+    )
     names = in_words([record["feature"] for record in records])
     return style.finish(figure, f"Drifted since the model was judged: {names}")
 
