@@ -160,7 +160,7 @@ def test_a_refused_dataset_whose_files_could_not_be_read_is_tried_again_by_the_s
     images = pictures(tmp_path / "images", seed=0)
     with monkeypatch.context() as patch:
         unreadable = ImageError("unreadable", "the share is away")
-        patch.setattr(parts, "read_images", lambda _, files: iter([unreadable] * len(files)))
+        patch.setattr(parts, "read_images", lambda _, files, *__: iter([unreadable] * len(files)))
         with pytest.raises(JobError, match="max_bad_share"):
             decode_all(images, store, max_bad_share=0.5)
     [name] = storage.names(storage.datasets_url(store))

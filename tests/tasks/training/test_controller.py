@@ -25,7 +25,7 @@ def test_a_training_that_never_starts_ends_in_an_error(failure: Exception, store
     trainer.fit.side_effect = ray.train.ControllerError(failure)
     monkeypatch.setattr(run, "trainer", lambda *_: trainer)
     monkeypatch.setattr(run, "wait_for_room", lambda *_: None)
-    monkeypatch.setattr(run, "resources_of", lambda *_: None)
+    monkeypatch.setattr(run, "check_cluster", lambda _: None)
     with pytest.raises(JobError, match="did not start"):
         run.fit("cnn", Mock(), Training(), Run("one", store))
     assert trainer.fit.call_count in (run.MAX_FAILURES + 1, run.MAX_STARTS + 1)
