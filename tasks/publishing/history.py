@@ -69,7 +69,17 @@ def note_output(store: str, summary: Mapping[str, Any]) -> None:
     output = storage.sha256(summary["output"].encode())[:8]
     url = storage.classification_url(storage.absolute(store), f"{time:%Y-%m-%dT%H-%M-%S}-{output}")
     if not storage.exists(url):
-        storage.write_record(url, {name: summary[name] for name in NOTED})
+        record = {name: summary[name] for name in NOTED}
+        storage.write_record(url, record | {"expected": expectation_of(summary)})
+
+
+def expectation_of(summary: Mapping[str, Any]) -> Record | None:
+    """How right a classification should be: as `estimate` has it, whether `doubtful`, and how many `images`."""
+    expected = summary.get("expected") or {}
+    if not expected.get("accuracy"):
+        return None
+    images = sum(summary["labels"].values())
+    return {**expected["accuracy"], "doubtful": expected["doubtful"], "images": images}
 
 
 def read_reviews(store: str) -> list[Record]:

@@ -18,7 +18,7 @@ from tasks.publishing.history import (
     read_classifications,
     read_reviews,
 )
-from tasks.publishing.outputs import accuracies_on_folders, note_night
+from tasks.publishing.outputs import accuracies_on_folders
 from tasks.registry import champion_stack, read_promotions, read_record
 from tasks.storage import Run
 
@@ -47,7 +47,6 @@ def note_classification(store: str, summary: Record) -> None:
     """
 
     def note() -> None:
-        note_night(store, summary)
         note_output(store, summary)
         write_until_settled(storage.overview_url(store), store)
 
@@ -87,9 +86,9 @@ def write_until_settled(url: str, store: str) -> None:
 
 def read_records(store: str) -> tuple[list[Record], ...]:
     """What the page shows: finished runs, the log of promotions, classifications, reviews, accuracies."""
-    accuracies = try_to_show(lambda: accuracies_on_folders(store), "how right models are on other images")
-    reviews = try_to_show(lambda: read_reviews(store), "what people answered")
     classifications = read_classifications(store)
+    accuracies = try_to_show(lambda: accuracies_on_folders(store, classifications), "how right models are")
+    reviews = try_to_show(lambda: read_reviews(store), "what people answered")
     return read_summaries(store), read_promotions(store), classifications, reviews or [], accuracies or []
 
 

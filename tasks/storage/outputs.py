@@ -5,11 +5,10 @@
 <sorted>/    <class>/  _unsure/  _sorted.json  _sorted/<plan>/*.parquet
 """
 
-import hashlib
 import re
 
 from tasks.storage.names import plain_name
-from tasks.storage.urls import absolute, join
+from tasks.storage.urls import join
 
 PART_NAME = re.compile(r"part-(\d{5,})\.(parquet|csv|json|begun)")  # and their markers
 
@@ -49,16 +48,3 @@ def ledgers_url(folder: str, plan: str = "") -> str:
 def ledger_url(folder: str, plan: str, part: str) -> str:
     """What was put there of one part of the output, or (`left`) of files that have left the images."""
     return join(ledgers_url(folder, plan), f"{part}.parquet")
-
-
-# Of a store.
-
-
-def outputs_url(store: str) -> str:
-    return join(absolute(store), "outputs")
-
-
-def output_record_url(store: str, output: str) -> str:
-    """What was expected of the predictions in an output, night by night."""
-    key = hashlib.sha256(absolute(output).encode()).hexdigest()[:16]
-    return join(outputs_url(store), f"{key}.json")

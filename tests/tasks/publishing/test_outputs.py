@@ -6,6 +6,7 @@ from typing import Any
 from tasks import storage
 from tasks.corrections import record_answers
 from tasks.publishing import note_classification
+from tasks.publishing.history import read_classifications
 from tasks.publishing.outputs import accuracies_on_folders
 from tests.tasks.evaluation.test_measured import answer
 from tests.tasks.pages import records
@@ -21,18 +22,20 @@ def classified(folder: Path, images: int, **other: Any) -> dict[str, Any]:
 def test_what_was_measured_stands_beside_what_was_expected_on_the_page_over_all_runs(
     store: str, tmp_path: Path
 ):
-    for images in (100, 150, 150):
-        note_classification(store, classified(tmp_path, images))
-    [unmeasured] = accuracies_on_folders(store)
+    nights = ["2098-11-22", "2098-11-23", "2098-11-23"]  # the third is the second again
+    for images, night in zip((100, 150, 150), nights, strict=True):
+        note_classification(store, classified(tmp_path, images, finished=f"{night}T05:00:00+00:00"))
+    assert len(read_classifications(store)) == 2
+    [unmeasured] = accuracies_on_folders(store, read_classifications(store))
     assert (unmeasured["expected"]["images"], unmeasured["measured"]) == (150, None)
-    [name] = storage.names(storage.outputs_url(store))
-    nights = storage.read_record(storage.join(storage.outputs_url(store), name))["nights"]
-    assert [night["images"] for night in nights] == [100, 150]  # the third was the second again
+    assert unmeasured["expected"]["since"] < unmeasured["expected"]["at"]
 
     record_answers(store, [answer(number, "sea" if number % 5 else "sky") for number in range(50)])
     record_answers(store, [answer(59, "sea", run="v0-cnn")])
-    note_classification(store, classified(tmp_path, 150, model="v2-cnn"))
-    rows = accuracies_on_folders(store)
+    note_classification(
+        store, classified(tmp_path, 150, model="v2-cnn", finished="2098-11-24T05:00:00+00:00")
+    )
+    rows = accuracies_on_folders(store, read_classifications(store))
     assert [row["model"] for row in rows] == ["v2-cnn", "v1-cnn", "v0-cnn"]
     page = Page(storage.read_bytes(storage.overview_url(store)).decode())
     assert "89.0 %" in page.text
@@ -44,4 +47,4 @@ def test_what_was_measured_stands_beside_what_was_expected_on_the_page_over_all_
 def test_nothing_is_noted_of_a_version_of_which_nothing_can_be_expected(store: str, tmp_path: Path):
     rows = [records.prediction("sea.jpg", "sea", 0.9)]
     note_classification(store, records.classification(tmp_path, rows, yardstick=False)[0])
-    assert accuracies_on_folders(store) == []
+    assert accuracies_on_folders(store, read_classifications(store)) == []
