@@ -74,7 +74,7 @@ def note_output(store: str, summary: Mapping[str, Any]) -> None:
 
 
 def expectation_of(summary: Mapping[str, Any]) -> Record | None:
-    """How right a classification should be: as `estimate` has it, whether `doubtful`, and how many `images`."""
+    """How right a classification should be: as `estimate` has it, whether `doubtful`, how many `images`."""
     expected = summary.get("expected") or {}
     if not expected.get("accuracy"):
         return None
