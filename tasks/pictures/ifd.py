@@ -78,22 +78,23 @@ def layout_of(data: bytes) -> Layout:
     return Layout(order, struct.unpack(order + "H", data[2:4])[0] == 43)
 
 
-def read_directory(data: bytes) -> dict[int, Entry]:
-    """The tags of the first directory; those whose values lie outside of `data` are left out.
+def read_directory(data: bytes, at: int | None = None) -> dict[int, Entry]:
+    """The tags of the first directory, or of that which begins `at`; values outside of `data` are left out.
 
-    Raises ValueError where the directory itself does.
+    Raises ValueError where the directory itself lies outside.
     """
     entries: dict[int, Entry] = {}
     try:
-        for entry in _entries(data, layout_of(data)):
+        for entry in _entries(data, layout_of(data), at):
             entries.setdefault(entry.tag, entry)
     except struct.error as error:
         raise ValueError("a TIFF directory outside of the file") from error
     return entries
 
 
-def _entries(data: bytes, layout: Layout) -> Iterator[Entry]:
-    [at] = struct.unpack_from(layout.pointer, data, layout.first_offset_at)
+def _entries(data: bytes, layout: Layout, at: int | None) -> Iterator[Entry]:
+    if at is None:
+        [at] = struct.unpack_from(layout.pointer, data, layout.first_offset_at)
     [entry_count] = struct.unpack_from(layout.count, data, at)
     at += struct.calcsize(layout.count)
     if entry_count > MOST_ENTRIES or at + entry_count * layout.entry_bytes > len(data):

@@ -162,6 +162,12 @@ def read_scans(data: bytes, first: Segment) -> Iterator[tuple[bytes, int, int, i
             yield data[start + 1 : start + 1 + 2 * count : 2], first_k, min(last_k, 63), bits & 15
 
 
+def exif_in(data: bytes) -> bytes:
+    """The first EXIF of a JPEG; empty where it has none. Raises ImageError for what is no JPEG."""
+    contents = (data[each.start : each.stop] for each in read_segments(data) if each.marker == APP1)
+    return next((content for content in contents if content.startswith(EXIF_START)), b"")
+
+
 def orientation_in(data: bytes, segments: list[Segment]) -> int:
     contents = [data[each.start : each.stop] for each in segments if each.marker == APP1]
     if not contents:
