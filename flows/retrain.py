@@ -15,10 +15,10 @@ from flows.progress import Stages
 from flows.runtime import over_deployed, ray_runner
 from tasks import storage
 from tasks.audit import locate_weights
-from tasks.dataset import Dataset, check_places, check_trainable, list_images
+from tasks.dataset import Dataset, check_labels_file, check_places, check_trainable, list_images
 from tasks.display import try_to_show
 from tasks.evaluation import Evaluation, evaluate_model
-from tasks.parameters import Gate, Leakage, MaxBadShare, Training, Word
+from tasks.parameters import Data, Gate, Leakage, MaxBadShare, Training, Word
 from tasks.publishing import Retraining, check_tracking, completed, publish_report, track
 from tasks.registry import inputs_of, promote, register, same_as_before, witness_champion
 from tasks.storage import Run, at_work
@@ -40,6 +40,7 @@ def retrain(
     store: Word = "store",
     training: Training = Training(),
     gate: Gate = Gate(),
+    data: Data = Data(),
     leakage: Leakage = "exclude",
     max_bad_share: MaxBadShare = 0.05,
     resume: Word | None = None,
@@ -48,10 +49,11 @@ def retrain(
     """Train, judge and perhaps promote the models on a folder of labelled images.
 
     Args:
-        images: Folder of images sorted by class, with a test split; local or a URL such as s3://bucket/folder.
+        images: Folder of images, sorted by class or with a file of labels; local or a URL such as s3://bucket/folder.
         store: Folder or URL for datasets, runs and models.
         training: How the models are trained.
         gate: What a model must reach before it may become the champion.
+        data: Where labels come from, and how images are divided among the splits.
         leakage: Training images that are copies of test images: exclude them, or only report them.
         max_bad_share: Share of unusable files that fails the run.
         resume: Name of an interrupted run of the store to go on with.
@@ -61,12 +63,15 @@ def retrain(
         return state
     witness_champion(store)
     check_places(images, store)
+    data = over_deployed("data", data)
+    check_labels_file(data)
     run, training, gate = begin(store, training, gate, resume)
     with at_work(run) as lock, resumable(run):
         stages = Stages(run, lock.check)
         with stages.stage("list"):
             size_px, val_share = training.image_size, training.val_share
-            manifest = list_images(images, store, size_px, val_share, leakage, dataset_begun(run))
+            begun = dataset_begun(run)
+            manifest = list_images(images, store, size_px, val_share, leakage, begun, data)
             check_trainable(manifest)
         inputs = inputs_of(manifest, training, gate, max_bad_share)
         if not force and (earlier := same_as_before(run, manifest, inputs)):
@@ -126,10 +131,12 @@ def check_retraining(
     store: str = "store",
     training: Training = Training(),
     resume: str | None = None,
+    data: Data = Data(),
     **_: Any,
 ) -> None:
     """Raise InputError for mistakes that show without Prefect and Ray, before either is started."""
     check_places(images, store)
+    check_labels_file(data)
     weights = locate_weights(training.weights)
     if resume:
         check_resumed(run_of(store, resume), training.model_copy(update={"weights": weights}))

@@ -3,7 +3,15 @@
 import re
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
 ModelKind = Literal["cnn", "mobilenet_v2"]
 ExportFormat = Literal["savedmodel", "litert", "onnx"]
@@ -41,6 +49,47 @@ Word = Annotated[str, BeforeValidator(_check_text), StringConstraints(min_length
 Leakage = Literal["exclude", "report"]
 MaxBadShare = Annotated[float, Field(ge=0, le=1)]
 Globs = Annotated[tuple[str, ...], BeforeValidator(_split_commas)]
+LABEL_COLUMNS = ("path", "label", "split", "group", "time")
+
+
+def _check_columns(pairs: tuple[str, ...]) -> tuple[str, ...]:
+    for pair in pairs:
+        ours, _, theirs = pair.partition("=")
+        if ours not in LABEL_COLUMNS or not theirs:
+            raise ValueError(f"must be such as path=file,label=species, of {', '.join(LABEL_COLUMNS)}")
+    return pairs
+
+
+class Data(BaseModel):
+    """Where labels come from, and how the images are divided among the splits."""
+
+    model_config = FORM
+
+    labels: Word | None = Field(
+        None,
+        description="File of labels, which overrules the folders: CSV, Parquet or JSON lines with the "
+        "columns path and label, and perhaps split, group and time.",
+    )
+    labels_columns: Annotated[
+        tuple[str, ...], BeforeValidator(_split_commas), AfterValidator(_check_columns)
+    ] = Field((), description="Its columns where they have other names, such as `path=file,label=species`.")
+    test_share: float = Field(
+        0.2, ge=0, lt=1, description="Share drawn as test where there is no test split; 0 draws none."
+    )
+    group_by: Word | None = Field(
+        None,
+        description="What no drawn split tears apart: a column of the file of labels, a regular expression "
+        r"over the path such as `(site\d+)/`, or `day` (of the photograph, else of the file).",
+    )
+    newest_as_test: bool = Field(
+        False, description="Draw the latest groups or images as test, instead of any."
+    )
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """The names that the file of labels gives to our columns, where they were given."""
+        pairs = (pair.partition("=") for pair in self.labels_columns)
+        return {ours: theirs for ours, _, theirs in pairs}
 
 
 class Augmentation(BaseModel):

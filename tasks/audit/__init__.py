@@ -4,6 +4,7 @@ from tasks.audit.checks import CHECKS, Check
 from tasks.audit.corrections import correction_words
 from tasks.audit.features import embed_part, fetch_base, locate_weights, plan_features
 from tasks.audit.findings import audit_dataset, read_audit, read_duplicates
+from tasks.audit.origin import origin_words
 from tasks.audit.verdict import Soundness, soundness
 from tasks.audit.wrong_labels import Suspect, check_labels, read_suspects
 
@@ -18,6 +19,7 @@ __all__ = [
     "embed_part",
     "fetch_base",
     "locate_weights",
+    "origin_words",
     "plan_features",
     "read_audit",
     "read_duplicates",

@@ -8,6 +8,7 @@ from tasks.audit.bad_files import file_points, files_are_bad, find_bad_files
 from tasks.audit.classes import class_points, classes_are_missing, find_classes
 from tasks.audit.copies import copies_spoil, copy_points, find_copies
 from tasks.audit.corrections import correction_points, find_corrections
+from tasks.audit.origin import find_torn_groups, groups_are_torn, torn_points
 from tasks.audit.outliers import find_outliers
 from tasks.audit.wrong_labels import label_points, labels_are_wrong
 
@@ -49,6 +50,7 @@ CHECKS = (
     Check("labels", "Labels that look wrong", points=label_points, serious=labels_are_wrong),
     Check("corrections", "What people put right", find_corrections, correction_points),
     Check("copies", "The same picture more than once", find_copies, copy_points, copies_spoil),
+    Check("origin", "Where labels and splits come from", find_torn_groups, torn_points, groups_are_torn),
     Check("outliers", "Outliers", find_outliers),
     Check("files", "Files that cannot be used", find_bad_files, file_points, files_are_bad),
 )

@@ -90,7 +90,8 @@ def copy_points(audit: Audit) -> Iterator[str]:
         yield (
             f"{counts['leaked_near']:,} of these are only near copies, more than {100 * MOST_LEFT_OUT:.0f} % "
             "of all: the scenes look alike, as before a fixed camera, and a retraining will not leave them "
-            "out. Split them by place or time, or train on all of them with --leakage report."
+            "out. Let whole groups judge, such as places or days (--group-by), or train on all of them with "
+            "--leakage report."
         )
     if conflicts := counts["conflicts"]:
         yield f"{count(conflicts, 'picture is', 'pictures are')} there twice under different labels."

@@ -21,7 +21,9 @@ LOGGED = ("files", "bad", "exact", "near", "conflicts", "leaked", "leaking")
 def audit_dataset(dataset: Dataset) -> None:
     """Write audit.json beside the dataset."""
     rows = storage.read_table(storage.index_url(dataset.url)).to_pylist()
-    audit = audit_rows(rows, dataset.classes, dataset.unlabelled)
+    audit = audit_rows(rows, dataset.classes, dataset.unlabelled) | {"origin": dataset.origin}
+    if problems := storage.json_unless_broken(storage.label_problems_url(dataset.url)):
+        audit["label_problems"] = {kind: len(entries) for kind, entries in problems.items()}
     storage.write_record(storage.audit_url(dataset.url), audit)
     log.info(
         "Audit: %s files, bad: %s; sets of exact copies: %s, of near ones: %s, with labels in conflict: %s; "

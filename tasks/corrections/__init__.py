@@ -8,7 +8,13 @@ from tasks.corrections.answers import (
     standing_decisions,
 )
 from tasks.corrections.compaction import compact_answers
-from tasks.corrections.exchange import LabelRow, parts_of_path, read_label_rows, write_label_rows
+from tasks.corrections.exchange import (
+    LabelRow,
+    parts_of_path,
+    read_label_records,
+    read_label_rows,
+    write_label_rows,
+)
 from tasks.corrections.images import keep_image, labelled_images
 from tasks.corrections.log import Answers, corrections_in_force, read_answers, record_answers
 from tasks.corrections.tables import from_table, to_table
@@ -28,6 +34,7 @@ __all__ = [
     "labelled_images",
     "parts_of_path",
     "read_answers",
+    "read_label_records",
     "read_label_rows",
     "record_answers",
     "standing_decisions",

@@ -42,14 +42,28 @@ def read_label_rows(url: str) -> list[LabelRow]:
 
     Raises InputError for a file that is not there, is of another format or has no labels in it.
     """
+    records = read_label_records(url)
+    if not any(isinstance(record, LabelRow) for record in records):
+        check_columns(url, [record for record in records if not isinstance(record, LabelRow)])
+    return [
+        record if isinstance(record, LabelRow) else row_of(f"row {number}", record)
+        for number, record in enumerate(records, 1)
+    ]
+
+
+def read_label_records(url: str) -> Sequence[LabelRow | dict[str, Any]]:
+    """The rows of a file as they stand in it, by the names of its columns; of Label Studio as LabelRows.
+
+    Raises InputError for a file that is not there or is of another format.
+    """
     ending = format_of_labels(url)
     try:
         if ending == "parquet":
-            return rows_of(url, storage.read_table(url).to_pylist())
+            return list(storage.read_table(url).to_pylist())
         data = storage.read_bytes(url, storage.MOST_JSON)
         if ending == "json" and isinstance(tasks := json.loads(data), list) and is_label_studio(tasks):
             return [row for number, task in enumerate(tasks, 1) for row in rows_of_task(number, task)]
-        return rows_of(url, read_records(data, ending))
+        return read_records(data, ending)
     except (FileNotFoundError, IsADirectoryError) as error:
         raise InputError(f"Labels are read from a file. Received none: {url!r}.") from error
     except InputError:
@@ -59,15 +73,14 @@ def read_label_rows(url: str) -> list[LabelRow]:
         raise InputError(f"A file of labels must be whole {ending}. Received {url!r}: {line}.") from error
 
 
-def rows_of(url: str, records: Sequence[Mapping[str, Any]]) -> list[LabelRow]:
-    """The rows of a table; InputError where it has no column of labels, or none that names images."""
+def check_columns(url: str, records: Sequence[Mapping[str, Any]]) -> None:
+    """Raise InputError where a table has no column of labels, or none that names images."""
     names = {name for record in records for name in record}
     if "label" not in names or not names & {"path", "sha256"}:
         raise InputError(
             "A file of labels must have a column `label` and one of `path` or `sha256`. "
             f"Received {', '.join(sorted(map(str, names))) or 'no rows'} in {url!r}."
         )
-    return [row_of(f"row {number}", record) for number, record in enumerate(records, 1)]
 
 
 def format_of_labels(url: str) -> str:

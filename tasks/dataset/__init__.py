@@ -7,6 +7,7 @@ from tasks.dataset.decode import read_images
 from tasks.dataset.duplicates import group_pictures
 from tasks.dataset.index import commit_dataset, pixels_of_parts
 from tasks.dataset.labelling import Import, export_labels, import_labels
+from tasks.dataset.listing import check_labels_file
 from tasks.dataset.looks import measure_looks
 from tasks.dataset.manifest import list_images
 from tasks.dataset.parts import DecodedPart, decode_part, plan_parts
@@ -35,6 +36,7 @@ __all__ = [
     "Import",
     "Manifest",
     "Split",
+    "check_labels_file",
     "check_places",
     "check_splits",
     "check_trainable",

@@ -1,5 +1,6 @@
 """Checks of a dataset that run before anything is trained on it."""
 
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,7 +8,8 @@ from typing import Any
 import pyarrow as pa
 
 from tasks import storage
-from tasks.dataset.corrections import LEFT_OUT
+from tasks.dataset.corrections import LEFT_OUT, SPLITS
+from tasks.dataset.groups import propose_groups
 from tasks.dataset.records import Dataset, Manifest
 from tasks.dataset.splits import MOST_LEFT_OUT
 from tasks.errors import InputError, JobError
@@ -56,10 +58,13 @@ def check_trainable(manifest: Manifest) -> None:
     classes: dict[str, set[str]] = {"train": set(), "val": set(), "test": set()}
     for label, split in files:
         classes.setdefault(split, set()).add(label)
+    if manifest.drawing.test_share:
+        check_class_sizes(manifest.images_url, Counter(table["label"].to_pylist()))
+        return
     if not classes["test"]:
         raise InputError(
-            "`images` must have a test split: put a share of each class, such as a fifth, into "
-            "`test/<class>/` and the rest into `train/<class>/`. "
+            "`images` must have a test split where none is drawn: pass a `test_share` such as 0.2, or put a "
+            "share of each class into `test/<class>/` and the rest into `train/<class>/`. "
             f"Received no test images in {manifest.images_url!r}."
         )
     if missing := sorted((classes["val"] | classes["test"]) - classes["train"]):
@@ -74,15 +79,60 @@ def check_trainable(manifest: Manifest) -> None:
         )
 
 
+def check_class_sizes(images_url: str, files: Mapping[str, int]) -> None:
+    """Raise InputError where a class has too few files for three splits, and say what each would need."""
+    small = {label: count for label, count in sorted(files.items()) if count < len(SPLITS)}
+    if small:
+        needs = ", ".join(
+            f"{label} ({count}, needs {len(SPLITS) - count} more)" for label, count in small.items()
+        )
+        raise InputError(
+            "Where the test split is drawn, every class must have three images or more: one to train on, one "
+            f"for validation, one for test. Received too few of {needs} in {images_url!r}: add some, or take "
+            "the class out."
+        )
+
+
+def check_tested(dataset: Dataset, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Raise InputError where a test split was drawn and a class got none of it. rows: of usable images."""
+    tested = {row["label"] for row in rows if row["split"] == "test"}
+    if not dataset.origin.get("test_share") or tested.issuperset(dataset.classes):
+        return
+    groups: dict[str, set[Any]] = {name: set() for name in dataset.classes}
+    for row in rows:
+        groups[row["label"]].add(row["group"] if row["scene"] is None else row["scene"])
+    missing = [name for name in dataset.classes if name not in tested]
+    received = ", ".join(
+        f"{name} ({sum(row['label'] == name for row in rows):,} images, {len(groups[name]):,} groups)"
+        for name in missing
+    )
+    raise InputError(
+        "Where the test split is drawn, every class must have three groups of images or more that may go "
+        "to different splits; pictures that look alike count as one. Received none for test of "
+        f"{received} in {dataset.images_url!r}: add others, or {way_out(rows)}."
+    )
+
+
+def way_out(rows: Sequence[Mapping[str, Any]]) -> str:
+    """What to do where scenes look alike, with a pattern that fits the paths."""
+    pattern = propose_groups([row["path"] for row in rows], [row["label"] for row in rows])
+    return (
+        f"let whole groups judge: `--group-by {shlex.quote(pattern)}` and no test split of your own; images "
+        "of two groups then count as two scenes, however alike"
+    )
+
+
 def check_splits(dataset: Dataset) -> None:
     """Raise InputError unless every class has a usable training image, and val and test have any.
 
     Raises it too where too many images were left out (see `check_left_out`).
     """
-    columns = ["label", "split", "status", "leak"]
-    index = storage.read_table(storage.index_url(dataset.url), columns).to_pylist()
+    table = storage.read_table(storage.index_url(dataset.url))
+    columns = ["path", "label", "split", "status", "leak", "group", "scene"]
+    index = table.select([name for name in columns if name in table.column_names]).to_pylist()
     rows = [row for row in index if row["status"] == "ok"]
     check_left_out(dataset.images_url, rows)
+    check_tested(dataset, rows)
     train_images = Counter(row["label"] for row in rows if row["split"] == "train")
     if missing := [name for name in dataset.classes if not train_images[name]]:
         raise InputError(
@@ -105,7 +155,8 @@ def check_splits(dataset: Dataset) -> None:
 def check_left_out(images_url: str, rows: Sequence[Mapping[str, Any]]) -> None:
     """Raise InputError when more than MOST_LEFT_OUT of train and validation were left out as near copies.
 
-    So many are hardly copies: the scenes look alike. rows: split and leak of the usable images.
+    So many are hardly copies: the scenes look alike. rows: path, label, split and leak of the
+    usable images.
     """
     near_copies = sum(row["split"] == "leaked" and row["leak"] == "near" for row in rows)
     learning_images = sum(row["split"] != "test" for row in rows)
@@ -113,8 +164,8 @@ def check_left_out(images_url: str, rows: Sequence[Mapping[str, Any]]) -> None:
         raise InputError(
             f"At most {MOST_LEFT_OUT:.0%} of the training and validation images may be left out as near "
             f"copies of those that judge them. Received {near_copies:,} of {learning_images:,} in "
-            f"{images_url!r}: the scenes look alike, as before a fixed camera. Split them by place or time, "
-            "or pass `leakage` report to train on all of them; what is tested will look better than it is, "
+            f"{images_url!r}: the scenes look alike, as before a fixed camera. Either {way_out(rows)}; or "
+            "pass `leakage` report to train on all of them: what is tested will look better than it is, "
             "and the gate promotes nothing then."
         )
 

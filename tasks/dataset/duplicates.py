@@ -34,13 +34,20 @@ class Copies(NamedTuple):
     near_rank: np.ndarray
 
 
-def find_copies(pixels: np.ndarray, hashes: np.ndarray, ranks: np.ndarray, thumbnails: Thumbnails) -> Copies:
+def find_copies(
+    pixels: np.ndarray,
+    hashes: np.ndarray,
+    ranks: np.ndarray,
+    thumbnails: Thumbnails,
+    scenes: np.ndarray | None = None,
+) -> Copies:
     """Find the images that show the same picture.
 
     pixels: int [images], equal for images with equal decoded pixels. hashes: perceptual hashes, uint64
     [images]. ranks: int [images], 0 or more; among pictures with the same hash, those of the highest rank
     are compared first. thumbnails: a function from image numbers, int [n], to grey thumbnails, uint8
-    [n, side, side].
+    [n, side, side]. scenes: int [images], which belong together by the user's word; pictures of two
+    scenes are not near copies, however alike they are.
 
     Two images nearly match when their perceptual hashes differ in at most MAX_DISTANCE of 64 bits and the
     details of their thumbnails correlate by MIN_CORRELATION or more. Images linked by such pairs, directly
@@ -55,6 +62,8 @@ def find_copies(pixels: np.ndarray, hashes: np.ndarray, ranks: np.ndarray, thumb
     exact_rank, near_rank = np.full((2, pictures), -1)
     np.maximum.at(exact_rank, picture, ranks)
     pairs = _candidates(hashes[first_image], exact_rank)
+    if scenes is not None:
+        pairs = pairs[np.equal(*scenes[first_image][pairs].T)]
     pairs = pairs[_details_agree(first_image[pairs], thumbnails)]
     for source, target in (pairs.T, pairs.T[::-1]):
         np.maximum.at(near_rank, source, exact_rank[target])

@@ -30,11 +30,16 @@ Tree = dict[str, set[str]]
 
 @dataclass(frozen=True, slots=True)
 class LabelledFile:
-    """A file with the label (None if it has none) and the split that its folders give it."""
+    """A file with the label (None if it has none) and the split that folders or a file of labels give it.
+
+    group: what no split tears apart, by the user's word. time: ISO text. Both only where somebody gave them.
+    """
 
     file: FileEntry
     label: str | None
     split: str
+    group: str | None = None
+    time: str | None = None
 
 
 def label_files(files: Sequence[FileEntry]) -> list[LabelledFile]:

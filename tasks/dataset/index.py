@@ -3,7 +3,9 @@
 import json
 import logging
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,11 +17,14 @@ from tasks.dataset.catalogue import Marker, enter
 from tasks.dataset.checks import check_bad_share
 from tasks.dataset.corrections import correct, corrections_of, count_corrections
 from tasks.dataset.duplicates import find_copies
+from tasks.dataset.groups import DAY, file_time
 from tasks.dataset.looks import THUMBNAIL_PX
 from tasks.dataset.manifest import PARTS_VERSION, identity, part_key, read_parts
 from tasks.dataset.parts import SIDE_CAR, DecodedPart
 from tasks.dataset.records import Dataset, Manifest
-from tasks.dataset.splits import RANKS, settle_splits
+from tasks.dataset.sides import drawing_key, earlier_sides
+from tasks.dataset.splits import RANKS, draw_test, settle_splits
+from tasks.parameters import Leakage
 from tasks.pictures import UNREADABLE
 
 INDEX_COLUMNS = [name for name in SIDE_CAR.names if name != "thumbnail"]
@@ -84,6 +89,7 @@ def marker_of(manifest: Manifest, index: pa.Table) -> Marker:
         "parts": [part_key(files, manifest.size_px) for files in parts],
         "first_files": [identity(files[0]) for files in parts],
         "pixels": [storage.sha256(json.dumps(pixels).encode())[:32] for pixels in pixels_of_parts(index)],
+        "drawing": drawing_key(manifest),
     }
 
 
@@ -115,7 +121,17 @@ def read_dataset(manifest: Manifest, decoded: int) -> Dataset:
         decoded=decoded,
         reused=len(rows) - decoded,
         corrections=corrections,
+        origin=origin_of(manifest),
     )
+
+
+def origin_of(manifest: Manifest) -> dict[str, Any]:
+    """How labels and splits came about, as summaries and audits tell it.
+
+    listing: how the folder was understood, in words. test_share: the share drawn for test; 0 where the user
+    has a test split. group_by, newest_as_test: see `Data`.
+    """
+    return {"listing": manifest.words} | asdict(manifest.drawing)
 
 
 def build_index(manifest: Manifest) -> pa.Table:
@@ -124,7 +140,7 @@ def build_index(manifest: Manifest) -> pa.Table:
     part, row: the part that holds the image, and its position there. group: the number of the first row
     that shows the same picture; null for bad and dropped files. leak: `exact` or `near` where an image of a
     split of higher rank (see RANKS) matches this one; else null. split: as settled. given, answer: see
-    `correct`.
+    `correct`. scene: what no drawn split tears, by the user's word. time: see `add_scenes`.
     """
     tables = []
     for part in range(manifest.parts):
@@ -132,22 +148,79 @@ def build_index(manifest: Manifest) -> pa.Table:
         side_car = side_car.replace_schema_metadata(None)
         side_car = side_car.append_column("part", pa.array([part] * len(side_car), pa.int32()))
         tables.append(side_car.append_column("row", pa.array(range(len(side_car)), pa.int32())))
-    labels = storage.read_table(storage.manifest_url(manifest.dataset_url), ["label", "split"])
+    labels = storage.read_table(storage.manifest_url(manifest.dataset_url))
     index = pa.concat_tables(tables)
-    for name in labels.column_names:
-        index = index.append_column(name, labels[name])
+    for name in ("label", "split", "scene", "time", "mark"):
+        values = labels[name] if name in labels.column_names else pa.nulls(len(index), pa.string())
+        index = index.append_column(name, values)
     corrections = corrections_of(manifest.dataset_url)
-    index = correct(index.sort_by("path"), corrections, manifest.classes)
-    index = add_copies(manifest.dataset_url, index)
-    rows = index.select(["status", "sha256", "group", "leak", "label", "split"]).to_pylist()
-    splits = settle_splits(rows, manifest.val_share, manifest.leakage)
-    return index.set_column(index.column_names.index("split"), "split", pa.array(splits, pa.string()))
+    index = add_scenes(index.sort_by("path"), manifest.drawing.group_by)
+    return divide(manifest, correct(index, corrections, manifest.classes))
+
+
+def add_scenes(index: pa.Table, group_by: str | None) -> pa.Table:
+    """An index with its `time`, of the photograph where nobody gave another, else of the file; without marks.
+
+    Where days are the groups, they become its `scene`.
+    """
+    rows = index.select(["time", "captured", "mark"]).to_pylist()
+    times = [row["time"] or row["captured"] or file_time(row["mark"]) for row in rows]
+    index = index.set_column(index.column_names.index("time"), "time", pa.array(times, pa.string()))
+    if group_by == DAY:
+        days = pa.array([time and time[:10] for time in times], pa.string())
+        index = index.set_column(index.column_names.index("scene"), "scene", days)
+    return index.drop_columns(["mark"])
+
+
+def divide(manifest: Manifest, index: pa.Table) -> pa.Table:
+    """An index with copies found and its splits drawn and settled."""
+    drawing, url = manifest.drawing, manifest.dataset_url
+    earlier = earlier_sides(manifest)
+    index = add_copies(url, index)
+    if drawing.test_share:
+        drawn = draw_test(rows_to_divide(index), drawing.test_share, earlier, drawing.newest_as_test)
+        index = index.set_column(index.column_names.index("split"), "split", pa.array(drawn, pa.string()))
+        index = add_copies(url, index.drop_columns(["group", "leak"]))
+    splits = settle_splits(rows_to_divide(index), manifest.val_share, manifest.leakage, earlier)
+    index = index.set_column(index.column_names.index("split"), "split", pa.array(splits, pa.string()))
+    return mark_torn_copies(index, manifest.leakage)
+
+
+def rows_to_divide(index: pa.Table) -> list[dict[str, Any]]:
+    """The rows of an index as `settle_splits` and `draw_test` take them: scenes are groups."""
+    rows = index.select(["path", "status", "sha256", "group", "leak", "label", "split", "scene", "time"])
+    return [
+        row
+        | {
+            "group": row["group"] if row["scene"] is None else row["scene"],
+            "fixed": row["path"].startswith(storage.KEPT),
+        }
+        for row in rows.to_pylist()
+    ]
+
+
+def mark_torn_copies(index: pa.Table, leakage: Leakage) -> pa.Table:
+    """An index in which training images with the very pixels of a validation image elsewhere are leaked.
+
+    Only scenes tear copies: without them, groups of copies are drawn whole.
+    """
+    rows = index.select(["pixels_sha256", "status", "split", "leak"]).to_pylist()
+    validated = {row["pixels_sha256"] for row in rows if row["split"] == "val" and row["status"] == "ok"}
+    for row in rows:
+        if row["split"] == "train" and row["status"] == "ok" and row["pixels_sha256"] in validated:
+            row["leak"] = row["leak"] or "exact"
+            row["split"] = "leaked" if leakage == "exclude" else "train"
+    for name in ("split", "leak"):
+        values = pa.array([row[name] for row in rows], pa.string())
+        index = index.set_column(index.column_names.index(name), name, values)
+    return index
 
 
 def add_copies(dataset_url: str, index: pa.Table) -> pa.Table:
     """An index with the columns `group` and `leak` added (see `build_index`)."""
     good_rows = np.flatnonzero(np.array(index["status"]) == "ok")
-    usable = index.select(["part", "row", "pixels_sha256", "perceptual_hash", "split"]).take(good_rows)
+    columns = ["part", "row", "pixels_sha256", "perceptual_hash", "split", "scene"]
+    usable = index.select(columns).take(good_rows)
     part, row, hashes = (usable[name].to_numpy() for name in ("part", "row", "perceptual_hash"))
     ranks = np.array([RANKS[split] for split in usable["split"].to_pylist()], np.int64)
 
@@ -161,7 +234,8 @@ def add_copies(dataset_url: str, index: pa.Table) -> pa.Table:
         return thumbnails
 
     pixels = usable["pixels_sha256"].combine_chunks().dictionary_encode().indices.to_numpy()
-    copies = find_copies(pixels, hashes, ranks, read_thumbnails)
+    scenes = usable["scene"].combine_chunks().dictionary_encode().indices.fill_null(-1).to_numpy()
+    copies = find_copies(pixels, hashes, ranks, read_thumbnails, scenes)
     group = np.full(len(index), -1)
     group[good_rows] = good_rows[copies.group]
     leak = np.full(len(index), "", "<U5")

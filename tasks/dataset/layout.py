@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from tasks.dataset.folders import LabelledFile, split_of, tree_of
+from tasks.dataset.problems import Problems
+from tasks.dataset.records import Drawing
 from tasks.errors import InputError
 from tasks.storage import LeftOut
 
@@ -18,13 +20,47 @@ def layout_in_words(rows: Sequence[LabelledFile], left_out: LeftOut) -> str:
     unlabelled = Counter(row.file.path.partition("/")[0] for row in rows if row.label is None)
     splits = Counter(row.split for row in labelled)
     classes = sorted({str(row.label) for row in labelled})
+    split_folders = sorted({folder for row in labelled if (folder := _split_folder(row))})
     sentences = [
-        ", ".join(f"{count:,} {split}" for split, count in splits.items())
-        + f" of {len(classes):,} classes ({names_of(classes)})",
+        _splits_of_classes(labelled) + (f" in {names_of(split_folders)}" if split_folders else ""),
         *_doubts(labelled, classes, splits),
         f"left out: {_files(unlabelled)}{left_out or ('' if unlabelled else 'nothing')}".rstrip(", "),
     ]
     return "; ".join(sentences)
+
+
+def file_in_words(url: str, rows: Sequence[LabelledFile], problems: Problems, left_out: LeftOut) -> str:
+    """How a file of labels was read, and what of it and of the folder could not be used."""
+    labelled = [row for row in rows if row.label is not None]
+    unusable = [str(part) for part in (problems.kinds and problems, left_out) if part]
+    words = f"{_splits_of_classes(labelled)} by {url}"
+    return f"{words}; left out: {', '.join(unusable) or 'nothing'}"
+
+
+def drawing_in_words(rows: Sequence[LabelledFile], drawing: Drawing) -> str:
+    """What will be drawn from some labelled files, and by which groups; to follow other words."""
+    groups = {row.group for row in rows if row.group}
+    ungrouped = sum(row.group is None for row in rows) if groups else 0
+    words = f"; {len(groups):,} groups" if groups else ""
+    words += f", {ungrouped:,} files in none" if ungrouped else ""
+    if not drawing.test_share:
+        return words
+    newest = "the latest of" if drawing.newest_as_test else "of"
+    return f"{words}; no test split: {drawing.test_share:.0%} {newest} the images are drawn for it"
+
+
+def _splits_of_classes(labelled: Sequence[LabelledFile]) -> str:
+    splits = Counter(row.split for row in labelled)
+    classes = sorted({str(row.label) for row in labelled})
+    counts = ", ".join(f"{count:,} {split}" for split, count in splits.items())
+    return f"{counts} of {len(classes):,} classes ({names_of(classes)})"
+
+
+def _split_folder(row: LabelledFile) -> str:
+    """The folder that gives a file its split: the one around its class folder; empty where there is none."""
+    folders = row.file.path.split("/")[:-1]
+    outer = folders[: len(folders) - 1 - folders[::-1].index(str(row.label))]
+    return "/".join(outer)
 
 
 def _doubts(labelled: Sequence[LabelledFile], classes: Sequence[str], splits: Counter[str]) -> Iterable[str]:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from dataclasses import astuple
 from functools import partial
 from typing import TypeVar
 
@@ -18,18 +19,18 @@ from tasks.dataset.attempts import choose_dataset
 from tasks.dataset.catalogue import Catalogue, read_catalogue
 from tasks.dataset.checks import check_classes, check_places
 from tasks.dataset.corrections import Corrections, added_files, corrections_of, write_corrections
-from tasks.dataset.folders import LabelledFile, label_files
-from tasks.dataset.layout import check_class_names, layout_in_words
-from tasks.dataset.records import Manifest
-from tasks.errors import InputError
-from tasks.parameters import Leakage
+from tasks.dataset.folders import LabelledFile
+from tasks.dataset.layout import check_class_names
+from tasks.dataset.listing import drawing_of, label_images
+from tasks.dataset.records import Drawing, Manifest
+from tasks.parameters import Data, Leakage
 from tasks.pictures import DECODER_VERSION
-from tasks.storage import FileEntry, LeftOut, walk
+from tasks.storage import FileEntry
 
 FILES_A_PART = 1024
 MAX_PARTS = 256
 MOST_READ = 16  # manifests of earlier datasets, for parts to keep
-PARTS_VERSION = [DECODER_VERSION, 2]  # raise the second when side-cars change: parts are decoded again
+PARTS_VERSION = [DECODER_VERSION, 3]  # raise the second when side-cars change: parts are decoded again
 INDEX_VERSION = 1  # raise when the index or the rules of splits change: datasets are then indexed again
 
 log = logging.getLogger("darkroom")
@@ -47,6 +48,7 @@ def list_images(
     val_share: float,
     leakage: Leakage = "exclude",
     dataset_begun: str | None = None,
+    data: Data = Data(),
 ) -> Manifest:
     """List the folder `images` and commit its manifest to the store.
 
@@ -56,12 +58,10 @@ def list_images(
     Raises InputError when the folder cannot be read or has too few classes, or the store cannot be written.
     """
     images_url, store = check_places(images, store)
-    left_out = LeftOut()
-    files = label_files(list_files(images_url, left_out))
-    log.info("Read %s as %s", images_url, layout_in_words(files, left_out))
-    rows = [row for row in files if row.label is not None]
-    classes = tuple(sorted({str(row.label) for row in rows}))
-    check_classes(images_url, len(files), classes)
+    listing = label_images(images_url, data)
+    log.info("Read %s as %s", images_url, listing.words)
+    classes = tuple(sorted({str(row.label) for row in listing.rows}))
+    check_classes(images_url, listing.files, classes)
     check_class_names(images_url, classes)
     compact_answers(store)
     corrections = (
@@ -69,37 +69,32 @@ def list_images(
         if dataset_begun
         else corrections_in_force(store)
     )
-    rows = sorted(rows + added_files(store, corrections), key=lambda row: row.file.path)
-    fingerprint = fingerprint_of(images_url, rows, size_px, val_share, leakage, corrections)
+    added = added_files(store, corrections)
+    rows = sorted([*listing.rows, *added], key=lambda row: row.file.path)
+    drawing = drawing_of(rows, data)
+    fingerprint = fingerprint_of(images_url, rows, size_px, val_share, leakage, corrections, drawing)
     name = choose_dataset(store, images_url, [row.file for row in rows], fingerprint, dataset_begun)
     dataset_url = storage.dataset_url(store, name)
     write_corrections(dataset_url, corrections)
     if not is_listed(dataset_url):
         parts = cut_into_parts(rows, partial(previous_parts, read_catalogue(store, images_url), size_px))
         write_manifest(storage.manifest_url(dataset_url), parts)
+        if listing.problems:
+            storage.write_json(storage.label_problems_url(dataset_url), listing.problems)
     return Manifest(
         images_url=images_url,
         dataset_url=dataset_url,
         fingerprint=name,
         classes=classes,
         files=len(rows),
-        unlabelled=len(files) - len(rows),
+        unlabelled=listing.files - len(listing.rows),
         parts=count_parts(storage.manifest_url(dataset_url)),
         size_px=size_px,
         val_share=val_share,
         leakage=leakage,
+        drawing=drawing,
+        words=listing.words,
     )
-
-
-def list_files(images_url: str, left_out: LeftOut) -> list[FileEntry]:
-    """Every file of the folder, sorted by path; InputError when there is none."""
-    files = sorted(walk(images_url, left_out), key=lambda file: file.path)
-    if not files:
-        raise InputError(
-            f"`images` must contain image files. Received an empty folder: {images_url!r}"
-            + (f"; left out: {left_out}." if left_out else ".")
-        )
-    return files
 
 
 def is_listed(dataset_url: str) -> bool:
@@ -118,15 +113,19 @@ def fingerprint_of(
     val_share: float,
     leakage: Leakage,
     corrections: Corrections,
+    drawing: Drawing,
 ) -> str:
     """16 hex digits that change with the folder, its files, their labels and splits, options and corrections.
 
     The folder counts: two may hold files of the same names, sizes and times that show other pictures.
     """
     options = [PARTS_VERSION, INDEX_VERSION, images_url, size_px, val_share, leakage]
+    if drawing != Drawing():
+        options.append(astuple(drawing))
     digest = hashlib.sha256(json.dumps(options).encode())
     for row in rows:
-        digest.update(json.dumps([*identity(row.file), row.label, row.split]).encode())
+        by_file = [row.group, row.time] if row.group or row.time else []
+        digest.update(json.dumps([*identity(row.file), row.label, row.split, *by_file]).encode())
     for sha256, answer in sorted(corrections.items()):
         digest.update(json.dumps([sha256, answer.decision, answer.label]).encode())
     return digest.hexdigest()[:16]
@@ -210,12 +209,14 @@ SCHEMA = pa.schema(
         "mark": pa.string(),
         "label": pa.string(),
         "split": pa.string(),
+        "scene": pa.string(),
+        "time": pa.string(),
     }
 )
 
 
 def _table(rows: Sequence[LabelledFile]) -> pa.Table:
-    columns = [(*identity(row.file), row.label, row.split) for row in rows]
+    columns = [(*identity(row.file), row.label, row.split, row.group, row.time) for row in rows]
     return pa.table(dict(zip(SCHEMA.names, zip(*columns, strict=True), strict=True)), schema=SCHEMA)
 
 

@@ -18,7 +18,7 @@ from tasks.dataset.decode import read_images
 from tasks.dataset.looks import THUMBNAIL_PX, describe_picture
 from tasks.dataset.manifest import part_files, part_key, read_parts
 from tasks.dataset.records import Manifest
-from tasks.pictures import UNREADABLE, ImageError, decode_image
+from tasks.pictures import UNREADABLE, ImageError, captured_at, decode_image
 from tasks.storage import FileEntry
 
 MOST_CANDIDATES = 4  # places, since files of equal names in another folder are read to compare them
@@ -239,6 +239,7 @@ SIDE_CAR = pa.schema(
         "sharpness": pa.float32(),
         "colourfulness": pa.float32(),
         "thumbnail": pa.binary(THUMBNAIL_PX**2),
+        "captured": pa.string(),
     }
 )
 
@@ -253,5 +254,5 @@ def _decode_into(out: np.ndarray, content: bytes | ImageError, apart: bool) -> d
     except ImageError as error:
         return row | {"status": error.status, "reason": error.reason}
     out[:] = decoded.pixels
-    size = {"width": decoded.width, "height": decoded.height}
-    return row | {"status": "ok"} | size | describe_picture(decoded.pixels)
+    facts = {"width": decoded.width, "height": decoded.height, "captured": captured_at(content)}
+    return row | {"status": "ok"} | facts | describe_picture(decoded.pixels)

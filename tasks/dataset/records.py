@@ -9,11 +9,21 @@ from tasks.parameters import Leakage
 
 
 @dataclass(frozen=True)
+class Drawing:
+    """How splits are drawn: the share for test, 0 where the user has one or wants none; see `Data`."""
+
+    test_share: float = 0.0
+    group_by: str | None = None
+    newest_as_test: bool = False
+
+
+@dataclass(frozen=True)
 class Manifest:
     """The labelled files of a folder of images, listed in a Parquet file with one row group per part.
 
     unlabelled: files in no class folder, which are not listed. parts: how many there are to decode.
-    val_share, leakage: how splits are made (see `settle_splits`).
+    val_share, leakage, drawing: how splits are made (see `settle_splits`). words: how the folder was
+    understood.
     """
 
     images_url: str
@@ -26,6 +36,8 @@ class Manifest:
     size_px: int
     val_share: float
     leakage: Leakage
+    drawing: Drawing = Drawing()
+    words: str = ""
 
 
 @dataclass(frozen=True)
@@ -34,6 +46,7 @@ class Dataset:
 
     counts: usable images of the splits train, val and test. bad: files that are not usable. decoded: files
     decoded by this run. reused: files whose part was there already. corrections: see `count_corrections`.
+    origin: see `origin_of`.
     """
 
     url: str
@@ -47,6 +60,7 @@ class Dataset:
     decoded: int
     reused: int
     corrections: dict[str, Any] = field(default_factory=dict)
+    origin: dict[str, Any] = field(default_factory=dict)
 
     def split(self, *names: str) -> Split:
         """The usable images of splits: `train`, `val`, `test`, or `leaked` (left out as copies)."""

@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Undefined
 from markupsafe import Markup
 
-from tasks.audit import CHECKS, correction_words, soundness
+from tasks.audit import CHECKS, correction_words, origin_words, soundness
 from tasks.pages.chart import CHART, chart
 from tasks.pages.metrics import metric_rows
 from tasks.pages.model_figures import CELLS_WITH_SHARE
@@ -239,6 +239,7 @@ def _environment() -> Environment:
         "most_changed": most_changed,
         "most_lost": most_lost,
         "places_of": places_of,
+        "origin_words": origin_words,
         "soundness": soundness,
     }
     return environment

@@ -62,6 +62,7 @@ def dataset_summary(dataset: Dataset) -> Record:
         "counts": dataset.counts,
         "bad": dataset.bad,
         **dataset.corrections,
+        "origin": dataset.origin,
     }
 
 

@@ -200,6 +200,11 @@ def corrections_url(dataset: str) -> str:
     return join(dataset, "corrections.parquet")
 
 
+def label_problems_url(dataset: str) -> str:
+    """What in a file of labels could not be used, by kind; missing where there was nothing."""
+    return join(dataset, "label_problems.json")
+
+
 def index_url(dataset: str) -> str:
     return join(dataset, "index.parquet")
 
