@@ -237,6 +237,11 @@ class Classification(BaseModel):
         (), description="Only files whose path matches one of these, such as `*.jpg,2026/*`."
     )
     exclude: Globs = Field((), description="No files whose path matches one of these.")
+    files: Word | None = Field(
+        None,
+        description="List of the only files to classify: text with a path a line, CSV or JSON; `-` for "
+        "standard input.",
+    )
     copy_into: Word | None = Field(
         None, description="Local folder to copy the files into, one folder a class in it."
     )

@@ -13,6 +13,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
+from tasks.classification.file_list import STANDARD_INPUT, files_in_list
 from tasks.classification.listing import Listing
 from tasks.classification.output import (
     check_images,
@@ -102,6 +103,8 @@ def locate(images: str, output: str, options: Classification) -> tuple[str, str,
     storage.check_writable(output, "output")
     check_ours(output)
     folders = {"copy_into": options.copy_into, "symlink_into": options.symlink_into}
+    if options.files != STANDARD_INPUT:
+        folders["files"] = options.files
     absolute_folders = {name: storage.absolute(folder) for name, folder in folders.items() if folder}
     return images_url, output, options.model_copy(update=absolute_folders)
 
@@ -124,8 +127,8 @@ def plan_job(images_url: str, output: str, model: ModelVersion, options: Classif
     with scratch_database() as database:
         listing = Listing(database)
         is_included = path_filter(options)
-        files = (file for file in walk(images_url, left_out) if is_included(file.path))
-        file_count = listing.add(files)
+        found = files_in_list(images_url, options.files) if options.files else walk(images_url, left_out)
+        file_count = listing.add(file for file in found if is_included(file.path))
         if not file_count:
             raise InputError(
                 f"`images` must contain image files. Received an empty folder: {images_url!r}"

@@ -13,6 +13,7 @@ from tasks.corrections.exchange import (
     parts_of_path,
     read_label_records,
     read_label_rows,
+    read_records,
     write_label_rows,
 )
 from tasks.corrections.images import keep_image, labelled_images
@@ -36,6 +37,7 @@ __all__ = [
     "read_answers",
     "read_label_records",
     "read_label_rows",
+    "read_records",
     "record_answers",
     "standing_decisions",
     "to_table",

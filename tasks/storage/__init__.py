@@ -10,7 +10,7 @@ from tasks.storage.answers import (
 )
 from tasks.storage.broken import json_unless_broken, table_unless_broken, unless_broken
 from tasks.storage.disk import disk_failure, naming_disk, temporary_folder
-from tasks.storage.folder import AHEAD_BYTES, KEPT, file_url, read_ahead
+from tasks.storage.folder import AHEAD_BYTES, KEPT, file_url, find_files, read_ahead
 from tasks.storage.left_out import LeftOut, is_left_out
 from tasks.storage.listing import FileEntry, check_folder, walk
 from tasks.storage.local import local_copy, sweep
@@ -166,6 +166,7 @@ __all__ = [
     "features_url",
     "file_url",
     "filesystem",
+    "find_files",
     "from_cell",
     "from_record",
     "history_url",

@@ -7,8 +7,9 @@ from tasks.ahead import map_ahead
 from tasks.storage.answers import kept_images_url
 from tasks.storage.listing import FileEntry
 from tasks.storage.names import unescape
+from tasks.storage.objects import mark_of
 from tasks.storage.reading import read_bytes
-from tasks.storage.urls import join
+from tasks.storage.urls import filesystem, join
 
 READERS = 8
 AHEAD_FILES = 256
@@ -28,6 +29,25 @@ def file_url(images_url: str, path: str, store: str | None = None) -> str:
     if "://" in images_url:
         return f"{images_url.rstrip('/')}/{path}"
     return join(images_url, *unescape(path).split("/"))
+
+
+def find_file(images_url: str, path: str) -> FileEntry:
+    """The file of a path below a folder; without size and mark where there is none: reading it says why."""
+    try:
+        url = file_url(images_url, path)
+        if "://" not in url:
+            status = os.stat(url)
+            return FileEntry(path, status.st_size, format(status.st_mtime, ".6f"))
+        fs, key = filesystem(url)
+        info = fs.info(key)
+        return FileEntry(path, info["size"] or 0, mark_of(info))
+    except OSError:
+        return FileEntry(path, 0, "")
+
+
+def find_files(images_url: str, paths: Iterable[str]) -> Iterator[FileEntry]:
+    """`find_file` for many paths, in order; threads ask storage for the next ones."""
+    return map_ahead(lambda path: find_file(images_url, path), paths, READERS, AHEAD_FILES)
 
 
 def read_ahead(

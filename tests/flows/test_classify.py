@@ -56,6 +56,19 @@ def test_every_file_has_exactly_one_row(classified: str, sample: Path):
     assert sum(images["images"] for images in expected["classes"].values()) == pytest.approx(len(good))
 
 
+def test_a_list_is_classified_and_what_it_names_in_vain_is_unreadable(
+    retrained: Run, sample: Path, tmp_path: Path
+):
+    there = sorted(str(path.relative_to(sample)) for path in sample.rglob("*.jpg"))[:3]
+    (tmp_path / "list.txt").write_text("\n".join([*there, "gone.jpg"]))
+    options = Classification(files=str(tmp_path / "list.txt"))
+    classify(str(sample), retrained.store, str(tmp_path / "out"), options=options)
+    rows = pq.read_table(tmp_path / "out" / "part-00000.parquet").to_pylist()
+    assert {row["path"]: row["status"] for row in rows} == dict.fromkeys(there, "ok") | {
+        "gone.jpg": "unreadable"
+    }
+
+
 def test_a_second_run_does_no_work(classified: str, retrained: Run, sample: Path):
     before = {name: os.stat(f"{classified}/{name}").st_mtime_ns for name in os.listdir(classified)}
     summary = classify(str(sample), retrained.store, classified)

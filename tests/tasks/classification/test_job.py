@@ -1,5 +1,6 @@
 """What a bulk classification does again, and what it keeps, when its folder has changed."""
 
+import io
 import logging
 import os
 from dataclasses import replace
@@ -209,3 +210,49 @@ def test_each_folder_can_have_an_output_named_after_it(tmp_path):
     images = tmp_path / "2026-11"
     _, output, _ = locate(str(images), str(tmp_path / "folders" / "{images}"), Classification())
     assert output == str(tmp_path / "folders" / "2026-11")
+
+
+LISTS = {
+    "list.txt": "b/2.jpg\n\n./a 1.jpg\r\ngone.jpg\nb/2.jpg\n{root}/.hidden.jpg\n",
+    "list.csv": 'path,label\n"b/2.jpg",x\n"a 1.jpg",y\ngone.jpg,\n.hidden.jpg,\n',
+    "list.json": '["b/2.jpg", "a 1.jpg", {{"path": "gone.jpg"}}, ".hidden.jpg"]',
+    "list.jsonl": "\n".join(
+        f'{{{{"path": "{path}"}}}}' for path in ("b/2.jpg", "a 1.jpg", "gone.jpg", ".hidden.jpg")
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LISTS)
+@pytest.mark.parametrize("standard_input", [False, True])
+def test_exactly_the_files_of_a_list_are_planned(
+    tmp_path: Path, name: str, standard_input: bool, monkeypatch: pytest.MonkeyPatch
+):
+    images = folder(tmp_path / "in", ["a 1.jpg", "b/2.jpg", "c.jpg", ".hidden.jpg"])
+    text = LISTS[name].format(root=images)
+    (tmp_path / name).write_text(text)
+    if standard_input and name == "list.csv":
+        text = "\n".join(line.split(",")[0].strip('"') for line in text.splitlines()[1:])
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+    options = Classification(files="-" if standard_input else str(tmp_path / name))
+    [paths] = contents(plan(images, tmp_path / "out", options)).values()
+    assert paths == [".hidden.jpg", "a 1.jpg", "b/2.jpg", "gone.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("", "without any"),
+        ("../secret.jpg", "must lie below"),
+        ("/etc/passwd", "must lie below"),
+        ("s3://elsewhere/1.jpg", "must lie below"),
+        ("[1, 2]", "no path in 1"),
+        ('["a', "a path a line"),
+    ],
+)
+def test_a_list_that_names_nothing_here_is_refused(tmp_path: Path, text: str, complaint: str):
+    images = folder(tmp_path / "in", ["a.jpg"])
+    (tmp_path / "list").write_text(text)
+    with pytest.raises(InputError, match=complaint):
+        plan(images, tmp_path / "out", Classification(files=str(tmp_path / "list")))
+    with pytest.raises(InputError, match="can be read"):
+        plan(images, tmp_path / "out", Classification(files=str(tmp_path / "gone")))
