@@ -57,10 +57,10 @@ def _splits_of_classes(labelled: Sequence[LabelledFile]) -> str:
 
 
 def _split_folder(row: LabelledFile) -> str:
-    """The folder that gives a file its split: the one around its class folder; empty where there is none."""
+    """The folder that gives a file its split, which is around its class folder; empty where there is none."""
     folders = row.file.path.split("/")[:-1]
     outer = folders[: len(folders) - 1 - folders[::-1].index(str(row.label))]
-    return "/".join(outer)
+    return "/".join(outer) if outer and split_of(outer[-1]) else ""
 
 
 def _doubts(labelled: Sequence[LabelledFile], classes: Sequence[str], splits: Counter[str]) -> Iterable[str]:

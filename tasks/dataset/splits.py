@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
+from tasks.errors import InputError
 from tasks.parameters import Leakage
 
 Row = Mapping[str, Any]
@@ -19,7 +20,7 @@ TEST_SALT = "test"  # else the images with the lowest hashes, which validation t
 
 
 def draw_test(rows: Sequence[Row], test_share: float, earlier: Sides, newest: bool = False) -> list[str]:
-    """The split of every row where the user has no test split: some of the training images become one.
+    """The split of every row where the user has no test split: some training images become one.
 
     rows: as for `settle_splits`; those with `fixed` stay what they are. Groups of images are drawn whole, by
     a hash (see `_draw`), or, for `newest`, by the time of their latest image, the latest first, until
@@ -28,6 +29,11 @@ def draw_test(rows: Sequence[Row], test_share: float, earlier: Sides, newest: bo
     places = [number for number, row in enumerate(rows) if is_usable(row) and not row["fixed"]]
     candidates = [rows[place] for place in places]
     if newest:
+        if not any(row["time"] for row in candidates):
+            raise InputError(
+                "`newest_as_test` needs images whose time is known. Received none with an EXIF time or a "
+                "file time that storage tells: give a file of labels with a column `time`."
+            )
         groups = _newest_groups(candidates, test_share)
         drawn = [row["group"] in groups for row in candidates]
     else:
