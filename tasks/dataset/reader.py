@@ -4,27 +4,39 @@ from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
+import pyarrow.parquet as pq
 
 from tasks import storage
 
 
+def names_of_columns(url: str) -> set[str]:
+    """Of a Parquet file; an older one may lack some."""
+    fs, path = storage.filesystem(url)
+    with fs.open(path, "rb") as file:
+        return set(pq.read_schema(file).names)
+
+
 class Split:
-    """The usable images of one split or several: `len(split)`, `paths`, `labels`, `looks` and `take`.
+    """The usable images of one split or several: `len(split)`, `paths`, `labels`, `looks`, `scenes`, `take`.
 
     dataset_url: a committed dataset. classes: its class names; a label is a number in this list. size_px:
     the side of its images. looks: float [images] each of brightness, sharpness and size, which is the side
-    in pixels of a square with the area of the original image.
+    in pixels of a square with the area of the original image. scenes: the group of each image, or None, by
+    the user's word.
     """
 
     def __init__(self, dataset_url: str, classes: Sequence[str], size_px: int, *splits: str):
         columns = ["path", "label", "part", "row", "status", "split", "width", "height"]
-        table = storage.read_table(storage.index_url(dataset_url), [*columns, "brightness", "sharpness"])
+        columns += ["brightness", "sharpness", "scene"]
+        url = storage.index_url(dataset_url)
+        table = storage.read_table(url, [name for name in columns if name in names_of_columns(url)])
         rows = [row for row in table.to_pylist() if row["split"] in splits and row["status"] == "ok"]
         class_numbers = {name: number for number, name in enumerate(classes)}
         self._dataset_url, self._size_px = dataset_url, size_px
         self._part = np.array([row["part"] for row in rows], np.int32)
         self._row = np.array([row["row"] for row in rows], np.int64)
         self.paths = [row["path"] for row in rows]
+        self.scenes = [row.get("scene") for row in rows]  # older indexes have none
         self.labels = np.array([class_numbers[row["label"]] for row in rows], np.int32)
         self.looks = {name: np.array([row[name] for row in rows]) for name in ("brightness", "sharpness")}
         self.looks["size"] = np.sqrt([row["width"] * row["height"] for row in rows])

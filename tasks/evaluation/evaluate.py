@@ -11,6 +11,7 @@ from tasks import storage
 from tasks.dataset import Dataset, Split
 from tasks.evaluation import drift
 from tasks.evaluation.calibration import scale_temperature
+from tasks.evaluation.groups import worst_groups
 from tasks.evaluation.metrics import (
     compute_metrics,
     confident_mistakes,
@@ -41,6 +42,7 @@ def evaluate_model(model: TrainedModel, dataset: Dataset, run: Run) -> Evaluatio
         metrics |= {"model": model.kind, "learning": describe_learning(history, model.best_epoch)}
         right = probabilities.argmax(1) == test.labels
         metrics["slices"] = slices(test.looks, test.labels, right, dataset.classes)
+        metrics["groups"] = worst_groups(test.scenes, right)
         calibrated = scale_temperature(probabilities, metrics["temperature"])
         metrics["mistakes"] = list_mistakes(test.paths, test.labels, calibrated, dataset.classes)
         metrics["cells"] = list_cells(test.paths, test.labels, calibrated, dataset.classes)

@@ -17,6 +17,7 @@ from tasks.classification.rows import to_table
 from tasks.classification.summary import Tally, summarise
 from tasks.dataset import Dataset
 from tasks.evaluation import Evaluation, drift
+from tasks.evaluation.groups import worst_groups
 from tasks.evaluation.metrics import compare, compute_metrics, describe_learning, list_cells, list_mistakes
 from tasks.evaluation.records import read_evaluation
 from tasks.evaluation.slices import slices
@@ -129,6 +130,7 @@ def metrics(kind: str = "cnn", every_class_tested: bool = True) -> dict[str, Any
         "model": kind,
         "learning": describe_learning(history, best_epoch=2),
         "slices": slices({"brightness": brightness}, labels, right, CLASSES),
+        "groups": worst_groups([EVIL, "site 1", None, AWKWARD] * (len(right) // 4), right),
         "mistakes": list_mistakes(paths, labels, probabilities, CLASSES),
         "cells": list_cells(paths, labels, probabilities, CLASSES),
     }

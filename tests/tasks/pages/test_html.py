@@ -116,6 +116,14 @@ def test_every_picture_is_in_the_page_once(summary, audit, metrics):
     assert sorted(Page(page).sources) == sorted(uri(picture) for picture in plots.values())
 
 
+def test_accuracy_by_group_and_the_origin_of_splits_are_told(summary, audit, metrics):
+    origin = {"listing": "9 train", "test_share": 0.2, "group_by": "day", "newest_as_test": True}
+    page = Page(html.retrain_report(summary, audit | {"origin": origin}, metrics, {}))
+    assert "Group by group" in page.text
+    assert "site 1" in page.text
+    assert "There was no test split: 20% were drawn for it, the latest judge" in page.text
+
+
 def test_an_exploration_says_first_whether_the_data_is_sound_then_shows_why(audit):
     page = html.explore_report(audit, PHOTOS, "/data")
     body = page[page.index("<h1>") :]
