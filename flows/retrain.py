@@ -64,7 +64,6 @@ def retrain(
     witness_champion(store)
     check_places(images, store)
     data = over_deployed("data", data)
-    check_labels_file(data)
     run, training, gate = begin(store, training, gate, resume)
     with at_work(run) as lock, resumable(run):
         stages = Stages(run, lock.check)

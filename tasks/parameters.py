@@ -85,6 +85,12 @@ class Data(BaseModel):
         False, description="Draw the latest groups or images as test, instead of any."
     )
 
+    @model_validator(mode="after")
+    def _columns_are_of_a_file(self) -> Self:
+        if self.labels_columns and not self.labels:
+            raise ValueError("`labels_columns` are columns of a file: give `labels` too")
+        return self
+
     @property
     def columns(self) -> dict[str, str]:
         """The names that the file of labels gives to our columns, where they were given."""

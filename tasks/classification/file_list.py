@@ -7,15 +7,12 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-import pyarrow as pa
-
 from tasks import storage
 from tasks.corrections import read_records
 from tasks.errors import InputError
 from tasks.storage import FileEntry
 
 STANDARD_INPUT = "-"
-TABLES = ("csv", "parquet", "jsonl")
 
 
 def files_in_list(images_url: str, url: str) -> Iterator[FileEntry]:
@@ -24,34 +21,34 @@ def files_in_list(images_url: str, url: str) -> Iterator[FileEntry]:
     url: of the list, or `-` for standard input. Paths are relative to the folder `images_url`, or URLs below
     it. Raises InputError for a list that is not there, broken or empty, and for a path that leads elsewhere.
     """
-    paths = dict.fromkeys(relative(path, images_url) for path in paths_in(read_list(url), url))
+    paths = dict.fromkeys(relative(path, images_url) for path in read_list(url))
     if not paths:
         raise InputError(f"`files` must name files. Received a list without any: {url!r}.")
     return storage.find_files(images_url, paths)
 
 
-def read_list(url: str) -> bytes:
-    if url == STANDARD_INPUT:
-        return sys.stdin.buffer.read()
-    try:
-        return storage.read_bytes(url)
-    except OSError as error:
-        raise InputError(f"`files` must be a list that can be read. Received: {url!r} ({error}).") from error
-
-
-def paths_in(data: bytes, url: str) -> list[str]:
+def read_list(url: str) -> list[str]:
     """The paths in a list, whose format its name's ending tells, or else how it begins."""
     ending = url.rpartition(".")[2].lower()
-    start = data.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
     try:
-        if start == b"[":
-            return [path_of(entry) for entry in json.loads(data.decode("utf-8-sig"))]
-        if ending in TABLES or start == b"{":
-            return [path_of(row) for row in read_records(data, ending if ending in TABLES else "jsonl")]
-    except (ValueError, RecursionError, pa.ArrowInvalid, csv.Error) as error:
+        if ending == "parquet":
+            return [path_of(row) for row in storage.read_table(url).to_pylist()]
+        data = sys.stdin.buffer.read() if url == STANDARD_INPUT else storage.read_bytes(url)
+        return paths_in(data, ending)
+    except OSError as error:
+        raise InputError(f"`files` must be a list that can be read. Received: {url!r} ({error}).") from error
+    except (ValueError, RecursionError, csv.Error) as error:
         raise InputError(
             f"`files` must be a list with a path a line or in a column `path`. Received {url!r}: {error}."
         ) from error
+
+
+def paths_in(data: bytes, ending: str) -> list[str]:
+    start = data.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+    if start == b"[":
+        return [path_of(entry) for entry in json.loads(data.decode("utf-8-sig"))]
+    if ending in ("csv", "jsonl") or start == b"{":
+        return [path_of(row) for row in read_records(data, "csv" if ending == "csv" else "jsonl")]
     lines = data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape").split("\n")
     return [storage.escape(line.rstrip("\r")) for line in lines if line.strip()]
 

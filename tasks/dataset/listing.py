@@ -50,9 +50,7 @@ def label_images(images_url: str, data: Data) -> Listing:
 
 
 def check_labels_file(data: Data) -> None:
-    """Raise InputError where a file of labels is not there, or columns are named and no file."""
-    if data.labels_columns and not data.labels:
-        raise InputError("`labels_columns` are columns of a file. Received no `labels`: give the file too.")
+    """Raise InputError where a file of labels cannot be read."""
     if data.labels:
         read_label_file(storage.absolute(data.labels), data.columns)
 

@@ -7,6 +7,8 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tasks import storage
@@ -238,6 +240,13 @@ def test_exactly_the_files_of_a_list_are_planned(
     assert paths == [".hidden.jpg", "a 1.jpg", "b/2.jpg", "gone.jpg"]
 
 
+def test_what_classify_wrote_is_a_list_of_files(tmp_path: Path):
+    images = folder(tmp_path / "in", ["a.jpg", "b.jpg", "c.jpg"])
+    pq.write_table(pa.table({"path": ["c.jpg", "a.jpg"], "status": ["unsure"] * 2}), tmp_path / "l.parquet")
+    options = Classification(files=str(tmp_path / "l.parquet"))
+    assert contents(plan(images, tmp_path / "out", options)) == {0: ["a.jpg", "c.jpg"]}
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
@@ -247,6 +256,7 @@ def test_exactly_the_files_of_a_list_are_planned(
         ("s3://elsewhere/1.jpg", "must lie below"),
         ("[1, 2]", "no path in 1"),
         ('["a', "a path a line"),
+        ('{"name": "a.jpg"}', "no path in"),
     ],
 )
 def test_a_list_that_names_nothing_here_is_refused(tmp_path: Path, text: str, complaint: str):

@@ -172,6 +172,8 @@ def test_a_column_groups_and_its_groups_are_never_torn(flat: Path, store: str):
 
 def test_columns_without_a_file_are_refused(tmp_path: Path):
     with pytest.raises(ValueError, match="path=file,label=species"):
-        Data(labels_columns="species")
+        Data(labels="labels.csv", labels_columns="species")
+    with pytest.raises(ValueError, match="give `labels` too"):
+        Data(labels_columns="path=file")
     with pytest.raises(InputError, match="read from a file"):
         label_images(folder(tmp_path / "in", "1.jpg"), Data(labels=str(tmp_path / "gone.csv")))
