@@ -4,12 +4,10 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from pathlib import PurePosixPath
 from typing import Any
 
 from tasks import storage
-from tasks.corrections import LabelRow, parts_of_path, read_label_records
-from tasks.dataset.contents import is_end
+from tasks.corrections import LabelRow, read_label_records
 from tasks.dataset.folders import LabelledFile, split_of
 from tasks.dataset.problems import Problems
 from tasks.errors import InputError
@@ -141,26 +139,27 @@ class FileNames:
         self._by_stem: dict[str, list[FileEntry]] = {}
         for file in files:
             self._by_path[file.path] = file
-            self._by_stem.setdefault(PurePosixPath(file.path).stem, []).append(file)
+            self._by_stem.setdefault(_without_ending(file.path.rpartition("/")[2]), []).append(file)
 
     def find(self, path: str) -> list[FileEntry]:
         """The files that a path may mean: the very one, else those that end so, with or without an ending."""
         path = path.replace("\\", "/").removeprefix("file://").removeprefix(self._root).removeprefix("./")
         if path in self._by_path:
             return [self._by_path[path]]
-        parts = parts_of_path(path)
-        if not parts:
-            return []
-        whole = [file for file in self._stem(PurePosixPath(parts[0]).stem) if _fits(file.path, parts)]
-        return whole or [
-            file
-            for file in self._stem(parts[0])
-            if _fits(str(PurePosixPath(file.path).with_suffix("")), parts)
-        ]
+        path = path.partition("://")[2] or path
+        name = path.rpartition("/")[2]
+        whole = [file for file in self._stem(_without_ending(name)) if _is_end(file.path, path)]
+        return whole or [file for file in self._stem(name) if _is_end(_without_ending(file.path), path)]
 
     def _stem(self, stem: str) -> list[FileEntry]:
         return self._by_stem.get(stem, [])
 
 
-def _fits(path: str, parts: tuple[str, ...]) -> bool:
-    return is_end(parts_of_path(path), parts)
+def _without_ending(name: str) -> str:
+    stem, dot, ending = name.rpartition(".")
+    return stem if dot and stem and "/" not in ending else name
+
+
+def _is_end(one: str, other: str) -> bool:
+    """Whether one of two paths is how the other ends, in whole names."""
+    return f"/{one}".endswith(f"/{other}") or f"/{other}".endswith(f"/{one}")
