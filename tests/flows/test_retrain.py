@@ -93,20 +93,23 @@ class Trains(Exception):
 
 
 def test_with_nothing_new_nothing_is_trained_unless_it_is_forced(
-    retrained: Run, sample: Path, one_ray: None, monkeypatch: pytest.MonkeyPatch
+    retrained: Run, sample: Path, one_ray: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     def work(*_: object) -> None:
         raise Trains
 
     monkeypatch.setattr("flows.retrain.examine", work)
-    files = {str(path) for path in Path(retrained.store).rglob("*")}
-    state = retrain(str(sample), retrained.store, SMALL, OPEN, return_state=True)
-    assert (state.is_completed(), state.message) == (True, f"Nothing new since {retrained.name}")
-    assert retrain(str(sample), retrained.store, SMALL, OPEN) == retrained
-    assert {str(path) for path in Path(retrained.store).rglob("*")} == files
+    store = shutil.copytree(retrained.store, tmp_path / "store")
+    for later in set((store / "runs").iterdir()) - {store / "runs" / retrained.name}:
+        shutil.rmtree(later)  # other tests' runs
+    files = set(store.rglob("*"))
+    state = retrain(str(sample), str(store), SMALL, OPEN, return_state=True)
+    assert state.is_completed()
+    assert state.message == f"Nothing new since {retrained.name}"
+    assert retrain(str(sample), str(store), SMALL, OPEN) == Run(retrained.name, str(store))
+    assert set(store.rglob("*")) == files
     with pytest.raises(Trains):
-        retrain(str(sample), retrained.store, SMALL, OPEN, force=True)
-    shutil.rmtree(max(Path(retrained.store, "runs").iterdir()))
+        retrain(str(sample), str(store), SMALL, OPEN, force=True)
 
 
 def test_resuming_a_finished_run_neither_trains_nor_writes_its_versions_again(retrained: Run, sample: Path):
