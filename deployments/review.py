@@ -89,7 +89,7 @@ class Review:
         try:
             body = await limited_json(request)
             said = [decision_of(record) for record in body["answers"]]
-        except (InputError, ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             return PlainTextResponse(f"Answers cannot be understood: {error}", 400)
         refused = await run_in_threadpool(self._desk.record, said, self._who)
         answered = await run_in_threadpool(self._desk.decisions)

@@ -119,6 +119,8 @@ def test_what_is_no_answer_is_refused_and_leaves_nothing(reader: TestClient, dou
         b'{"answers": 3}',
         b'{"answers": ["x"]}',
         b'{"answers": [{"id": 3}]}',
+        b'{"answers": [{"id": "x", "decision": "promote", "label": null}]}',
+        b"[" * 500_000,
         b"1" * 2_000_000,
     ]
     for content in bodies:

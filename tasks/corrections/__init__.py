@@ -1,6 +1,7 @@
 """What people answered about images, by content: an append-only log in the store, and what it says now."""
 
 from tasks.corrections.answers import (
+    DECISIONS,
     Answer,
     check_answer,
     contents_answered,
@@ -22,6 +23,7 @@ from tasks.corrections.tables import from_table, to_table
 from tasks.corrections.undo import undo_last
 
 __all__ = [
+    "DECISIONS",
     "Answer",
     "Answers",
     "LabelRow",

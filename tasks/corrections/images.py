@@ -7,6 +7,7 @@ from tasks.corrections.answers import Answer
 from tasks.errors import InputError, JobError
 from tasks.pictures import MAX_BYTES, ImageError, format_of
 
+GONE = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)  # not: storage is away
 ENDINGS = {"JPEG": "jpg"}
 
 
@@ -14,10 +15,13 @@ def keep_image(store: str, url: str, sha256: str) -> str:
     """Copy an image of an inbox into the store, unless it is there. Returns the copy's URL.
 
     Raises JobError where the file holds other bytes than those of the hash `sha256`, which the answer is
-    about, and InputError where it is no picture. The copy's name ends as its format does, whatever the
-    file is called.
+    about, and InputError where it cannot be read or is no picture. The copy's name ends as its format does,
+    whatever the file is called.
     """
-    data = storage.read_bytes(url, MAX_BYTES)
+    try:
+        data = storage.read_bytes(url, MAX_BYTES)
+    except GONE as error:
+        raise InputError(f"What is labelled must be a file that can be read. Received: {error}.") from error
     if storage.sha256(data) != sha256:
         raise JobError(
             f"An image must still be the file that was asked about. Received other bytes in {url!r}: "

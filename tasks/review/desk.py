@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tasks import storage
-from tasks.corrections import Answer, keep_image, read_answers, record_answers, standing_decisions
+from tasks.corrections import DECISIONS, Answer, keep_image, read_answers, record_answers, standing_decisions
 from tasks.dataset import UNREADABLE, ImageError, read_images
 from tasks.errors import InputError, JobError
 from tasks.review.choice import choose_questions
@@ -29,22 +29,23 @@ class Decision:
 class Desk:
     """Where the questions of one store lie and answers are taken, from any number of pages at once.
 
-    Questions are looked for anew when another run or classification has finished. All methods may be called
-    from several threads.
+    Questions are looked for anew when another run or classification has finished; an answer to an earlier
+    one, which a page still shows, is taken all the same. All methods may be called from several threads.
     """
 
     def __init__(self, store: str, output: str | None, count: int):
         self._store, self._output, self._count = storage.absolute(store), output, count
         self._lock = threading.Lock()
         self._newest: tuple[str, str] | None = None
-        self._questions: dict[str, Question] = {}
+        self._asked: list[Question] = []
+        self._questions: dict[str, Question] = {}  # earlier ones too
         self._pictures: dict[str, Picture] = {}
         self.classes: list[str] = []
 
     def ask(self) -> list[Question]:
         """What is asked now, in order."""
         self._look()
-        return choose_questions(list(self._questions.values()), read_answers(self._store), self._count)
+        return choose_questions(self._asked, read_answers(self._store), self._count)
 
     def question(self, id: str) -> Question | None:
         """A question by its id, or by that of another picture it shows, whether or not it is asked now."""
@@ -78,7 +79,7 @@ class Desk:
         for decision in decisions:
             try:
                 answers += self._answers_of(decision, who)
-            except (InputError, JobError, ImageError, FileNotFoundError) as error:
+            except (InputError, JobError) as error:
                 refused[decision.id] = str(error)
         record_answers(self._store, answers)
         return refused
@@ -121,9 +122,9 @@ class Desk:
             if newest == self._newest:
                 return
             evidence: Evidence = gather_evidence(self._store, self._output, self._count)
-            questions = find_questions(evidence)
-            self._questions = {question.id: question for question in questions}
-            self._pictures = {p.sha256: p for question in questions for p in question.pictures}
+            self._asked = find_questions(evidence)
+            self._questions |= {question.id: question for question in self._asked}
+            self._pictures |= {p.sha256: p for question in self._asked for p in question.pictures}
             self.classes, self._newest = evidence.classes, newest
 
 
@@ -133,4 +134,8 @@ def decision_of(record: Any) -> Decision:
         isinstance(record.get(name), str | None) for name in ("id", "decision", "label")
     ):
         raise InputError(f"An answer must have `id`, `decision` and `label`. Received: {record!r}.")
+    if record.get("decision") not in DECISIONS:
+        raise InputError(
+            f"A decision must be one of {', '.join(DECISIONS)}. Received: {record.get('decision')!r}."
+        )
     return Decision(record.get("id") or "", record.get("decision") or "", record.get("label"))

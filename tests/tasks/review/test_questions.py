@@ -17,7 +17,7 @@ from tasks.review import KINDS, Desk, choose_questions, find_questions, gather_e
 from tasks.review.choice import spread
 from tasks.review.desk import Decision
 from tasks.review.question import Picture, Question
-from tests.doubts import BURST, TWIN, Doubts, doubtful_store
+from tests.doubts import BURST, RUN, TWIN, Doubts, doubtful_store
 
 
 @pytest.fixture(scope="module")
@@ -167,15 +167,38 @@ def test_an_answer_to_no_question_or_with_no_class_is_refused_and_the_others_are
     assert set(current_corrections(read_answers(doubts.store))) == set(other.contents)
 
 
-def test_questions_are_found_anew_once_another_run_has_finished(doubts: Doubts, tmp_path: Path):
+def test_questions_are_found_anew_once_another_run_has_finished(doubts: Doubts):
     desk = desk_of(doubts)
-    assert any(question.run == "2026-01-01T00-00-00-aaaa" for question in desk.ask())
+    assert any(question.run == RUN for question in desk.ask())
+    finish_another_run(doubts)
+    assert not any(question.kind == "wrong_label" for question in desk.ask())  # it checked no labels
+
+
+def test_an_answer_is_taken_to_a_question_that_a_page_still_shows_though_another_run_has_finished(
+    doubts: Doubts,
+):
+    desk = desk_of(doubts)
+    shown = next(question for question in desk.ask() if question.kind == "wrong_label")
+    finish_another_run(doubts)
+    assert shown.id not in {question.id for question in desk.ask()}
+    assert desk.record([Decision(shown.id, "label", shown.suggested)], "me") == {}
+    assert desk.decisions()[shown.id] == {"decision": "label", "label": shown.suggested}
+
+
+def finish_another_run(doubts: Doubts) -> None:
     runs = Path(doubts.store) / "runs"
     newer = runs / "2026-01-02T00-00-00-bbbb"
     newer.mkdir()
-    (newer / "summary.json").write_bytes((runs / "2026-01-01T00-00-00-aaaa" / "summary.json").read_bytes())
-    assert not any(question.kind == "wrong_label" for question in desk.ask())  # it checked no labels
-    (newer / "summary.json").unlink()
+    shutil.copy(runs / RUN / "summary.json", newer)
+
+
+def test_while_a_classification_is_at_work_nothing_is_drawn_at_random(doubts: Doubts):
+    marker = Path(storage.success_url(doubts.output))
+    hidden = marker.rename(marker.with_name("hidden"))
+    try:
+        assert not questions_of(doubts, "random")  # the parts that are there are no uniform sample
+    finally:
+        hidden.rename(marker)
 
 
 def test_rows_in_csv_lead_to_the_same_questions(doubts: Doubts, tmp_path: Path):
