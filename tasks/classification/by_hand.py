@@ -56,7 +56,7 @@ def import_sorted(store: str, folder: str, who: str) -> tuple[int, int]:
                 "Copies of one picture must lie in one class folder. "
                 f"Received {str(moved.place)!r} and one in {answers[answer.sha256].label!r}: move one."
             )
-        if (answer.sha256, answer.label) in counted:
+        if counted.get(answer.sha256) == answer.label:
             repeated += 1
             del answers[answer.sha256]
         else:
@@ -90,7 +90,7 @@ def tell_moved(job: Job, store: str) -> None:
     if moved:
         counted = moves_counted(store)
         answers = (answer_of(file, job.output, "") for file in moved)
-        new = sum((answer.sha256, answer.label) not in counted for answer in answers)
+        new = sum(counted.get(answer.sha256) != answer.label for answer in answers)
         if new:
             log.warning(
                 "%s moved by hand; `darkroom labels import --sorted %s` counts %s",
@@ -100,12 +100,12 @@ def tell_moved(job: Job, store: str) -> None:
             )
 
 
-def moves_counted(store: str) -> set[tuple[str, str | None]]:
-    """Content and label of the moves that count already, though another answer may have come since."""
+def moves_counted(store: str) -> dict[str, str | None]:
+    """The label of the last move of each content that counts, though another answer may have come since."""
     answers = read_answers(store)
     standing = standing_decisions(zip(answers.entries, answers, strict=True))
     decisions = (answer for on_content in standing.values() for _, answer in on_content)
-    return {(answer.sha256, answer.label) for answer in decisions if answer.kind == SORTED}
+    return {answer.sha256: answer.label for answer in decisions if answer.kind == SORTED}
 
 
 def sorting_record(folder: str) -> dict[str, Any]:

@@ -247,6 +247,17 @@ def test_a_file_moved_by_hand_is_a_label_and_stays_where_it_was_moved(
     assert import_sorted(store, str(target), "ann") == (0, 1)
 
 
+def test_a_file_moved_to_and_fro_has_the_label_of_its_last_folder(pictures: Path, tmp_path: Path, store: str):
+    target = tmp_path / "sorted"
+    sort(pictures, {}, replace(MODEL, classes=("a", "b", "c")), copy_into=str(target))
+    for before, after in (("a", "b"), ("b", "c"), ("c", "b")):
+        (target / after).mkdir(exist_ok=True)
+        (target / before / "0.jpg").rename(target / after / "0.jpg")
+        assert import_sorted(store, str(target), "ann") == (1, 0)
+        [answer] = current_corrections(read_answers(store)).values()
+        assert answer.label == after
+
+
 def test_what_was_moved_by_hand_is_told_at_the_next_run_until_it_counts(
     pictures: Path, tmp_path: Path, store: str, caplog: pytest.LogCaptureFixture
 ):
