@@ -1,6 +1,5 @@
 """All that happened in a store, for its home page: retrainings, explorations, classifications, decisions."""
 
-import logging
 import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -9,7 +8,7 @@ from urllib.parse import quote
 
 from tasks import storage
 from tasks.ahead import map_requests
-from tasks.corrections import read_answers
+from tasks.corrections import read_answers, standing_decisions
 from tasks.registry import is_promotion_by_run
 
 RETRAINING = "retraining"
@@ -18,8 +17,6 @@ CLASSIFICATIONS_SHOWN = 200  # the newest
 NOTED = ("root", "output", "model", "images", "ok", "unsure", "bad", "verdict", "finished")
 
 Record = dict[str, Any]
-
-log = logging.getLogger("darkroom")
 
 
 def events_of(
@@ -67,7 +64,7 @@ def note_output(store: str, summary: Mapping[str, Any]) -> None:
         return
     time = datetime.fromisoformat(summary["finished"])
     output = storage.sha256(summary["output"].encode())[:8]
-    url = storage.classification_url(storage.absolute(store), f"{time:%Y-%m-%dT%H-%M-%S}-{output}")
+    url = storage.classification_url(store, f"{time:%Y-%m-%dT%H-%M-%S}-{output}")
     if not storage.exists(url):
         record = {name: summary[name] for name in NOTED}
         storage.write_record(url, record | {"expected": expectation_of(summary)})
@@ -83,9 +80,17 @@ def expectation_of(summary: Mapping[str, Any]) -> Record | None:
 
 
 def read_reviews(store: str) -> list[Record]:
-    """What each person answered on each day: `who`, how many `answers`, when the last (`finished`)."""
+    """What each person answered on each day: `who`, how many `answers`, when the last (`finished`).
+
+    What was undone or put off is no answer. A picture and its copies count one each.
+    """
     sittings: dict[tuple[str, str], Record] = {}
-    for answer in read_answers(store):
+    answers = read_answers(store)
+    standing = standing_decisions(zip(answers.entries, answers, strict=True))
+    decisions = (answer for on_content in standing.values() for _, answer in on_content)
+    for answer in sorted(decisions, key=lambda answer: answer.at):
+        if answer.decision == "later":
+            continue
         record = sittings.setdefault((answer.at[:10], answer.who), {"who": answer.who, "answers": 0})
         record |= {"answers": record["answers"] + 1, "finished": answer.at}
     return list(sittings.values())

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from tasks import storage
 from tasks.corrections import Answer, record_answers
 from tasks.pages.chart import chart
 from tasks.publishing import note_classification, overview
+from tasks.publishing.history import read_reviews
 from tasks.publishing.overview import champion_line, write_overview
 from tasks.registry.promotions import append_promotion, hold_champion, read_promotions, roll_back
 from tests.older import make_older
@@ -158,6 +160,17 @@ def test_the_home_page_tells_all_that_happened_who_did_it_and_why(
     assert "1 answerBy grace." in verdicts
     note_classification(store, classified | {"output": output})
     assert read(store).html == page.html
+
+
+def test_what_a_person_took_back_or_put_off_is_no_answer_of_a_review(store: str):
+    first = Answer(
+        "0" * 64, "drop", None, "a", None, None, "random", None, "ann", "2026-11-02T10:00:00+00:00"
+    )
+    at = "2026-11-02T10:01:00+00:00"
+    others = [replace(first, sha256=str(number) * 64, at=at) for number in range(1, 4)]
+    record_answers(store, [first, *others])
+    record_answers(store, [replace(others[0], decision="undo"), replace(others[1], decision="later")])
+    assert read_reviews(store) == [{"who": "ann", "answers": 3, "finished": at}]
 
 
 def test_the_line_has_dates_and_changes_by_hand(store: str, nights: list[str]):
