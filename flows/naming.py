@@ -35,7 +35,10 @@ def run_title() -> str:
 def is_made_up(name: str) -> bool:
     """Whether Prefect made up the name of a flow run, such as `smiling-zebra`."""
     lists: Any = coolname.data.config
-    return set(name.split("-")) <= {word for entry in lists.values() for word in entry.get("words", ())}
+    words = name.split("-")
+    return len(words) == 2 and set(words) <= {
+        word for entry in lists.values() for word in entry.get("words", ())
+    }
 
 
 def run_name() -> str:
