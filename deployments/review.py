@@ -1,6 +1,5 @@
 """The review page: questions to a person, one picture at a time or many, and the answers into the store."""
 
-import getpass
 import json
 import secrets
 import socket
@@ -26,6 +25,7 @@ from tasks.display import try_to_show
 from tasks.errors import InputError
 from tasks.pages import photo_in_proportion, review_files
 from tasks.pictures import ImageError, decode_image, open_picture
+from tasks.process import person
 from tasks.review import KINDS, Desk, Question, decision_of
 
 SIDES_PX = {"large": 1280, "small": 320}
@@ -190,7 +190,7 @@ class Ticket:
 
 def app_alone(desk: Desk, port: int, token: str) -> ASGIApp:
     """The review page for who has the token. Cookies heed no ports: this one has the port in its name."""
-    app = Ticket(Review(desk, getpass.getuser()).app(), token, f"darkroom-review-{port}")
+    app = Ticket(Review(desk, person()).app(), token, f"darkroom-review-{port}")
     return TrustedHostMiddleware(app, allowed_hosts=list(LOOPBACK_NAMES))
 
 

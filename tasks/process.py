@@ -1,5 +1,6 @@
 """What every process with this package keeps to, workers of Ray and Prefect too: `tasks` imports it first."""
 
+import getpass
 import logging
 import os
 import signal
@@ -45,6 +46,14 @@ def _end(number: int, _: FrameType | None) -> None:
 def ended_by() -> signal.Signals:
     """The signal that ends this process."""
     return signal.Signals([signal.SIGINT, *_ended_by][-1])
+
+
+def person() -> str:
+    """Who runs this process, by the name that the system knows."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # in a container as a user without a name
+        return f"user {os.getuid()}"
 
 
 def notes_of(error: BaseException | None) -> Iterator[str]:

@@ -1,8 +1,5 @@
 """The `darkroom labels` commands: what people answered about images, in the store, from files, into files."""
 
-import getpass
-import os
-
 from cyclopts import App
 
 from flows.cli.terminal import Store, draw, table, tell
@@ -11,6 +8,7 @@ from tasks.classification import import_sorted
 from tasks.corrections import Answer, corrections_in_force, undo_last
 from tasks.dataset import export_labels, import_labels
 from tasks.errors import InputError
+from tasks.process import person
 
 SHOWN = 100
 PROBLEMS_SHOWN = 20
@@ -44,9 +42,9 @@ def import_(file: str | None = None, *, sorted: str | None = None, store: Store 
     if (file is None) == (sorted is None):
         raise InputError("Labels are imported from a FILE or from --sorted DIR. Received both or neither.")
     if sorted is not None:
-        recorded, repeated = import_sorted(store, sorted, user())
+        recorded, repeated = import_sorted(store, sorted, person())
     else:
-        result = import_labels(store, str(file), user())
+        result = import_labels(store, str(file), person())
         recorded, repeated = result.recorded, result.repeated
         for problem in result.problems[:PROBLEMS_SHOWN]:
             tell("Not imported", problem)
@@ -74,17 +72,9 @@ def undo(*, sha256: str | None = None, store: Store = "store") -> None:
     :param sha256: Of the file whose last answer is taken back, instead of the last of all.
     :param store: Folder or URL that holds the labels.
     """
-    answers = undo_last(store, user(), sha256)
+    answers = undo_last(store, person(), sha256)
     first = f"{said(answers[0])} for {answers[0].sha256}"
     tell("Taken back", first + (f" and {len(answers) - 1:,} more" if len(answers) > 1 else ""))
-
-
-def user() -> str:
-    """Who gives the command; in a container its user may have no name."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return str(os.getuid())
 
 
 def cells(answer: Answer) -> tuple[str, ...]:

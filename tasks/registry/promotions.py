@@ -1,7 +1,5 @@
 """The log of promotions: who is champion, was, and is held by hand. Of racing runs only one can append."""
 
-import getpass
-import os
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -11,6 +9,7 @@ from tasks import storage
 from tasks.ahead import map_requests
 from tasks.errors import InputError, JobError
 from tasks.networks import weights_sha256
+from tasks.process import person
 
 BY_HAND = "promoted by hand"  # how the reason of a person's promotion begins
 
@@ -194,11 +193,3 @@ def append_by_hand(
         more |= {"replaced_weights": weights_sha256(model_url)} if storage.exists(model_url) else {}
     if not append_promotion(store, len(entries), action, version, reason, more):
         raise JobError("Another promotion came in between: look at `darkroom models history` and try again.")
-
-
-def person() -> str:
-    """Who runs this process, by the name that the system knows."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # in a container as a user without a name
-        return f"user {os.getuid()}"
