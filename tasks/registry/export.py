@@ -3,7 +3,6 @@
 Loads TensorFlow: imported by worker processes and by `darkroom models export` only.
 """
 
-import logging
 import os
 import tempfile
 from collections.abc import Mapping
@@ -24,8 +23,6 @@ from tasks.parameters import ExportFormat
 from tasks.registry.versions import read_record, read_version
 
 NOISE_IMAGES = 64  # to check with where the dataset has been removed
-
-log = logging.getLogger("darkroom")
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 <store>/index.html
 <store>/catalogue.json            what the datasets hold, for those to come
-<store>/outputs/<key>.json        how right the predictions in an output are expected to be
 <store>/networks/<key>.onnx       what features are computed with
 <store>/datasets/<fingerprint>/   manifest.parquet  index.parquet  shards/  features/  audit.json  _SUCCESS
 <store>/runs/<run>/               run.json  summary.json  verdict.json  report.html  labels.json  *.csv  *.png
@@ -12,7 +11,7 @@
 <store>/models/<version>/         model.keras  model.onnx  model.json  card.md
 <store>/models/                   champion.json  promotions/
 <store>/labels/                   <time>-<id>.json  parts/  images/<sha256>.<ext>
-<store>/classifications/          <time>-<output>.json: what models of the store classified, and where to
+<store>/classifications/          <time>-<output>.json: what models of the store classified, where to, how right
 """
 
 from dataclasses import dataclass
@@ -98,7 +97,7 @@ def overview_url(store: str) -> str:
 
 def classifications_url(store: str) -> str:
     """Records of finished classifications, whose outputs lie elsewhere; named by time."""
-    return join(store, "classifications")
+    return join(absolute(store), "classifications")
 
 
 def classification_url(store: str, name: str) -> str:
