@@ -3,6 +3,7 @@
 import shutil
 from collections import Counter
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow.csv
@@ -107,6 +108,21 @@ def test_a_class_in_doubt_does_not_keep_the_others_waiting():
     few = [question(100 + number, "b", 0.5) for number in range(5)]
     first = Counter(question.about for question in spread([*many, *few])[:10])
     assert first["a"] > first["b"] > 1
+
+
+def test_a_kind_whose_answers_changed_nothing_has_its_turn_less_often_and_still_has_it(doubts: Doubts):
+    questions = find_questions(gather_evidence(doubts.store, doubts.output, 100))
+    now = datetime.now(UTC).isoformat()
+
+    def kinds_asked(label: str) -> Counter[str]:
+        answers = [
+            Answer(f"{number:064x}", "label", label, "sea", "sea", 0.9, "wrong_label", None, "me", now)
+            for number in range(60)
+        ]
+        return Counter(question.kind for question in choose_questions(questions, answers, 20))
+
+    assert kinds_asked("street") == Counter(q.kind for q in choose_questions(questions, [], 20))
+    assert 0 < kinds_asked("sea")["wrong_label"] < kinds_asked("street")["wrong_label"] / 2
 
 
 def test_no_question_is_asked_twice_unless_the_answer_was_later(doubts: Doubts):
