@@ -24,6 +24,7 @@ FOLDS = 5
 FEWEST = 2 * FOLDS  # images of a class whose labels are checked, FOLDS of them no copies of one another
 MOST_TRAINED = 20_000  # images that the model of a fold is trained on
 MOST_WRONG = 0.05  # share of the labels; a dataset with more is not sound
+HARDLY_BELIEVED = 0.1  # of a class's mean probability; chosen, as the ranking, by planted label errors
 STRENGTH, TOLERANCE, ROUNDS = 1e-3, 1e-2, 100  # of the logistic regression; chosen by planted label errors
 PREDICTED_AT_ONCE = 4_096
 SHOWN = 50
@@ -33,7 +34,7 @@ TOO_FEW = (
 )
 METHOD = (
     "out-of-fold logistic regression on MobileNetV2 features, confident learning (Northcutt et al. 2021), "
-    "ranked by normalised margin"
+    "ranked by self-confidence"
 )
 
 log = logging.getLogger("darkroom")
@@ -77,7 +78,7 @@ class LabelCheck:
 
 @task(cache_policy=NO_CACHE, task_run_name="check labels")
 def check_labels(dataset: Dataset, base: Base, run: Run) -> LabelCheck:
-    """Look for wrong labels; write labels.json of the run, and all suspects to its wrong_labels.csv."""
+    """Look for wrong labels; write labels.json of the run, and all in doubt to its wrong_labels.csv."""
     check = LabelCheck(skipped=base.missing) if base.missing else look_for_wrong_labels(dataset, base, run)
     if check.skipped:
         log.info("Labels were not checked: %s", check.skipped)
@@ -93,10 +94,10 @@ def look_for_wrong_labels(dataset: Dataset, base: Base, run: Run) -> LabelCheck:
     rows = index.select([name for name in columns if name in index.column_names]).to_pylist()
     rows = [row for row in rows if row["status"] == "ok"]
     parts, rows_of_parts = (np.array([row[name] for row in rows], np.int64) for name in ("part", "row"))
-    checked, suspects = find_suspects(rows, Features(dataset, base, parts, rows_of_parts))
+    checked, suspects, doubtful = find_suspects(rows, Features(dataset, base, parts, rows_of_parts))
     if not checked:
         return LabelCheck(skipped=TOO_FEW)
-    storage.write_bytes(run.wrong_labels_url, as_csv(suspects))
+    storage.write_bytes(run.wrong_labels_url, as_csv([*suspects, *doubtful]))
     return LabelCheck(checked, len(suspects), tuple(suspects[:SHOWN]))
 
 
@@ -115,7 +116,7 @@ def as_csv(suspects: Sequence[Suspect]) -> bytes:
 
 
 def read_suspects(run: Run) -> list[Suspect]:
-    """All suspects of a run, as `as_csv` wrote them; none where its labels were not checked."""
+    """The labels of a run that are in doubt, as `as_csv` wrote them; none where none were checked."""
     url = run.wrong_labels_url
     return storage.unless_broken(lambda: from_csv(storage.read_bytes(url)), url) or []
 
@@ -149,8 +150,8 @@ def labels_are_wrong(audit: Mapping[str, Any]) -> bool:
     return audit["labels"]["suspected"] > MOST_WRONG * max(audit["labels"]["checked"], 1)
 
 
-def find_suspects(rows: Sequence[dict], features: FeatureReader) -> tuple[int, list[Suspect]]:
-    """How many labels were checked, and those likely wrong, likeliest first.
+def find_suspects(rows: Sequence[dict], features: FeatureReader) -> tuple[int, list[Suspect], list[Suspect]]:
+    """How many labels were checked, those likely wrong, and more that are in doubt, each likeliest first.
 
     rows: path, label, split, sha256 and group of usable images, and the `answer` of a person, if any: that
     label is taken for right. Labels of test images are checked too, but nothing is learned from them. Classes
@@ -166,25 +167,38 @@ def find_suspects(rows: Sequence[dict], features: FeatureReader) -> tuple[int, l
     )
     is_large_enough = (images >= FEWEST) & (pictures >= FOLDS)
     if is_large_enough.sum() < 2:
-        return 0, []
+        return 0, [], []
     folds = deal(rows, labels)
     probabilities = out_of_fold(features, labels, folds, is_learned & is_large_enough[labels])
     given = probabilities[np.arange(len(rows)), labels]
     checked = np.flatnonzero(is_large_enough[labels] & (given > 0))
-    order, suggested = likely_wrong(probabilities[checked], labels[checked])
-    suspects = [
-        Suspect(
-            path=rows[image]["path"],
-            split=rows[image]["split"],
-            given=str(names[labels[image]]),
-            suggested=str(names[suggestion]),
-            given_probability=round(float(given[image]), 4),
-            suggested_probability=round(float(probabilities[image, suggestion]), 4),
-        )
-        for image, suggestion in zip(checked[order], suggested, strict=True)
-        if rows[image].get("answer") is None
-    ]
-    return len(checked), suspects
+    beliefs = probabilities[checked], labels[checked]
+    suspects, doubtful = (
+        [
+            suspect_of(
+                rows[image],
+                str(names[suggestion]),
+                float(given[image]),
+                float(probabilities[image, suggestion]),
+            )
+            for image, suggestion in zip(checked[order], suggested, strict=True)
+            if rows[image].get("answer") is None
+        ]
+        for order, suggested in (likely_wrong(*beliefs), hardly_believed(*beliefs))
+    )
+    likely = {suspect.path for suspect in suspects}
+    return len(checked), suspects, [suspect for suspect in doubtful if suspect.path not in likely]
+
+
+def suspect_of(row: dict, suggested: str, given_probability: float, suggested_probability: float) -> Suspect:
+    return Suspect(
+        path=row["path"],
+        split=row["split"],
+        given=row["label"],
+        suggested=suggested,
+        given_probability=round(given_probability, 4),
+        suggested_probability=round(suggested_probability, 4),
+    )
 
 
 def deal(rows: Sequence[dict], labels: np.ndarray) -> np.ndarray:
@@ -241,24 +255,39 @@ def likely_wrong(probabilities: np.ndarray, labels: np.ndarray) -> tuple[np.ndar
 
     probabilities: float [images, classes]. labels: int [images]. Another class is suggested where it is as
     probable as on average for images of that class, and more probable than the class given (the off-diagonal
-    of the confident joint). Ranked by normalised margin: probability of the class given minus the largest
-    other one.
+    of the confident joint). Ranked by self-confidence, the probability of the class given.
     Source: Northcutt et al. 2021, "Confident Learning: Estimating Uncertainty in Dataset Labels".
     """
     images = np.arange(len(labels))
     given = probabilities[images, labels]
-    classes = probabilities.shape[1]
-    counts = np.bincount(labels, minlength=classes)
-    mean_given = np.bincount(labels, weights=given, minlength=classes) / np.maximum(counts, 1)
-    mean_given[counts == 0] = np.inf
-    confident = np.where(probabilities >= mean_given, probabilities, 0)
+    confident = np.where(probabilities >= mean_given(probabilities, labels), probabilities, 0)
     suggested = confident.argmax(axis=1)
-    not_given = probabilities.copy()
-    not_given[images, labels] = -1
-    margin = given - not_given.max(axis=1)
     wrong = np.flatnonzero((suggested != labels) & (confident[images, suggested] > given))
-    order = wrong[np.argsort(margin[wrong], kind="stable")]
+    order = wrong[np.argsort(given[wrong], kind="stable")]
     return order, suggested[order]
+
+
+def hardly_believed(probabilities: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of the images of whose class hardly anything speaks, as `likely_wrong` gives them.
+
+    The class given has less than HARDLY_BELIEVED of the probability that it has on average for its images,
+    and the likeliest class is suggested, however unsure it is itself.
+    """
+    given = probabilities[np.arange(len(labels)), labels]
+    suggested = probabilities.argmax(axis=1)
+    doubtful = np.flatnonzero(
+        (suggested != labels) & (given < HARDLY_BELIEVED * mean_given(probabilities, labels)[labels])
+    )
+    order = doubtful[np.argsort(given[doubtful], kind="stable")]
+    return order, suggested[order]
+
+
+def mean_given(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Mean probability of each class over the images that have it for a label; inf where none has."""
+    given = probabilities[np.arange(len(labels)), labels]
+    counts = np.bincount(labels, minlength=probabilities.shape[1])
+    means = np.bincount(labels, weights=given, minlength=len(counts)) / np.maximum(counts, 1)
+    return np.where(counts, means, np.inf)
 
 
 def _chunks(images: np.ndarray) -> Iterator[np.ndarray]:

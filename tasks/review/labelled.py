@@ -41,7 +41,7 @@ def in_conflict(copies: dict[str, Any]) -> bool:
 def find_wrong_labels(evidence: Evidence) -> Iterator[Question]:
     """One question for each label that looks wrong to a model which never saw the image.
 
-    The use is by how much the label suggested is more probable than the one given.
+    The use is how improbable the label given is.
     """
     if not (trained := evidence.trained):
         return
@@ -57,7 +57,7 @@ def find_wrong_labels(evidence: Evidence) -> Iterator[Question]:
             f"({sure(suggested)}) and gives {suspect.given} {sure(given)}."
         )
         pictures = tuple(map(trained.picture, in_order(copies[row["group"]], row)))
-        use = min(max(suggested - given, 0.0), 1.0)
+        use = min(max(1 - given, 0.0), 1.0)
         yield Question("wrong_label", pictures, beliefs_about(suspect), reason, use, trained.run.name)
 
 

@@ -5,7 +5,16 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from tasks.audit.wrong_labels import FOLDS, Suspect, as_csv, deal, find_suspects, likely_wrong, out_of_fold
+from tasks.audit.wrong_labels import (
+    FOLDS,
+    Suspect,
+    as_csv,
+    deal,
+    find_suspects,
+    hardly_believed,
+    likely_wrong,
+    out_of_fold,
+)
 
 CLASSES = np.array(["forest", "mountain", "sea"])
 
@@ -44,7 +53,7 @@ def clusters() -> tuple[list[dict], Held, np.ndarray]:
 
 def test_planted_label_errors_are_found_with_the_right_label(clusters):
     rows, features, planted = clusters
-    checked, suspects = find_suspects(rows, features)
+    checked, suspects, _ = find_suspects(rows, features)
     assert checked == 900
     suspect_of = {int(one.path.removesuffix(".jpg")): one for one in suspects}
     assert set(suspect_of) <= set(planted)
@@ -54,7 +63,7 @@ def test_planted_label_errors_are_found_with_the_right_label(clusters):
 
 def test_what_a_person_has_answered_is_not_suspected_again(clusters):
     rows, features, _ = clusters
-    _, suspects = find_suspects(rows, features)
+    _, suspects, _ = find_suspects(rows, features)
     answered = {suspect.path for suspect in suspects[:3]}
     rows = [row | {"answer": row["label"] if row["path"] in answered else None} for row in rows]
     assert find_suspects(rows, features)[1] == suspects[3:]
@@ -85,7 +94,7 @@ def test_a_class_too_small_to_judge_accuses_nobody(clusters):
     rows, features, _ = clusters
     for row in rows[:9]:
         row["label"] = "rare"
-    checked, suspects = find_suspects(rows, features)
+    checked, suspects, _ = find_suspects(rows, features)
     assert checked == 891
     assert "rare" not in {one.given for one in suspects} | {one.suggested for one in suspects}
 
@@ -94,12 +103,12 @@ def test_copies_of_one_picture_are_no_class_to_learn(clusters):
     rows, features, _ = clusters
     for row in rows:
         row["group"] = 0 if row["label"] == "sea" else row["group"]
-    checked, suspects = find_suspects(rows, features)
+    checked, suspects, _ = find_suspects(rows, features)
     assert checked == sum(row["label"] != "sea" for row in rows)
     assert "sea" not in {one.suggested for one in suspects}
-    assert find_suspects([row for row in rows if row["label"] != "forest"], features) == (0, [])
-    assert find_suspects([row | {"group": 0} for row in rows], features) == (0, [])
-    assert find_suspects([], features) == (0, [])
+    assert find_suspects([row for row in rows if row["label"] != "forest"], features) == (0, [], [])
+    assert find_suspects([row | {"group": 0} for row in rows], features) == (0, [], [])
+    assert find_suspects([], features) == (0, [], [])
 
 
 def test_a_fold_whose_others_hold_one_class_judges_nobody(clusters):
@@ -121,3 +130,18 @@ def test_the_confident_joint_by_hand():
     order, suggested = likely_wrong(probabilities, np.array([0, 0, 1, 1, 1]))
     # Images of class 0 are 0.8 sure of it on average, those of class 1 0.55: only the last passes 0.8.
     assert (order.tolist(), suggested.tolist()) == ([4], [0])
+
+
+def test_a_label_that_nothing_speaks_for_is_in_doubt_though_no_other_is_sure():
+    probabilities = np.array([[0.9, 0.05, 0.05], [0.02, 0.5, 0.48], [0.05, 0.9, 0.05], [0.05, 0.05, 0.9]])
+    labels = np.array([0, 0, 1, 2])
+    assert [values.tolist() for values in likely_wrong(probabilities, labels)] == [[], []]
+    assert [values.tolist() for values in hardly_believed(probabilities, labels)] == [[1], [1]]
+
+
+def test_the_label_least_believed_comes_first_however_sure_another_is():
+    probabilities = np.array([[0.9, 0.05, 0.05], [0.01, 0.5, 0.49], [0.09, 0.91, 0.0]])
+    assert hardly_believed(probabilities, np.array([0, 0, 0]))[0].tolist() == [1]
+    probabilities = np.array([[0.5, 0.5, 0.0], [0.2, 0.8, 0.0], [0.1, 0.6, 0.3], [0.4, 0.6, 0.0]])
+    order, suggested = likely_wrong(probabilities, np.array([0, 0, 0, 1]))
+    assert (order.tolist(), suggested.tolist()) == ([2, 1], [1, 1])
