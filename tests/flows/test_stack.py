@@ -1,14 +1,9 @@
 """`darkroom up`, used as a person would: by its forms and buttons, in Chromium, against the real server."""
 
-import os
 import re
 import shutil
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import httpx
 import psutil
@@ -17,16 +12,16 @@ from playwright.sync_api import Locator, Page, expect, sync_playwright
 
 from deployments.services import succeeds
 from deployments.settings import Settings
-from deployments.stack import end, marked
+from deployments.stack import marked
 from tasks import storage
 from tasks.training.history import read_history
 from tests.faults.processes import PATIENCE_SECONDS, command_of, until
 from tests.ports import free_ports
+from tests.stacks import CLOUD_KEY, ask, deployment, running, runs_of, up
 from tests.untrained import untrained_store
 
 CHROMIUM = shutil.which("chromium")
 EPOCHS = 40
-CLOUD_KEY = "marked-key-of-an-object-store"
 ARGUMENTS = ["--no-sandbox", "--disable-background-networking"]
 
 
@@ -46,38 +41,12 @@ def settings(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings
     )
 
 
-def up(settings: Settings) -> subprocess.Popen:
-    given_variables = {
-        f"DARKROOM_{name.upper()}": str(value) for name, value in settings.model_dump().items() if value
-    }
-    plain_variables = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("PREFECT_", "RAY_", "DARKROOM_"))
-    }
-    return subprocess.Popen(
-        [sys.executable, "-m", "flows.cli", "up"],
-        env=plain_variables | given_variables | {"AWS_SECRET_ACCESS_KEY": CLOUD_KEY},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
 @pytest.fixture(scope="module")
 def stack(settings: Settings) -> Iterator[Settings]:
-    """A running stack; interrupted in the end, it must leave nothing running and no secret anywhere."""
-    process = up(settings)
-    try:
-        assert any("Ctrl-C" in line for line in process.stdout), process.stderr.read()
+    """A running stack; in the end it must leave no secret anywhere."""
+    with running(settings):
         yield settings
-        process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 0
-        assert not marked(settings)
-        assert not files_that_hold_secrets(settings)
-    finally:
-        process.kill()
-        end(marked(settings))
+    assert not files_that_hold_secrets(settings)
 
 
 def files_that_hold_secrets(settings: Settings) -> list[Path]:
@@ -109,20 +78,11 @@ def page(settings: Settings) -> Iterator[Page]:
         browser.close()
 
 
-def ask(stack: Settings, what: str, **filters: Any) -> list[dict[str, Any]]:
-    answer = httpx.post(f"{stack.url}/api/{what}/filter", json=filters, auth=stack.login)
-    return answer.raise_for_status().json()
-
-
-def open_form(page: Page, stack: Settings, flow: str, deployment: str) -> str:
+def open_form(page: Page, stack: Settings, flow: str, name: str) -> str:
     """Open a deployment's run form. Returns the deployment's id."""
-    [deployed] = [
-        one
-        for one in ask(stack, "deployments", flows={"name": {"any_": [flow]}})
-        if one["name"] == deployment
-    ]
-    page.goto(f"{stack.url}/deployments/deployment/{deployed['id']}/run")
-    return deployed["id"]
+    deployment_id = deployment(stack, flow, name)["id"]
+    page.goto(f"{stack.url}/deployments/deployment/{deployment_id}/run")
+    return deployment_id
 
 
 def field(page: Page, title: str) -> Locator:
@@ -135,12 +95,8 @@ def submit(page: Page) -> None:
     page.get_by_role("button", name="Submit").click()
 
 
-def runs_of(stack: Settings, deployment: str) -> list[dict[str, Any]]:
-    return ask(stack, "flow_runs", deployments={"id": {"any_": [deployment]}})
-
-
-def state_of(stack: Settings, deployment: str) -> str:
-    [run] = runs_of(stack, deployment)
+def state_of(stack: Settings, deployment_id: str) -> str:
+    [run] = runs_of(stack, deployment_id)
     return run["state"]["type"]
 
 
@@ -194,11 +150,11 @@ def test_a_server_that_is_killed_starts_again_and_knows_what_it_knew(stack: Sett
 
 @pytest.mark.slow
 def test_a_folder_is_classified_from_its_form_and_the_report_opens(stack: Settings, page: Page):
-    deployment = open_form(page, stack, "classify", "folder")
+    deployment_id = open_form(page, stack, "classify", "folder")
     submit(page)
-    until(lambda: runs_of(stack, deployment))
-    until(lambda: state_of(stack, deployment) == "COMPLETED")
-    [run] = runs_of(stack, deployment)
+    until(lambda: runs_of(stack, deployment_id))
+    until(lambda: state_of(stack, deployment_id) == "COMPLETED")
+    [run] = runs_of(stack, deployment_id)
     assert re.fullmatch(r"classify-seg_pred-\d{4}-\d\d-\d\d", run["name"])
     lines = [log["message"] for log in ask(stack, "logs", logs={"flow_run_id": {"any_": [run["id"]]}})]
     assert any(line.startswith("Listed ") for line in lines)
@@ -213,16 +169,16 @@ def test_a_folder_is_classified_from_its_form_and_the_report_opens(stack: Settin
 
 @pytest.mark.slow
 def test_a_bad_value_is_refused_in_the_form(stack: Settings, page: Page):
-    deployment = open_form(page, stack, "retrain", "on-demand")
+    deployment_id = open_form(page, stack, "retrain", "on-demand")
     field(page, "Epochs (Optional)").fill("0")
     submit(page)
     expect(page.get_by_text("0 is less than the minimum of 1").first).to_be_visible()
-    assert not runs_of(stack, deployment)
+    assert not runs_of(stack, deployment_id)
 
 
 @pytest.mark.slow
 def test_a_retraining_is_cancelled_and_goes_on_where_it_was_when_retried(stack: Settings, page: Page):
-    deployment = open_form(page, stack, "retrain", "on-demand")
+    deployment_id = open_form(page, stack, "retrain", "on-demand")
     page.get_by_text("mobilenet_v2", exact=True).first.get_by_role("button").click()
     values = {"Epochs": EPOCHS, "Patience": EPOCHS, "Image size": 48, "Batch size": 16, "Min accuracy": 0}
     for title, value in values.items():
@@ -232,24 +188,24 @@ def test_a_retraining_is_cancelled_and_goes_on_where_it_was_when_retried(stack: 
     until(lambda: list(runs.glob("*/cnn/history.csv")))
     [history] = runs.glob("*/cnn/history.csv")
     until(lambda: len(read_history(str(history))) > 3)
-    [run] = runs_of(stack, deployment)
+    [run] = runs_of(stack, deployment_id)
     page.goto(f"{stack.url}/runs/flow-run/{run['id']}")
     assert training(stack)
     page.get_by_role("button", name="Cancel").first.click()
     page.get_by_role("dialog").get_by_role("button", name="Confirm").click()
-    until(lambda: state_of(stack, deployment) != "RUNNING")
+    until(lambda: state_of(stack, deployment_id) != "RUNNING")
     page.goto("about:blank")  # the run's page draws all the time
     until(lambda: not training(stack), seconds=30)
-    until(lambda: state_of(stack, deployment) == "CANCELLED")
+    until(lambda: state_of(stack, deployment_id) == "CANCELLED")
     before = read_history(str(history))
     assert len(before) < EPOCHS
 
     page.goto(f"{stack.url}/runs/flow-run/{run['id']}")
     page.get_by_role("button", name="Retry").click()
     page.get_by_role("dialog").get_by_role("button", name="Retry").click()
-    until(lambda: state_of(stack, deployment) != "CANCELLED")
+    until(lambda: state_of(stack, deployment_id) != "CANCELLED")
     page.goto("about:blank")
-    until(lambda: state_of(stack, deployment) == "COMPLETED")
+    until(lambda: state_of(stack, deployment_id) == "COMPLETED")
     after = read_history(str(history))
     assert len(after) == EPOCHS
     first = len(before) // 2  # the last ones' checkpoints may be lost: they are trained again, and alike
