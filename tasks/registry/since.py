@@ -1,7 +1,7 @@
 """A dataset compared with the one the champion was trained on: test images new to it, and what changed."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ TRAINING_SPLITS = ("train", "val")
 SPLITS, LEFT_OUT = (*TRAINING_SPLITS, "test"), "leaked"
 HASHES = ("sha256", "pixels_sha256")
 
-Row = Mapping[str, Any]
+Row = dict[str, Any]
 
 
 def unseen_tests(dataset: Dataset, trained_on: str | None) -> np.ndarray | None:
@@ -69,7 +69,7 @@ def data_changes(dataset: Dataset, champion_dataset: str) -> dict[str, Any]:
         },
         "new": sum(now[sha256]["split"] != LEFT_OUT for sha256 in now.keys() - in_both),
         "gone": sum(before[sha256]["split"] != LEFT_OUT for sha256 in before.keys() - in_both),
-        "relabelled": sum(before[sha256]["label"] != now[sha256]["label"] for sha256 in in_both),
+        "relabelled": sum(before[sha256]["labels"] != now[sha256]["labels"] for sha256 in in_both),
         "moved": sum(before[sha256]["split"] != now[sha256]["split"] for sha256 in in_both),
     }
 
@@ -102,12 +102,14 @@ def has_hash(row: Row, hashes: set[str]) -> bool:
 def by_content(index_url: str) -> tuple[dict[str, Row], Counter[tuple[str, str]]]:
     """Usable images by the hash of their bytes, and how many there are of each (split, label).
 
-    Of images with the same bytes, one in a split stands before one that was left out.
+    Of images with the same bytes, one in a split stands before one that was left out; `labels` are those of
+    all of them, since of a picture under two labels a person corrects one.
     """
     images: dict[str, Row] = {}
     counts: Counter[tuple[str, str]] = Counter()
     for row in read_usable(index_url, ("sha256", "label", "split")):
         if row["split"] in SPLITS or (row["split"] == LEFT_OUT and row["sha256"] not in images):
-            images[row["sha256"]] = row
+            labels = images.get(row["sha256"], {}).get("labels", set()) | {row["label"]}
+            images[row["sha256"]] = row | {"labels": labels}
             counts[row["split"], row["label"]] += 1
     return images, counts

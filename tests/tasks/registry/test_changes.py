@@ -56,6 +56,14 @@ def test_images_that_are_left_out_as_copies_are_not_gone_and_used_ones_not_hidde
     assert changes["counts"] == {"train": {"sea": [1, 1]}, "val": {"sea": [0, 0]}, "test": {"sea": [1, 1]}}
 
 
+def test_a_picture_under_two_labels_of_which_one_was_corrected_counts_as_relabelled(store: str):
+    right, wrong = {"a": ("sea", "train")}, {"a": ("forest", "train")}
+    for number, (first, last) in enumerate([(right, wrong), (wrong, right)]):
+        dataset(store, f"old-{number}", first, copies=last)
+        corrected = dataset(store, f"new-{number}", right, copies=right)
+        assert data_changes(corrected, f"old-{number}")["relabelled"] == 1
+
+
 def test_a_dataset_that_is_gone_or_the_same_is_said_so(store: str):
     committed = dataset(store, "new", {"a": ("sea", "train")})
     assert data_changes(committed, "new") == {"dataset": "new", "same": True, "kept": True}
