@@ -22,8 +22,9 @@ def find_random(evidence: Evidence, share: float) -> Iterator[Question]:
     """Questions about a uniform sample of an output's images, which alone measure the model.
 
     Drawn anew for each classification that is finished, by a hash: whether an image is in the sample does not
-    hang on what was answered before, nor on which parts are there already. The use is the same for all: nothing is known to be wrong. share: of all questions. They
-    come from the model's version, which the answers measure (see `measured_accuracies`).
+    hang on what was answered before, nor on which parts are there already. The use is the same for all:
+    nothing is known to be wrong. share: of all questions. They come from the model's version, which the
+    answers measure (see `measured_accuracies`).
     """
     if (classified := evidence.classified) and classified.finished:
         for pictures, row in motifs(classified, drawn_at_random(classified, round(share * evidence.count))):

@@ -11,7 +11,7 @@
 <store>/models/<version>/         model.keras  model.onnx  model.json  card.md
 <store>/models/                   champion.json  promotions/
 <store>/labels/                   <time>-<id>.json  parts/  images/<sha256>.<ext>
-<store>/classifications/          <time>-<output>.json: what models of the store classified, where to, how right
+<store>/classifications/          <time>-<output>.json: what models classified, where to, how right
 """
 
 from dataclasses import dataclass
