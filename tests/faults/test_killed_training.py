@@ -5,6 +5,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import pytest
 
 from flows.cli.main import run
 from tasks import storage
@@ -41,6 +42,7 @@ def weights(run: Run) -> list[np.ndarray]:
     return keras.models.load_model(f"{run.version_url('cnn')}/model.keras").get_weights()
 
 
+@pytest.mark.slow
 def test_a_killed_worker_and_a_killed_flow_change_nothing(retrained: Run, sample: Path, tmp_path: Path):
     killed, home = tmp_path / "killed", tmp_path / "prefect"
     process = darkroom(command(sample, killed), home, api=None)
