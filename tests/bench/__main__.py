@@ -1,7 +1,7 @@
 """`make bench`: each speed beside its limit or a peer, measured in the same run.
 
 IMAGES=DIR measures on your own labelled folder instead of the sample dataset, BENCH="training recovery"
-only what it names.
+only what it names. WEIGHTS=FILE is MobileNetV2's where Keras cannot download it.
 """
 
 import json
@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tasks.sample.draw import draw_sample
-from tests.bench import auditing, decoding, memory, predicting, recovery, scale, training
+from tests.bench import auditing, decoding, memory, predicting, recovery, reviewing, scale, training
 from tests.bench.measure import Measured
 
 BENCHES = {
@@ -24,6 +24,7 @@ BENCHES = {
     "predicting": predicting.bench,
     "recovery": recovery.bench,
     "scale": scale.bench,
+    "reviewing": reviewing.bench,
 }
 
 
