@@ -16,6 +16,7 @@ from flows.retrain import retrain
 from tasks import storage
 from tasks.dataset import list_images
 from tasks.errors import InputError, JobError
+from tasks.parameters import Data
 from tasks.registry.gate import promote_by_hand
 from tasks.registry.promotions import champion, read_promotions
 from tasks.registry.versions import package_versions, read_record
@@ -172,7 +173,7 @@ def test_exploring_audits_and_checks_labels_without_a_test_split(
     images, weights = tmp_path / "images", settled_base(tmp_path / "base.weights.h5", SMALL.image_size)
     for number, folder in enumerate(sample.glob("seg_t*/seg_t*/*")):
         shutil.copytree(folder, images / folder.name / str(number))
-    report = explore(str(images), store, weights)
+    report = explore(str(images), store, weights, Data(test_share=0))
     page = storage.read_bytes(report).decode()
     assert "sea" in page
     assert "Labels were not checked" not in page
