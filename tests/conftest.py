@@ -2,11 +2,13 @@
 
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from flows.runtime import one_certificate, ray_options
 from tasks.parameters import Gate, Training
 from tasks.sample.draw import draw_sample
 from tasks.storage import Run
+from tests.doubts import Doubts, doubtful_store
 
 EPOCHS = 8  # a training is killed twice in between
 SMALL = Training(
@@ -180,3 +183,16 @@ def bucket_of(server: subprocess.Popen, monkeypatch: pytest.MonkeyPatch) -> Iter
     fs.mkdir("bucket")
     yield "s3://bucket"
     fs.clear_instance_cache()
+
+
+@pytest.fixture(scope="session")
+def untouched_doubts(tmp_path_factory: pytest.TempPathFactory) -> Doubts:
+    return doubtful_store(tmp_path_factory.mktemp("doubts"))
+
+
+@pytest.fixture
+def doubts(untouched_doubts: Doubts, tmp_path: Path) -> Doubts:
+    """A store with doubts about its images, which takes answers."""
+    store = tmp_path / "store"
+    shutil.copytree(untouched_doubts.store, store)
+    return replace(untouched_doubts, store=str(store))

@@ -1,22 +1,20 @@
 """What the Prefect UI, which reads artifacts as Markdown, makes of hostile names: in Chromium."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import sync_playwright
 
 from deployments.services import LOOPBACK, end, free_port, guards, prefect_server, start, wait_until_ready
 from flows.runtime import setting
 from tasks.publishing.retraining import publish_artifacts
 from tasks.storage import Run
+from tests.chromium import chromium
 from tests.tasks.pages import records
 from tests.tasks.pages.test_hostile import HOSTILE
 
 LOGIN = ("admin", "secret")
-CHROMIUM = shutil.which("chromium")
 
 
 @pytest.fixture
@@ -36,8 +34,6 @@ def server(tmp_path: Path) -> Iterator[str]:
 
 @pytest.mark.slow
 def test_no_hostile_name_becomes_a_link_or_a_picture_in_the_prefect_ui(server: str, store: str, monkeypatch):
-    if not CHROMIUM:
-        pytest.skip("needs Chromium: install Debian's package `chromium`")
     monkeypatch.setattr(records, "CLASSES", HOSTILE)
     monkeypatch.setattr(records, "EVIL", HOSTILE[0])
     metrics = {"cnn": records.metrics()}
@@ -45,9 +41,8 @@ def test_no_hostile_name_becomes_a_link_or_a_picture_in_the_prefect_ui(server: s
     artifacts = httpx.post(f"{server}/api/artifacts/filter", json={}, auth=LOGIN).raise_for_status().json()
     assert {artifact["type"] for artifact in artifacts} == {"markdown", "table"}
     shown_text = ""
-    with sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-background-networking"]
-        page = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments).new_page()
+    with chromium() as browser:
+        page = browser.new_page()
         page.add_init_script(f"localStorage.setItem('prefect-password', btoa('{':'.join(LOGIN)}'))")
         for artifact in artifacts:
             page.goto(f"{server}/artifacts/artifact/{artifact['id']}")

@@ -8,17 +8,17 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import BrowserContext, Page, expect
 
 from deployments.settings import Settings
 from tasks import storage
 from tasks.corrections import Answer, read_answers
 from tasks.storage import Run
+from tests.chromium import chromium
 from tests.faults.processes import PATIENCE_SECONDS, until
 from tests.ports import free_ports
 from tests.stacks import deployment, running, runs_of
 
-CHROMIUM = shutil.which("chromium")
 ENOUGH = 12  # answers, ten of them in one tab
 TWINS = 2  # of each class, that lie under the next one too
 SMALL = {"models": ["cnn"], "epochs": 2, "image_size": 48, "batch_size": 16, "weights": "none"}
@@ -59,15 +59,10 @@ def stack(truth: dict[str, str], tmp_path: Path) -> Iterator[Settings]:
 @pytest.fixture
 def browser(stack: Settings) -> Iterator[BrowserContext]:
     """Somebody's browser, who knows the password of the stack."""
-    if not CHROMIUM:
-        pytest.skip("needs Chromium: install Debian's package `chromium`")
     user, password = stack.login
-    with sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-background-networking"]
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        login = {"username": user, "password": password, "origin": stack.files_url}
-        yield chromium.new_context(viewport={"width": 1400, "height": 900}, http_credentials=login)
-        chromium.close()
+    login = {"username": user, "password": password, "origin": stack.files_url}
+    with chromium() as browser:
+        yield browser.new_context(viewport={"width": 1400, "height": 900}, http_credentials=login)
 
 
 def make_small(stack: Settings) -> str:

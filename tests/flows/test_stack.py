@@ -1,28 +1,26 @@
 """`darkroom up`, used as a person would: by its forms and buttons, in Chromium, against the real server."""
 
 import re
-import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import httpx
 import psutil
 import pytest
-from playwright.sync_api import Locator, Page, expect, sync_playwright
+from playwright.sync_api import Locator, Page, expect
 
 from deployments.services import succeeds
 from deployments.settings import Settings
 from deployments.stack import marked
 from tasks import storage
 from tasks.training.history import read_history
+from tests.chromium import chromium
 from tests.faults.processes import PATIENCE_SECONDS, command_of, until
 from tests.ports import free_ports
 from tests.stacks import CLOUD_KEY, ask, deployment, running, runs_of, up
 from tests.untrained import untrained_store
 
-CHROMIUM = shutil.which("chromium")
 EPOCHS = 40
-ARGUMENTS = ["--no-sandbox", "--disable-background-networking"]
 
 
 @pytest.fixture(scope="module")
@@ -62,10 +60,7 @@ def files_that_hold_secrets(settings: Settings) -> list[Path]:
 
 @pytest.fixture
 def page(settings: Settings) -> Iterator[Page]:
-    if not CHROMIUM:
-        pytest.skip("needs Chromium: install Debian's package `chromium`")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    with chromium() as browser:
         user, password = settings.login
         page = browser.new_page(
             viewport={"width": 1400, "height": 1000},
@@ -75,7 +70,6 @@ def page(settings: Settings) -> Iterator[Page]:
         page.set_default_timeout(PATIENCE_SECONDS * 1000)
         expect.set_options(timeout=PATIENCE_SECONDS * 1000)
         yield page
-        browser.close()
 
 
 def open_form(page: Page, stack: Settings, flow: str, name: str) -> str:

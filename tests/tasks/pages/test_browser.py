@@ -1,16 +1,15 @@
 """Every page in Chromium: whole on phones and desks, light and dark, and for those who hear it."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
+from tests.chromium import chromium
 from tests.tasks.pages.whole import whole_pages
 
-CHROMIUM = shutil.which("chromium")
 WIDTHS, SCHEMES = (390, 1400), ("light", "dark")
 CLASSES = [pytest.param(2, marks=pytest.mark.slow), 6, pytest.param(60, marks=pytest.mark.slow)]
 OVERFLOW = """() => [document.documentElement.scrollWidth - innerWidth,
@@ -21,13 +20,8 @@ AXE = "() => axe.run().then(result => result.violations.map(found => `${found.id
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    if not CHROMIUM:
-        pytest.skip("needs Chromium: install Debian's package `chromium`")
-    with sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-background-networking"]
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        yield started
-        started.close()
+    with chromium() as browser:
+        yield browser
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Names of hostile files and classes do nothing in a browser, and would not if one became markup."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 from markdown_it import MarkdownIt
-from playwright.sync_api import Page, Request, sync_playwright
+from playwright.sync_api import Page, Request
 
 from tasks.pages import data_figures, html, link_to_report, markdown, model_card, model_figures, style
+from tests.chromium import chromium
 from tests.tasks.pages import records
 
-CHROMIUM = shutil.which("chromium")
 RUN = "document.title = 'taken'"
 HOSTILE = (
     f'"><script>{RUN}</script><img src=x onerror="{RUN}">',
@@ -31,13 +30,8 @@ ATTACK = (  # what a name may be, were it markup
 
 @pytest.fixture(scope="module")
 def browser_page() -> Iterator[Page]:
-    if not CHROMIUM:
-        pytest.skip("needs Chromium: install Debian's package `chromium`")
-    with sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-background-networking"]
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+    with chromium() as browser:
         yield browser.new_page()
-        browser.close()
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from jinja2 import UndefinedError
 
-from tasks.audit import CHECKS, Check
 from tasks.pages import html, model_figures, style
 from tests.tasks.pages import records
 from tests.tasks.pages.browser import EVIL, Page
@@ -79,15 +78,6 @@ def test_pictures_lead_to_their_questions_where_a_stack_asks_them(summary, audit
     assert "/review/" not in html.retrain_report(summary, audit, metrics, photos)
 
 
-def test_the_least_sure_lead_to_their_questions(tmp_path: Path):
-    classified, tally = records.classification(
-        tmp_path, [records.prediction(EVIL, "sea", 0.3)], test_images=500
-    )
-    asked = {EVIL: "http://127.0.0.1:4201/review/#1"}
-    page = html.classify_report(classified, tally.bad, tally.least_sure, {}, asked)
-    assert asked[EVIL] in Page(page).links
-
-
 def test_no_name_can_become_markup(pages):
     for page in pages:
         assert EVIL not in page
@@ -122,46 +112,6 @@ def test_accuracy_by_group_and_the_origin_of_splits_are_told(summary, audit, met
     assert "Group by group" in page.text
     assert "site 1" in page.text
     assert "There was no test split: 20% were drawn for it, the latest judge" in page.text
-
-
-def test_an_exploration_says_first_whether_the_data_is_sound_then_shows_why(audit):
-    page = html.explore_report(audit, PHOTOS, "/data")
-    body = page[page.index("<h1>") :]
-    statements = [
-        "Not sound yet",
-        "1 training or validation image is a copy",
-        "60 files cannot be used",
-        "<nav",
-        "97 %",
-    ]
-    places = [body.index(words) for words in statements]
-    assert places == sorted(places)
-    assert {b64encode(photo).decode() for photo in PHOTOS.values()} == {
-        source.partition(",")[2] for source in Page(page).sources
-    }
-
-
-def test_an_exploration_has_a_section_for_every_check_and_a_link_to_it(audit):
-    page = html.explore_report(audit, {}, "/data")
-    for check in CHECKS:
-        assert f'<section id="{check.name}">\n<h2>{check.title}</h2>' in page
-    sections = [f"#{check.name}" for check in CHECKS]
-    assert Page(page).links[-len(sections) - 1 :] == [*sections, "#look"]
-    assert set(Page(page).links[1:]) <= {*sections, "#look"}
-
-
-def test_a_check_without_a_macro_is_an_error(audit, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setitem(html._environment().globals, "CHECKS", (*CHECKS, Check("colours", "Colours")))
-    html._environment().cache.clear()
-    with pytest.raises(UndefinedError, match="colours"):
-        html.explore_report(audit, {}, "/data")
-    html._environment().cache.clear()
-
-
-def test_a_folder_without_a_usable_image_is_explored(store: str):
-    audit = records.audit(store, [row for row in records.index_rows() if row["status"] != "ok"])
-    text = Page(html.explore_report(audit, {}, "/data")).text
-    assert "usable images 0 classes 0" in re.sub(r"(?<=[a-z])(?=\d)|(?<=\d)(?=[a-z])", " ", text)
 
 
 def test_the_verdict_comes_first_and_says_why(summary, audit, metrics):
@@ -287,12 +237,6 @@ def test_the_best_model_is_marked_in_each_metric(store: str, audit):
     assert "both models are right on" in page
 
 
-def test_long_lists_are_cut_and_say_so(audit):
-    page = html.explore_report(audit, {}, "/data")
-    assert page.count("<td>corrupt</td>") == html.ROWS_SHOWN
-    assert "10 more; <code>audit.json</code> has all 60." in page
-
-
 def test_numbers_that_are_missing_are_dashes(store: str, audit):
     metrics = {"cnn": records.metrics("cnn", every_class_tested=False)}
     summary = records.summary(store, metrics)
@@ -327,58 +271,6 @@ def test_a_key_that_is_not_there_is_an_error(summary, audit, metrics, path: tupl
         html.retrain_report(summary, audit, metrics, {})
 
 
-def test_a_classification_without_a_bad_file_is_complete(tmp_path: Path):
-    classified, tally = records.classification(tmp_path, [records.prediction("sea.jpg", "sea", 0.9)])
-    page = html.classify_report(classified, tally.bad, tally.least_sure, {})
-    assert "Every file could be classified." in page
-    assert "Drift" not in page
-    assert "1 image labelled in 2.0 s" in page
-    assert "<h1>1 image labelled, all sure, no drift</h1>" in page
-    assert "Nothing asks for a person." in page
-
-
-def test_a_classification_leads_with_drift_and_what_is_unsure_not_with_its_speed(tmp_path: Path):
-    rows = [records.prediction(f"{number}.jpg", "sea", 0.9) for number in range(8)]
-    rows += [records.prediction(f"unsure {number}.jpg", "sea", 0.3, status="unsure") for number in range(52)]
-    summary, tally = records.classification(tmp_path, rows, test_images=500)
-    page = html.classify_report(summary, tally.bad, tally.least_sure, {})
-    assert summary["verdict"] == "drift of confidence, brightness and sharpness, 52 of 60 unsure"
-    assert "<h1>Drift of confidence, brightness and sharpness, 52 of 60 unsure</h1>" in page
-    assert "<title>drift of confidence" in page
-    assert '<p class="pill">Drift</p>' in page
-    assert page.index("a second") > page.index('id="where"')
-    assert "index is above 0.25 or its Kolmogorov-Smirnov distance above 0.20" in Page(page).text
-
-
-def test_only_unsure_images_are_listed_as_unsure(tmp_path: Path):
-    rows = [records.prediction(f"{number}.jpg", "sea", 0.999) for number in range(8)]
-    unsure = [records.prediction("doubtful.jpg", "sea", 0.3, status="unsure")]
-    summary, tally = records.classification(tmp_path / "some", rows + unsure)
-    page = Page(html.classify_report(summary, tally.bad, tally.least_sure, {}))
-    assert "doubtful.jpg" in page.text and "99.9 %" not in page.text
-    summary, tally = records.classification(tmp_path / "none", rows)
-    page = Page(html.classify_report(summary, tally.bad, tally.least_sure, {}))
-    assert "Lowest confidence" in page.text and "No image is unsure" in page.text
-    assert "Unsure" not in page.text
-
-
-def test_a_sample_of_the_pictures_of_each_label_is_shown(tmp_path: Path):
-    rows = [records.prediction(f"{number}.jpg", ("sea", EVIL)[number % 2], 0.9) for number in range(40)]
-    summary, tally = records.classification(tmp_path, rows)
-    samples = tally.samples.rows()
-    photos = {f"photo:{row['path']}": JPEG for of_label in samples.values() for row in of_label}
-    page = Page(html.classify_report(summary, tally.bad, tally.least_sure, photos, samples=samples))
-    assert len(page.sources) == 12
-    assert "A sample of each label" in page.text
-
-
-def test_an_output_that_was_gone_on_with_says_what_the_time_was_for(tmp_path):
-    rows = [records.prediction(f"{number}.jpg", "sea", 0.9) for number in range(3)]
-    summary, tally = records.classification(tmp_path, rows)
-    page = html.classify_report(summary | {"classified": 1}, tally.bad, tally.least_sure, {})
-    assert "3 images labelled, 1 of the files by this run, in 2.0 s" in page
-
-
 @pytest.mark.parametrize(
     ("seconds", "written"), [(4.25, "4.2 s"), (812.3, "13 min 32 s"), (7500, "2 h 05 min")]
 )
@@ -394,19 +286,3 @@ def test_a_report_is_written_where_a_model_is_missing_and_the_champion_cannot_be
     text = Page(html.retrain_report(spoilt, audit, metrics, {})).text
     assert "mobilenet_v2 is missing. The loss is nan." in text
     assert "what the champion was trained on cannot be read" in text
-
-
-def test_a_classification_tells_how_right_it_probably_is_or_that_its_version_is_too_old(tmp_path: Path):
-    rows = [records.prediction(f"{number}.jpg", "sea", 0.9) for number in range(100)]
-    told = Page(html.classify_report(*classified(tmp_path / "new", rows)))
-    assert "Expected to be right on 89.0 % of these images" in told.text
-    assert "which is doubtful" not in told.text
-    doubtful = Page(html.classify_report(*classified(tmp_path / "dark", rows, test_images=500)))
-    assert "which is doubtful" in doubtful.text
-    older = Page(html.classify_report(*classified(tmp_path / "old", rows, yardstick=False)))
-    assert "made before Darkroom kept what it needs" in older.text
-
-
-def classified(folder: Path, rows: list[dict[str, Any]], **other: Any) -> tuple[Any, ...]:
-    summary, tally = records.classification(folder, rows, **other)
-    return summary, tally.bad, tally.least_sure, {}

@@ -2,12 +2,10 @@
 
 import shutil
 from collections import Counter
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow.csv
-import pytest
 
 from tasks import storage
 from tasks.audit.wrong_labels import Suspect, as_csv, from_csv
@@ -18,20 +16,7 @@ from tasks.review import KINDS, Desk, choose_questions, find_questions, gather_e
 from tasks.review.choice import spread
 from tasks.review.desk import Decision
 from tasks.review.question import Picture, Question
-from tests.doubts import BURST, RUN, TWIN, Doubts, doubtful_store
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Doubts:
-    return doubtful_store(tmp_path_factory.mktemp("doubts"))
-
-
-@pytest.fixture
-def doubts(made: Doubts, tmp_path: Path) -> Doubts:
-    """The same in a store of its own, which takes answers."""
-    store = tmp_path / "store"
-    shutil.copytree(made.store, store)
-    return replace(made, store=str(store))
+from tests.doubts import BURST, RUN, TWIN, Doubts
 
 
 def questions_of(doubts: Doubts, kind: str) -> list[Question]:

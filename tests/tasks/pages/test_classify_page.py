@@ -1,0 +1,87 @@
+"""The page of a classification: what matters first, how right it is, and what to look at."""
+
+from pathlib import Path
+from typing import Any
+
+from tasks.pages import html
+from tests.tasks.pages import records
+from tests.tasks.pages.browser import EVIL, Page
+
+JPEG = b"\xff\xd8 photograph of "
+
+
+def test_the_least_sure_lead_to_their_questions(tmp_path: Path):
+    classified, tally = records.classification(
+        tmp_path, [records.prediction(EVIL, "sea", 0.3)], test_images=500
+    )
+    asked = {EVIL: "http://127.0.0.1:4201/review/#1"}
+    page = html.classify_report(classified, tally.bad, tally.least_sure, {}, asked)
+    assert asked[EVIL] in Page(page).links
+
+
+def test_a_classification_without_a_bad_file_is_complete(tmp_path: Path):
+    classified, tally = records.classification(tmp_path, [records.prediction("sea.jpg", "sea", 0.9)])
+    page = html.classify_report(classified, tally.bad, tally.least_sure, {})
+    assert "Every file could be classified." in page
+    assert "Drift" not in page
+    assert "1 image labelled in 2.0 s" in page
+    assert "<h1>1 image labelled, all sure, no drift</h1>" in page
+    assert "Nothing asks for a person." in page
+
+
+def test_a_classification_leads_with_drift_and_what_is_unsure_not_with_its_speed(tmp_path: Path):
+    rows = [records.prediction(f"{number}.jpg", "sea", 0.9) for number in range(8)]
+    rows += [records.prediction(f"unsure {number}.jpg", "sea", 0.3, status="unsure") for number in range(52)]
+    summary, tally = records.classification(tmp_path, rows, test_images=500)
+    page = html.classify_report(summary, tally.bad, tally.least_sure, {})
+    assert summary["verdict"] == "drift of confidence, brightness and sharpness, 52 of 60 unsure"
+    assert "<h1>Drift of confidence, brightness and sharpness, 52 of 60 unsure</h1>" in page
+    assert "<title>drift of confidence" in page
+    assert '<p class="pill">Drift</p>' in page
+    assert page.index("a second") > page.index('id="where"')
+    assert "index is above 0.25 or its Kolmogorov-Smirnov distance above 0.20" in Page(page).text
+
+
+def test_only_unsure_images_are_listed_as_unsure(tmp_path: Path):
+    rows = [records.prediction(f"{number}.jpg", "sea", 0.999) for number in range(8)]
+    unsure = [records.prediction("doubtful.jpg", "sea", 0.3, status="unsure")]
+    summary, tally = records.classification(tmp_path / "some", rows + unsure)
+    page = Page(html.classify_report(summary, tally.bad, tally.least_sure, {}))
+    assert "doubtful.jpg" in page.text and "99.9 %" not in page.text
+    summary, tally = records.classification(tmp_path / "none", rows)
+    page = Page(html.classify_report(summary, tally.bad, tally.least_sure, {}))
+    assert "Lowest confidence" in page.text and "No image is unsure" in page.text
+    assert "Unsure" not in page.text
+
+
+def test_a_sample_of_the_pictures_of_each_label_is_shown(tmp_path: Path):
+    rows = [records.prediction(f"{number}.jpg", ("sea", EVIL)[number % 2], 0.9) for number in range(40)]
+    summary, tally = records.classification(tmp_path, rows)
+    samples = tally.samples.rows()
+    photos = {f"photo:{row['path']}": JPEG for of_label in samples.values() for row in of_label}
+    page = Page(html.classify_report(summary, tally.bad, tally.least_sure, photos, samples=samples))
+    assert len(page.sources) == 12
+    assert "A sample of each label" in page.text
+
+
+def test_an_output_that_was_gone_on_with_says_what_the_time_was_for(tmp_path):
+    rows = [records.prediction(f"{number}.jpg", "sea", 0.9) for number in range(3)]
+    summary, tally = records.classification(tmp_path, rows)
+    page = html.classify_report(summary | {"classified": 1}, tally.bad, tally.least_sure, {})
+    assert "3 images labelled, 1 of the files by this run, in 2.0 s" in page
+
+
+def test_a_classification_tells_how_right_it_probably_is_or_that_its_version_is_too_old(tmp_path: Path):
+    rows = [records.prediction(f"{number}.jpg", "sea", 0.9) for number in range(100)]
+    told = Page(html.classify_report(*classified(tmp_path / "new", rows)))
+    assert "Expected to be right on 89.0 % of these images" in told.text
+    assert "which is doubtful" not in told.text
+    doubtful = Page(html.classify_report(*classified(tmp_path / "dark", rows, test_images=500)))
+    assert "which is doubtful" in doubtful.text
+    older = Page(html.classify_report(*classified(tmp_path / "old", rows, yardstick=False)))
+    assert "made before Darkroom kept what it needs" in older.text
+
+
+def classified(folder: Path, rows: list[dict[str, Any]], **other: Any) -> tuple[Any, ...]:
+    summary, tally = records.classification(folder, rows, **other)
+    return summary, tally.bad, tally.least_sure, {}

@@ -1,0 +1,206 @@
+"""Deployments and automations: what a person changed in Prefect is kept, events start what they should."""
+
+import io
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from uuid import uuid4
+
+import httpx
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.events import emit_event
+from prefect.events.worker import EventsWorker
+from prefect.testing.cli import CycloptsCliRunner
+
+from deployments.automations import (
+    BASELINE,
+    DRIFT,
+    FAILURES,
+    LABELLED,
+    RETIRED,
+    ZOMBIES,
+    digest,
+    retrain_on_answers,
+    write_automations,
+)
+from deployments.baseline import write_baseline
+from deployments.deploy import FILE, deploy
+from deployments.settings import Settings
+from tasks import events, storage
+from tasks.corrections import Answer, record_answers
+from tasks.parameters import Training
+from tasks.registry import announce_labels
+from tasks.storage import Run
+from tasks.training import open_run
+from tests.faults.processes import until
+
+
+def automations(api: str) -> dict[str, dict]:
+    answer = httpx.post(f"{api}/automations/filter", json={}).raise_for_status().json()
+    return {one["name"]: one for one in answer}
+
+
+def deploy_in_process(settings: Settings) -> None:
+    """As `run_prefect_deploy` does, but without a process that imports everything again."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in settings.deployed.items():
+            patch.setenv(name, value)
+        done = CycloptsCliRunner().invoke(["--no-prompt", "deploy", "--prefect-file", str(FILE), "--all"])
+    assert done.exit_code == 0, done.output
+
+
+@pytest.fixture(scope="module")
+def deploy_again(prefect_api: None) -> Iterator[Callable[..., str]]:
+    """A function that deploys everything, with other settings, and returns what it says that it kept."""
+
+    def again(**settings: str) -> str:
+        with get_client(sync_client=True) as client, redirect_stdout(io.StringIO()) as said:
+            deploy(client, Settings(**settings))
+        return said.getvalue()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("deployments.deploy.run_prefect_deploy", deploy_in_process)
+        yield again
+    forget_all()
+
+
+def forget_all() -> None:
+    """Have the server as it was before anything was deployed."""
+    with get_client(sync_client=True) as client:
+        for deployment in client.read_deployments():
+            client.delete_deployment(deployment.id)
+        for automation in client.read_automations():
+            client.delete_automation(automation.id)
+        for variable in client.read_variables():
+            client.delete_variable_by_name(variable.name)
+
+
+def test_what_a_person_changed_in_prefect_is_kept_and_the_rest_follows_the_variables(api: str, deploy_again):
+    def deployment(name: str) -> dict:
+        return httpx.get(f"{api}/deployments/name/{name}").raise_for_status().json()
+
+    def change(name: str, **fields) -> None:
+        httpx.patch(f"{api}/deployments/{deployment(name)['id']}", json=fields).raise_for_status()
+
+    assert "Kept" not in deploy_again(retrain_cron="30 3 * * 1", timezone="America/Lima")
+    [schedule] = [one["schedule"] for one in deployment("retrain/nightly")["schedules"]]
+    assert (schedule["cron"], schedule["timezone"]) == ("30 3 * * 1", "America/Lima")
+
+    evening = {"schedule": {"cron": "0 20 * * *", "timezone": "America/Lima"}, "active": False}
+    change("retrain/nightly", schedules=[evening | {"slug": "nightly"}])
+    schedules = f"{api}/deployments/{deployment('classify/nightly')['id']}/schedules"
+    noon = {"schedule": {"cron": "0 12 * * *"}, "active": True}
+    httpx.post(schedules, json=[noon]).raise_for_status()
+    parameters = deployment("retrain/on-demand")["parameters"]
+    change("retrain/on-demand", paused=True, parameters=parameters | {"training": {"weights": "none"}})
+    httpx.delete(f"{api}/deployments/{deployment('explore/folder')['id']}").raise_for_status()
+    watched = automations(api)
+    httpx.patch(f"{api}/automations/{watched[ZOMBIES]['id']}", json={"enabled": False}).raise_for_status()
+    httpx.delete(f"{api}/automations/{watched[LABELLED]['id']}").raise_for_status()
+    for _ in range(2):  # not only once
+        said = deploy_again(images="/elsewhere", classify_cron="30 4 * * *")
+        [schedule] = deployment("retrain/nightly")["schedules"]
+        assert (schedule["active"], schedule["schedule"]["cron"]) == (False, "0 20 * * *")
+        crons = {one["schedule"]["cron"] for one in deployment("classify/nightly")["schedules"]}
+        assert crons == {"0 5 * * *", "0 12 * * *"}
+        on_demand = deployment("retrain/on-demand")
+        assert on_demand["paused"]
+        assert on_demand["parameters"]["training"] == {"weights": "none"}
+        assert on_demand["parameters"]["images"] == "/elsewhere"
+        assert httpx.get(f"{api}/deployments/name/explore/folder").status_code == 404
+        after = automations(api)
+        assert LABELLED not in after
+        assert not after[ZOMBIES]["enabled"]
+        for name in ("retrain/nightly (schedules)", "explore/folder (deleted)", ZOMBIES):
+            assert name in said
+
+
+def test_a_stack_started_again_still_watches_the_runs_that_it_lost(api: str, deploy_again):
+    def watched_by(**settings: str) -> dict[str, str]:
+        with get_client(sync_client=True) as client:
+            write_automations(client, Settings(**settings), None)
+        return {name: one["trigger"]["id"] for name, one in automations(api).items()}
+
+    hook = "http://127.0.0.1:1/hook"
+    first = watched_by(notify=hook)
+    assert {DRIFT, FAILURES} <= first.keys()
+    assert watched_by(notify=hook) == first
+    assert watched_by() == {name: first[name] for name in first.keys() - {DRIFT, FAILURES}}
+
+
+@pytest.mark.parametrize(
+    ("whose", "stays"),
+    [("written by an older Darkroom", False), ("changed by a person", True), ("made by a person", True)],
+)
+def test_an_older_stack_retrains_on_drift_no_more_unless_a_person_would_have_it_so(
+    whose: str, stays: bool, api: str, deploy_again
+):
+    forget_all()
+    with get_client(sync_client=True) as client:
+        older = retrain_on_answers(uuid4()).model_copy(update={"name": RETIRED})
+        client.create_automation(older)
+        baseline = {ZOMBIES: None} if whose == "made by a person" else {RETIRED: digest(older)}
+        write_baseline(client, BASELINE, baseline)
+        if whose == "changed by a person":
+            present = automations(api)[RETIRED]["id"]
+            httpx.patch(f"{api}/automations/{present}", json={"enabled": False}).raise_for_status()
+        for _ in range(2):
+            kept = write_automations(client, Settings(), None)
+            assert (RETIRED in automations(api)) == stays
+            assert (RETIRED in kept) == (whose == "changed by a person")
+
+
+@pytest.fixture
+def hook() -> Iterator[tuple[str, list[str]]]:
+    """The URL of a webhook, and what it was told."""
+    told: list[str] = []
+
+    class Hook(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            told.append(self.rfile.read(int(self.headers["Content-Length"])).decode())
+            self.send_response(200)
+            self.end_headers()
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Hook) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}", told
+        server.shutdown()
+
+
+def test_enough_answers_start_a_retraining_and_drift_tells_the_webhook(
+    api: str, deploy_again, hook: tuple[str, list[str]], store: str
+):
+    url, told = hook
+    forget_all()
+    deploy_again(notify=url)
+    on_demand = httpx.get(f"{api}/deployments/name/retrain/on-demand").json()["id"]
+
+    def runs() -> list[dict]:
+        asked = {"deployments": {"id": {"any_": [on_demand]}}}
+        return httpx.post(f"{api}/flow_runs/filter", json=asked).raise_for_status().json()
+
+    answer = Answer("", "label", "sea", "sky", "sea", 0.9, "wrong_label", None, "me", "2026-11-26T10:00:00")
+    for number in range(4):
+        content = replace(answer, sha256=storage.sha256(bytes([number])))
+        record_answers(store, [content, replace(content, decision="later", label=None)])
+        assert announce_labels(store, enough=3) == number % 3 + 1
+    emit_event(
+        events.DRIFT,
+        {"prefect.resource.id": "darkroom.model.v1"},
+        payload={"words": "brightness of 7 new files differs", "report": "report.html"},
+    )
+    EventsWorker.drain_all(timeout=10)
+    until(lambda: runs() and told)
+    assert len(runs()) == 1
+    assert "brightness of 7 new files differs" in told[0]
+
+
+def test_answers_that_a_retraining_has_seen_are_not_announced_again(store: str):
+    answer = Answer("ab" * 32, "drop", None, None, None, None, "unsure", None, "me", "2026-11-26T10:00:00")
+    record_answers(store, [answer] * 3)
+    open_run.fn(Run("2026-11-26T02-00-00-0001", store), "9f3c", Training(), {})
+    record_answers(store, [answer])
+    assert announce_labels(store, enough=100) == 1
