@@ -1,9 +1,7 @@
 """Sorting touches only what it put into the folder, and only while that is what it was."""
 
-import logging
 import os
 import shutil
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -12,58 +10,11 @@ import pyarrow as pa
 import pytest
 
 from tasks import storage
-from tasks.classification.by_hand import import_sorted, tell_moved
-from tasks.classification.job import Job, partitions, parts_of, plan_job
-from tasks.classification.rows import to_table, write_rows
-from tasks.classification.sorting import open_sorting, sort_files
-from tasks.corrections import current_corrections, read_answers, record_answers
+from tasks.classification.job import plan_job
+from tasks.classification.sorting import open_sorting
 from tasks.errors import InputError
-from tasks.networks.version import ModelVersion
 from tasks.parameters import Classification
-
-MODEL = ModelVersion("v1", "cnn", "", "sha", ("a", "b"), 32, 1.0)
-NAMES = [f"{number}.jpg" for number in range(6)]
-
-
-@pytest.fixture
-def images(tmp_path: Path) -> Path:
-    folder = tmp_path / "in"
-    folder.mkdir()
-    for name in NAMES:
-        (folder / name).write_bytes(f"picture {name}".encode())
-        os.utime(folder / name, (1e9, 1e9))
-    return folder
-
-
-def sort(images: Path, labels: dict[str, str], model: ModelVersion = MODEL, **options: object) -> list[str]:
-    """Sort the images as if a model had given them these labels; `a` to all others. Returns what failed."""
-    job = plan_job.fn(str(images), str(images.parent / "out"), model, Classification(**options))
-    open_sorting(job)
-    return list(sort_all(job, labels))
-
-
-def sort_all(job: Job, labels: dict[str, str]) -> Iterator[str]:
-    for partition in partitions(job):
-        for part in parts_of(partition):
-            rows = [
-                {"path": file.path, "status": "ok", "label": labels.get(file.path, "a")}
-                for file in part.files
-            ]
-            write_rows(part, to_table(rows, job.options.format))
-            yield from sort_files(part)
-
-
-def tree(folder: Path) -> list[str]:
-    files = (path for path in folder.rglob("*") if not path.is_dir() or path.is_symlink())
-    return sorted(
-        str(path.relative_to(folder))
-        for path in files
-        if not path.parts[-1].startswith("_sorted") and "_sorted" not in path.parts
-    )
-
-
-def other_model() -> ModelVersion:
-    return replace(MODEL, version="v2", sha256="other")
+from tests.tasks.classification.sorted_folders import MODEL, NAMES, other_model, sort, sort_all, tree
 
 
 @pytest.mark.parametrize("method", ["copy_into", "symlink_into"])
@@ -209,93 +160,3 @@ def test_a_ledger_with_other_rows_harms_nothing_and_ends_in_one_line_if_at_all(
     with suppress(InputError):
         sort(images, dict.fromkeys(NAMES, "b"), other_model(), copy_into=str(target))
     assert tree(foreign) == NAMES
-
-
-@pytest.fixture
-def pictures(images: Path) -> Path:
-    """The images as real pictures, all of one size in bytes."""
-    for number, name in enumerate(NAMES):
-        (images / name).write_bytes(b"\xff\xd8\xff\xe0 picture " + str(number).encode())
-    return images
-
-
-@pytest.mark.parametrize("method", ["copy_into", "symlink_into"])
-def test_a_file_moved_by_hand_is_a_label_and_stays_where_it_was_moved(
-    pictures: Path, tmp_path: Path, store: str, method: str
-):
-    target = tmp_path / "sorted"
-    options = {method: str(target)}
-    sort(pictures, {"5.jpg": "b"}, **options)
-    (target / "a/0.jpg").rename(target / "b/0.jpg")
-    (target / "a/1.jpg").unlink()
-    (target / "trash").mkdir()
-    (target / "a/2.jpg").rename(target / "trash/2.jpg")
-    (target / "b/own.jpg").write_bytes(b"\xff\xd8\xff\xe0 a person's")
-    content = storage.sha256((pictures / "0.jpg").read_bytes())
-
-    assert import_sorted(store, str(target), "ann") == (1, 0)
-    [(sha256, answer)] = current_corrections(read_answers(store)).items()
-    assert (sha256, answer.label, answer.suggested, answer.kind) == (content, "b", "a", "sorted")
-    assert storage.names(storage.kept_images_url(store)) == [f"{content}.jpg"]
-    record_answers(store, [replace(answer, decision="drop", label=None, kind="wrong_label")])
-    assert import_sorted(store, str(target), "ann") == (0, 1)
-    assert current_corrections(read_answers(store))[content].decision == "drop"
-
-    before = tree(target)
-    sort(pictures, {"5.jpg": "b"}, other_model(), **options)
-    assert tree(target) == before
-    assert import_sorted(store, str(target), "ann") == (0, 1)
-
-
-def test_a_file_moved_to_and_fro_has_the_label_of_its_last_folder(pictures: Path, tmp_path: Path, store: str):
-    target = tmp_path / "sorted"
-    sort(pictures, {}, replace(MODEL, classes=("a", "b", "c")), copy_into=str(target))
-    for before, after in (("a", "b"), ("b", "c"), ("c", "b")):
-        (target / after).mkdir(exist_ok=True)
-        (target / before / "0.jpg").rename(target / after / "0.jpg")
-        assert import_sorted(store, str(target), "ann") == (1, 0)
-        [answer] = current_corrections(read_answers(store)).values()
-        assert answer.label == after
-
-
-def test_what_was_moved_by_hand_is_told_at_the_next_run_until_it_counts(
-    pictures: Path, tmp_path: Path, store: str, caplog: pytest.LogCaptureFixture
-):
-    target = tmp_path / "sorted"
-    sort(pictures, {"5.jpg": "b"}, copy_into=str(target))
-    job = plan_job.fn(str(pictures), str(tmp_path / "out"), MODEL, Classification(copy_into=str(target)))
-    logging.getLogger("darkroom").propagate = True
-
-    def told() -> list[str]:
-        caplog.clear()
-        tell_moved(job, store)
-        return [record.getMessage() for record in caplog.records]
-
-    assert told() == []
-    for name in ("0.jpg", "1.jpg"):
-        (target / "a" / name).rename(target / "b" / name)
-    [line] = told()
-    assert line == (
-        f"2 files were moved by hand; `darkroom labels import --sorted {target}` counts them as labels"
-    )
-    import_sorted(store, str(target), "ann")
-    assert told() == []
-
-
-def test_one_picture_moved_to_two_classes_is_refused_and_nothing_recorded(
-    pictures: Path, tmp_path: Path, store: str
-):
-    target = tmp_path / "sorted"
-    (pictures / "1.jpg").write_bytes((pictures / "0.jpg").read_bytes())
-    sort(pictures, {}, replace(MODEL, classes=("a", "b", "c")), copy_into=str(target))
-    for name, label in {"0.jpg": "b", "1.jpg": "c"}.items():
-        (target / label).mkdir()
-        (target / "a" / name).rename(target / label / name)
-    with pytest.raises(InputError, match="one class folder"):
-        import_sorted(store, str(target), "ann")
-    assert list(read_answers(store)) == []
-
-
-def test_a_folder_that_nothing_was_sorted_into_has_no_labels(tmp_path: Path, store: str):
-    with pytest.raises(InputError, match="--copy-into"):
-        import_sorted(store, str(tmp_path), "ann")
