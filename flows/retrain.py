@@ -63,8 +63,7 @@ def retrain(
         return state
     witness_champion(store)
     check_places(images, store)
-    data = over_deployed("data", data)
-    run, training, gate = begin(store, training, gate, resume)
+    run, training, gate, data = begin(store, training, gate, data, resume)
     with at_work(run) as lock, resumable(run):
         stages = Stages(run, lock.check)
         with stages.stage("list"):
@@ -88,15 +87,18 @@ def retrain(
         return completed(run, run.folder_url, store)
 
 
-def begin(store: str, training: Training, gate: Gate, resume: str | None) -> tuple[Run, Training, Gate]:
+def begin(
+    store: str, training: Training, gate: Gate, data: Data, resume: str | None
+) -> tuple[Run, Training, Gate, Data]:
     """The run, and its parameters over those of the deployment; InputError where it cannot be run so."""
     run = run_of(store, resume)
     training, gate = over_deployed("training", training), over_deployed("gate", gate)
+    data = over_deployed("data", data)
     training = training.model_copy(update={"weights": locate_weights(training.weights)})
     check_resumed(run, training)
     check_machines(training)
     check_tracking()
-    return run, training, gate
+    return run, training, gate, data
 
 
 def nothing_new(run: Run, earlier: Run) -> State[Run]:

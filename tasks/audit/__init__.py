@@ -5,13 +5,12 @@ from tasks.audit.corrections import correction_words
 from tasks.audit.features import embed_part, fetch_base, locate_weights, plan_features
 from tasks.audit.findings import audit_dataset, read_audit, read_duplicates
 from tasks.audit.origin import origin_words
-from tasks.audit.verdict import Soundness, soundness
+from tasks.audit.verdict import soundness
 from tasks.audit.wrong_labels import Suspect, check_labels, read_suspects
 
 __all__ = [
     "CHECKS",
     "Check",
-    "Soundness",
     "Suspect",
     "audit_dataset",
     "check_labels",

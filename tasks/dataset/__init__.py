@@ -6,11 +6,11 @@ from tasks.dataset.corrections import DROPPED, count_corrections
 from tasks.dataset.decode import read_images
 from tasks.dataset.duplicates import group_pictures
 from tasks.dataset.index import commit_dataset, pixels_of_parts
-from tasks.dataset.labelling import Import, export_labels, import_labels
+from tasks.dataset.labelling import export_labels, import_labels
 from tasks.dataset.listing import check_labels_file
 from tasks.dataset.looks import measure_looks
 from tasks.dataset.manifest import list_images
-from tasks.dataset.parts import DecodedPart, decode_part, plan_parts
+from tasks.dataset.parts import decode_part, plan_parts
 from tasks.dataset.reader import Split
 from tasks.dataset.records import Dataset, Manifest
 from tasks.dataset.splits import MOST_LEFT_OUT
@@ -31,9 +31,7 @@ __all__ = [
     "MOST_LEFT_OUT",
     "UNREADABLE",
     "Dataset",
-    "DecodedPart",
     "ImageError",
-    "Import",
     "Manifest",
     "Split",
     "check_labels_file",

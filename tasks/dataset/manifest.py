@@ -63,12 +63,7 @@ def list_images(
     classes = tuple(sorted({str(row.label) for row in listing.rows}))
     check_classes(images_url, listing.files, classes)
     check_class_names(images_url, classes)
-    compact_answers(store)
-    corrections = (
-        corrections_of(storage.dataset_url(store, dataset_begun))
-        if dataset_begun
-        else corrections_in_force(store)
-    )
+    corrections = corrections_to_apply(store, dataset_begun)
     added = added_files(store, corrections)
     rows = sorted([*listing.rows, *added], key=lambda row: row.file.path)
     drawing = drawing_of(rows, data)
@@ -95,6 +90,14 @@ def list_images(
         drawing=drawing,
         words=listing.words,
     )
+
+
+def corrections_to_apply(store: str, dataset_begun: str | None) -> Corrections:
+    """What people answered so far; of a run that goes on, what its dataset was begun with."""
+    compact_answers(store)
+    if dataset_begun:
+        return corrections_of(storage.dataset_url(store, dataset_begun))
+    return corrections_in_force(store)
 
 
 def is_listed(dataset_url: str) -> bool:

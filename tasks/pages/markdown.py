@@ -10,6 +10,7 @@ from tasks.pages.words import (
     Record,
     classification_verdict,
     data_uri,
+    drifted_features,
     duration,
     finding,
     number,
@@ -79,16 +80,16 @@ def classify_markdown(summary: Record, pictures: Pictures, report_link: str) -> 
     """A bulk classification: how many files, the link to the report, labels, drift, the plots."""
     rate = number(summary["images_per_second"])
     new_files = summary["new_files"]
-    drifted_features = [feature["feature"] for feature in new_files["drift"] if feature["drifted"]]
+    drifted = drifted_features(new_files)
     of_files = f" of {number(new_files['images'])} new files"
-    drift = f"**Drift since the model was trained:** {plain(', '.join(drifted_features))}{of_files}."
+    drift = f"**Drift since the model was trained:** {plain(', '.join(drifted))}{of_files}."
     labels = sorted(summary["labels"].items(), key=lambda pair: -pair[1])
     return _page(
         f"## {plain(sentence(classification_verdict(summary)))}",
         f"{number(summary['images'])} files, {number(summary['bad'])} of them bad; "
         f"{number(summary['classified'])} in this run, {rate} a second, by {plain(summary['model'])}. "
         f"Unsure: {number(summary['unsure'])}.",
-        drift if drifted_features else "",
+        drift if drifted else "",
         _measured(summary["measured"]),
         _expected(summary["expected"]),
         report_link,

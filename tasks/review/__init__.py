@@ -3,7 +3,7 @@
 from tasks.review.choice import QUESTIONS, choose_questions, minutes
 from tasks.review.desk import Decision, Desk, decision_of
 from tasks.review.evidence import Evidence, gather_evidence
-from tasks.review.kinds import KINDS, Kind, find_questions
+from tasks.review.kinds import KINDS, find_questions
 from tasks.review.question import Picture, Question
 
 __all__ = [
@@ -12,7 +12,6 @@ __all__ = [
     "Decision",
     "Desk",
     "Evidence",
-    "Kind",
     "Picture",
     "Question",
     "choose_questions",
