@@ -15,7 +15,7 @@ def examine(
     run: Run,
     stages: Stages,
 ) -> Dataset:
-    """Commit a listed folder as a dataset and audit it. Returns the dataset.
+    """Commit a listed folder as a dataset and audit it. Returns it as it is trained on.
 
     weights: of the MobileNetV2 that wrong labels are found with. training: of the models, where any are
     trained on the dataset: the run then fails, as soon as that can be known, where weights that they start
@@ -28,10 +28,9 @@ def examine(
     decoded = stages.parts("decode", decode_part, plan_parts(manifest), manifest.files)
     with stages.stage("audit"):
         dataset = commit_dataset(manifest, decoded, max_bad_share)
-    if training:
-        check_splits(dataset)
+    trained_on = check_splits(dataset) if training else dataset
     stages.parts("look", embed_part, plan_features(dataset, base.result()), manifest.files)
     with stages.stage("audit"):
         check_labels(dataset, base.result(), run)
         audit_dataset(dataset)
-    return dataset
+    return trained_on

@@ -228,6 +228,13 @@ class Gate(BaseModel):
         description="Highest p of the exact McNemar test against the champion: with 0.05 a challenger must "
         "be better beyond chance, with 1 it must only get more of the same test images right.",
     )
+    worse_p_value: float = Field(
+        0.05,
+        gt=0,
+        le=0.5,
+        description="A challenger that knows new classes must only not be worse on the old ones: it is where "
+        "the one-sided exact McNemar p is this low; with 0.5, where it gets fewer right.",
+    )
 
 
 class Classification(BaseModel):

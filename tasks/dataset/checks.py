@@ -8,9 +8,17 @@ from typing import Any
 import pyarrow as pa
 
 from tasks import storage
-from tasks.dataset.corrections import LEFT_OUT, SPLITS
+from tasks.dataset.corrections import LEFT_OUT
 from tasks.dataset.groups import propose_groups
 from tasks.dataset.records import Dataset, Manifest
+from tasks.dataset.small import (
+    do_most_remain,
+    left_out_in_words,
+    tell_left_out,
+    too_few_to_split,
+    what_classes_lack,
+    without_small_classes,
+)
 from tasks.dataset.splits import MOST_LEFT_OUT
 from tasks.errors import InputError, JobError
 
@@ -52,49 +60,39 @@ def check_classes(images_url: str, files: int, classes: Sequence[str]) -> None:
 
 
 def check_trainable(manifest: Manifest) -> None:
-    """Raise InputError unless every class has training files, and there is what makes the other splits."""
+    """Raise InputError unless most classes have what a training needs, and validation can have an image.
+
+    Warns of classes that will be left out, as far as it shows before anything is decoded.
+    """
     table = storage.read_table(storage.manifest_url(manifest.dataset_url), ["label", "split"])
     files = Counter((row["label"], row["split"]) for row in table.to_pylist())
-    classes: dict[str, set[str]] = {"train": set(), "val": set(), "test": set()}
-    for label, split in files:
-        classes.setdefault(split, set()).add(label)
-    if manifest.drawing.test_share:
-        check_class_sizes(manifest.images_url, Counter(table["label"].to_pylist()))
-        return
-    if not classes["test"]:
+    drawn = bool(manifest.drawing.test_share)
+    if not drawn and not any(split == "test" for _, split in files):
         raise InputError(
             "`images` must have a test split where none is drawn: pass a `test_share` such as 0.2, or put a "
             "share of each class into `test/<class>/` and the rest into `train/<class>/`. "
             f"Received no test images in {manifest.images_url!r}."
         )
-    if missing := sorted((classes["val"] | classes["test"]) - classes["train"]):
-        raise InputError(
-            "Every class must have training images. "
-            f"Received none for {', '.join(missing)} in {manifest.images_url!r}."
-        )
-    if not classes["val"] and all(files[label, "train"] == 1 for label in classes["train"]):
+    if drawn:
+        left_out = too_few_to_split(Counter(table["label"].to_pylist()), manifest.classes)
+    else:
+        left_out = what_classes_lack(files, manifest.classes)
+    remaining = [name for name in manifest.classes if name not in left_out]
+    check_most_remain(manifest.images_url, remaining, left_out)
+    has_val = any(split == "val" for _, split in files)
+    if not drawn and not has_val and all(files[name, "train"] == 1 for name in remaining):
         raise InputError(
             "Some class must have two training images or more, of which validation takes one. "
             f"Received one of each class in {manifest.images_url!r}."
         )
-
-
-def check_class_sizes(images_url: str, files: Mapping[str, int]) -> None:
-    """Raise InputError where a class has too few files for three splits, and say what each would need."""
-    small = {label: count for label, count in sorted(files.items()) if count < len(SPLITS)}
-    if small:
-        needs = ", ".join(
-            f"{label} ({count}, needs {len(SPLITS) - count} more)" for label, count in small.items()
-        )
-        raise InputError(
-            "Where the test split is drawn, every class must have three images or more: one to train on, one "
-            f"for validation, one for test. Received too few of {needs} in {images_url!r}: add some, or take "
-            "the class out."
-        )
+    tell_left_out(left_out)
 
 
 def check_tested(dataset: Dataset, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Raise InputError where a test split was drawn and a class got none of it. rows: of usable images."""
+    """Raise InputError where a test split was drawn and a class got none of it. rows: of usable images.
+
+    To be called where so many classes lack images that they are not left out.
+    """
     tested = {row["label"] for row in rows if row["split"] == "test"}
     if not dataset.origin.get("test_share") or tested.issuperset(dataset.classes):
         return
@@ -122,34 +120,47 @@ def way_out(rows: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
-def check_splits(dataset: Dataset) -> None:
-    """Raise InputError unless every class has a usable training image, and val and test have any.
+def check_most_remain(images_url: str, remaining: Sequence[str], left_out: Mapping[str, str]) -> None:
+    """Raise InputError where fewer than two classes, or not most, can be trained and judged.
 
-    Raises it too where too many images were left out (see `check_left_out`).
+    left_out: what the others lack.
+    """
+    if do_most_remain(remaining, left_out):
+        return
+    raise InputError(
+        "Two classes or more, and most of them, must have a training and a test image each that can be decoded "
+        "and lies in no other split; where the test split is drawn, three images, and one of them for "
+        f"validation. Received {left_out_in_words(left_out)} in {images_url!r}: give them others, or pass "
+        "`leakage` report to train on copies of test images all the same."
+    )
+
+
+def check_splits(dataset: Dataset) -> Dataset:
+    """The dataset as a training can use it: without small classes (see `without_small_classes`).
+
+    Raises InputError unless test and validation have an image and most classes remain, and where too many
+    images were left out (see `check_left_out`).
     """
     table = storage.read_table(storage.index_url(dataset.url))
     columns = ["path", "label", "split", "status", "leak", "group", "scene"]
     index = table.select([name for name in columns if name in table.column_names]).to_pylist()
     rows = [row for row in index if row["status"] == "ok"]
     check_left_out(dataset.images_url, rows)
-    check_tested(dataset, rows)
-    train_images = Counter(row["label"] for row in rows if row["split"] == "train")
-    if missing := [name for name in dataset.classes if not train_images[name]]:
-        raise InputError(
-            "Every class must have a training image that can be decoded and lies in no other split. "
-            f"Received none for {', '.join(missing)} in {dataset.images_url!r}: give it others, or pass "
-            "`leakage` report to train on copies of test images all the same."
-        )
     if not dataset.counts["test"]:
         raise InputError(
             f"The test split must have an image that can be decoded. Received none in {dataset.images_url!r}."
         )
+    whole, dataset = dataset, without_small_classes(dataset)
+    if not do_most_remain(dataset.classes, dataset.left_out):
+        check_tested(whole, rows)
+    check_most_remain(dataset.images_url, dataset.classes, dataset.left_out)
     if not dataset.counts["val"]:
         raise InputError(
             "The validation split must have an image that can be decoded. Received none, and no class of "
             f"{dataset.images_url!r} has training images to spare that do not look alike: put some of "
             "each class into `val/<class>/`."
         )
+    return dataset
 
 
 def check_left_out(images_url: str, rows: Sequence[Mapping[str, Any]]) -> None:

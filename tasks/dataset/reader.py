@@ -17,7 +17,7 @@ def names_of_columns(url: str) -> set[str]:
 
 
 class Split:
-    """The usable images of one split or several: `len(split)`, `paths`, `labels`, `looks`, `scenes`, `take`.
+    """The usable images that classes have in splits: `len(split)`, `paths`, `labels`, `looks`, `scenes`, `take`.
 
     dataset_url: a committed dataset. classes: its class names; a label is a number in this list. size_px:
     the side of its images. looks: float [images] each of brightness, sharpness and size, which is the side
@@ -30,8 +30,12 @@ class Split:
         columns += ["brightness", "sharpness", "scene"]
         url = storage.index_url(dataset_url)
         table = storage.read_table(url, [name for name in columns if name in names_of_columns(url)])
-        rows = [row for row in table.to_pylist() if row["split"] in splits and row["status"] == "ok"]
         class_numbers = {name: number for number, name in enumerate(classes)}
+        rows = [
+            row
+            for row in table.to_pylist()
+            if row["split"] in splits and row["status"] == "ok" and row["label"] in class_numbers
+        ]
         self._dataset_url, self._size_px = dataset_url, size_px
         self._part = np.array([row["part"] for row in rows], np.int32)
         self._row = np.array([row["row"] for row in rows], np.int64)

@@ -47,6 +47,7 @@ class Dataset:
     counts: usable images of the splits train, val and test. bad: files that are not usable. decoded: files
     decoded by this run. reused: files whose part was there already. corrections: see `count_corrections`.
     origin: see `origin_of`.
+    left_out: what classes lack that are not among `classes` for that reason (see `without_small_classes`).
     """
 
     url: str
@@ -61,6 +62,7 @@ class Dataset:
     reused: int
     corrections: dict[str, Any] = field(default_factory=dict)
     origin: dict[str, Any] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
 
     def split(self, *names: str) -> Split:
         """The usable images of splits: `train`, `val`, `test`, or `leaked` (left out as copies)."""

@@ -4,7 +4,7 @@ from tasks.evaluation.calibration import scale_temperature
 from tasks.evaluation.estimates import estimate
 from tasks.evaluation.evaluate import evaluate_model
 from tasks.evaluation.measured import measured_accuracies
-from tasks.evaluation.metrics import compare
+from tasks.evaluation.metrics import compare, p_of_worse
 from tasks.evaluation.records import Evaluation, read_predictions, read_right
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "estimate",
     "evaluate_model",
     "measured_accuracies",
+    "p_of_worse",
     "read_predictions",
     "read_right",
     "scale_temperature",

@@ -227,3 +227,12 @@ def compare(first_right: np.ndarray, second_right: np.ndarray) -> dict[str, Any]
         "neither": int((~first_right & ~second_right).sum()),
         "p_value": float(binomtest(only_first, differing).pvalue) if differing else 1.0,
     }
+
+
+def p_of_worse(gained: int, lost: int) -> float:
+    """One-sided exact McNemar p: how likely a model no worse than another loses as many images, or more.
+
+    gained, lost: images that only it gets right, and only the other one. Source: as of `compare`.
+    """
+    differing = gained + lost
+    return float(binomtest(lost, differing, alternative="greater").pvalue) if differing else 1.0

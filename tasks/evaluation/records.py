@@ -61,12 +61,15 @@ def write_arrays(url: str, **arrays: np.ndarray) -> None:
 
 
 def read_predictions(folder_url: str) -> tuple[np.ndarray, np.ndarray]:
-    """True and predicted class of every test image, each int [images]. folder_url: `Run.kind_url`."""
+    """True class of every test image, int [images], and probabilities, float [images, classes].
+
+    folder_url: `Run.kind_url`.
+    """
     arrays = storage.read_arrays(storage.predictions_url(folder_url))
-    return arrays["labels"], arrays["probabilities"].argmax(1)
+    return arrays["labels"], arrays["probabilities"]
 
 
 def read_right(folder_url: str) -> np.ndarray:
     """Which test images the model got right, bool [images]. folder_url: `Run.kind_url`."""
-    labels, predicted = read_predictions(folder_url)
-    return predicted == labels
+    labels, probabilities = read_predictions(folder_url)
+    return probabilities.argmax(1) == labels

@@ -51,6 +51,9 @@ def classify_steps(summary: Record, bad: Sequence[Record]) -> list[Step]:
 def _retrain_steps(summary: Record, audit: Record, metrics: Record) -> Iterator[Step]:
     for kind, reason in summary["failures"].items():
         yield Step(f"Find out why {kind} is missing. {sentence(reason)}", "#models")
+    if left_out := summary["dataset"].get("left_out_classes"):  # older summaries do not have it
+        lacks = in_words([f"{name} ({lack})" for name, lack in left_out.items()])
+        yield Step(f"Add images of the classes that were left out for want of them: {lacks}.", "#classes")
     if suspected := audit["labels"].get("suspected"):
         yield Step(f"Review {count(suspected, 'label that looks', 'labels that look')} wrong.", "#labels")
     if conflicts := audit["counts"]["conflicts"]:

@@ -115,6 +115,7 @@ def retrain_summary(
             "decoded": dataset.decoded,
             "taken_over": dataset.reused,
             **{name: audit["counts"][name] for name in AUDIT_COUNTS},
+            "left_out_classes": dataset.left_out,
         },
         "models": {model.kind: model_summary(model, evaluation) for model, evaluation in models},
         "comparison": comparison,

@@ -32,7 +32,9 @@ from tasks.registry.rules import (
     comparison_rules,
     hold_rule,
     leakage_rule,
+    promotion_by_hand,
     recall_rule,
+    shared_rule,
     twin_rule,
     unjudged_rule,
     unseen_rule,
@@ -201,23 +203,50 @@ def rules_against_champion(
 ) -> tuple[list[Rule], dict[str, Any] | None]:
     """The rules that depend on the champion, and the comparison with it; None where it cannot be compared.
 
-    It is judged by what it would be given to classify: pictures of its own size. Raises errors of all kinds
-    where it, or the files of the test images, are lost or damaged.
+    It is judged by what it would be given to classify: pictures of its own size. A challenger that knows
+    more classes is compared with it on test images of those that both know. Raises errors of all kinds
+    where the champion, or the files of the test images, are lost or damaged.
     """
     champion = read_version(run.store, champion_version)
-    unseen = unseen_tests(dataset, read_record(run.store, champion_version).get("dataset"))
-    rules = [classes_rule(champion_version, champion.classes, dataset.classes)]
-    if unseen is not None and not unseen.any():
-        return [*rules, unseen_rule(champion_version, len(unseen))], None
-    if champion.classes != dataset.classes:
+    by_hand = promotion_by_hand(challenger.version, run.store)
+    rules = [classes_rule(champion_version, champion.classes, dataset.classes, by_hand)]
+    if not rules[0].passed:
         return rules, None
     test = dataset.split_at(champion.size_px, "test")
+    is_shared = np.isin(test.labels, columns_of(champion.classes, dataset.classes))
+    unseen = unseen_tests(dataset, read_record(run.store, champion_version).get("dataset"))
+    if unseen is not None and not (unseen & is_shared).any():
+        return [*rules, unseen_rule(champion_version, int(is_shared.sum()))], None
     champion_probabilities = predict_split(storage.model_url(champion.folder_url), test, champion.sha256)
-    _, challenger_predicted = read_predictions(run.kind_url(challenger.kind))
+    _, challenger_probabilities = read_predictions(run.kind_url(challenger.kind))
     comparison = compare_with_champion(
-        champion_probabilities.argmax(1), challenger_predicted, test.labels, unseen, dataset.classes
+        predict_among(champion.classes, champion_probabilities, champion.classes, dataset.classes),
+        predict_among(champion.classes, challenger_probabilities, dataset.classes, dataset.classes),
+        test.labels,
+        unseen,
+        dataset.classes,
+        is_shared,
     ) | {"champion_size_px": champion.size_px}
+    if len(dataset.classes) > len(champion.classes):
+        comparison["new_classes"] = [name for name in dataset.classes if name not in champion.classes]
+        return [*rules, shared_rule(comparison, gate.worse_p_value)], comparison
     return [*rules, *comparison_rules(comparison, gate.max_p_value)], comparison
+
+
+def columns_of(names: Sequence[str], classes: Sequence[str]) -> list[int]:
+    """The place of each name in `classes`."""
+    return [classes.index(name) for name in names]
+
+
+def predict_among(
+    shared: Sequence[str], probabilities: np.ndarray, known: Sequence[str], classes: Sequence[str]
+) -> np.ndarray:
+    """The likeliest of the `shared` classes for each image, int [images]: its place in `classes`.
+
+    probabilities: float [images, known classes]; those of other classes are left out of account.
+    """
+    places = np.array(columns_of(shared, classes))
+    return places[probabilities[:, columns_of(shared, known)].argmax(1)]
 
 
 def compare_with_champion(
@@ -226,15 +255,17 @@ def compare_with_champion(
     labels: np.ndarray,
     unseen: np.ndarray | None,
     classes: Sequence[str],
+    is_shared: np.ndarray | None = None,
 ) -> dict[str, Any]:
     """Both models on the test images that the champion was not trained on, in all and class by class.
 
     The first three are int [images]. unseen: bool [images], as `unseen_tests` gives it; None, where that is
-    not known, takes all. Returns what `evaluation.compare` does, the champion first; `left_out`, how many
-    images the champion was trained on, None where not known; and `per_class`, the recall of both in each
-    class that has images left.
+    not known, takes all. is_shared: bool [images], those of classes that both know; None for all. Returns
+    what `evaluation.compare` does, the champion first; `left_out`, how many images the champion was trained
+    on, None where not known; and `per_class`, the recall of both in each class that has images left.
     """
-    is_compared = np.ones(len(labels), bool) if unseen is None else unseen
+    is_judging = np.ones(len(labels), bool) if is_shared is None else is_shared
+    is_compared = is_judging if unseen is None else is_judging & unseen
     labels = labels[is_compared]
     champion_right = champion_predicted[is_compared] == labels
     challenger_right = challenger_predicted[is_compared] == labels
@@ -248,5 +279,5 @@ def compare_with_champion(
         for number, name in enumerate(classes)
         if (in_class := labels == number).any()
     ]
-    images_left_out = None if unseen is None else int((~unseen).sum())
+    images_left_out = None if unseen is None else int((is_judging & ~unseen).sum())
     return compare(champion_right, challenger_right) | {"left_out": images_left_out, "per_class": per_class}

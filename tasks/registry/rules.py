@@ -1,8 +1,11 @@
 """The rules of the gate: each says in words whether a challenger passes it, and by how much."""
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+
+from tasks.evaluation import p_of_worse
 
 MAX_NAMES = 3  # of classes in one line
 LOST_SHARE = 0.1  # of a class's images; a class that loses as much is named
@@ -71,18 +74,32 @@ def leakage_rule(leaking: int) -> Rule:
     return Rule("copies of judging images trained on", "at most", 0, leaking, not leaking, text)
 
 
-def classes_rule(champion: str, champion_classes: Sequence[str], classes: Sequence[str]) -> Rule:
-    """The dataset must have the champion's classes in the same order."""
+def promotion_by_hand(version: str, store: str) -> str:
+    """The command by which a person promotes a version whatever the gate says."""
+    return f"`darkroom models promote {version} --store {shlex.quote(store)}`"
+
+
+def classes_rule(
+    champion: str, champion_classes: Sequence[str], classes: Sequence[str], by_hand: str
+) -> Rule:
+    """The challenger must know every class of the champion; it may know new ones.
+
+    A class that was renamed has gone, and only a person knows what that means for whoever reads the labels.
+    by_hand: as `promotion_by_hand` gives it.
+    """
     gone = sorted(set(champion_classes) - set(classes))
     new = sorted(set(classes) - set(champion_classes))
-    passed = tuple(champion_classes) == tuple(classes)
-    text = (
-        f"the same {len(classes)} classes as the champion"
-        if passed
-        else f"the champion {champion} knows other classes (gone: {list_names(gone)}; "
-        f"new: {list_names(new)}): they cannot be compared; promote by hand if the change is meant"
-    )
-    return Rule("classes of the champion", "the same", None, None, passed, text)
+    if gone:
+        text = (
+            f"the champion {champion} knows classes that are not there any more (gone: {list_names(gone)}; "
+            f"new: {list_names(new)}): if that is meant, {by_hand}"
+        )
+    elif new:
+        text = f"all {len(champion_classes)} classes of the champion, and new: {list_names(new)}"
+    else:
+        text = f"the same {len(classes)} classes as the champion"
+    asks = "all" if gone or new else "the same"
+    return Rule("classes of the champion", asks, None, None, not gone, text)
 
 
 def unseen_rule(champion: str, images: int) -> Rule:
@@ -140,20 +157,46 @@ def comparison_rules(comparison: Mapping[str, Any], max_p_value: float) -> Itera
     """
     gained, lost, p_value = comparison["only_second"], comparison["only_first"], comparison["p_value"]
     champion, challenger = (comparison["both_right"] + only for only in (lost, gained))
+    text = (
+        f"{counts_in_words(comparison)}{chance_in_words(p_value) if gained != lost else ''}"
+        f"{losses_in_words(comparison['per_class'])}"
+    )
+    yield Rule("test images right", "more than", champion, challenger, gained > lost, text)
+    if gained > lost:
+        yield chance_rule(text, p_value, max_p_value)
+
+
+def shared_rule(comparison: Mapping[str, Any], worse_p_value: float) -> Rule:
+    """A challenger that knows new classes must not be worse than the champion on those that both know.
+
+    It need not be better: that it knows more is the gain. New classes come seldom, so that a champion does
+    not decline by many small losses. What the new classes must reach, `recall_rule` says.
+    """
+    p_value = p_of_worse(comparison["only_second"], comparison["only_first"])
+    passed = p_value > worse_p_value
+    text = (
+        f"on the classes that both know (new: {list_names(comparison['new_classes'])}) "
+        f"{counts_in_words(comparison)}; one-sided exact McNemar p = {p_value:.2g} is "
+        f"{'above' if passed else 'not above'} {worse_p_value:.2g}, so "
+        f"{'not worse beyond chance' if passed else 'it is worse'}{losses_in_words(comparison['per_class'])}"
+    )
+    return Rule("one-sided p of the exact McNemar test", "more than", worse_p_value, p_value, passed, text)
+
+
+def counts_in_words(comparison: Mapping[str, Any]) -> str:
+    """Which of two models gets how many more of the same test images right."""
+    gained, lost = comparison["only_second"], comparison["only_first"]
+    champion, challenger = (comparison["both_right"] + only for only in (lost, gained))
     difference = (
         f"{'better' if gained > lost else 'worse'} than the champion by {abs(gained - lost):,}"
         if gained != lost
         else "no better than the champion"
     )
-    text = (
+    return (
         f"{difference}: of the same {comparison['images']:,} test images"
         f"{left_out_in_words(comparison['left_out'])} it gets "
         f"{challenger:,} right, the champion {champion:,} ({gained:,} gained, {lost:,} lost)"
-        f"{chance_in_words(p_value) if gained != lost else ''}{losses_in_words(comparison['per_class'])}"
     )
-    yield Rule("test images right", "more than", champion, challenger, gained > lost, text)
-    if gained > lost:
-        yield chance_rule(text, p_value, max_p_value)
 
 
 def chance_in_words(p_value: float) -> str:

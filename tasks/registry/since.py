@@ -28,7 +28,7 @@ def unseen_tests(dataset: Dataset, trained_on: str | None) -> np.ndarray | None:
     earlier_index = earlier_index_url(dataset, trained_on)
     if earlier_index is None:
         return None
-    columns = ("split", "group", *HASHES)
+    columns = ("split", "group", "label", *HASHES)
     earlier_rows, current_rows = (
         read_usable(url, columns) for url in (earlier_index, storage.index_url(dataset.url))
     )
@@ -40,7 +40,7 @@ def unseen_tests(dataset: Dataset, trained_on: str | None) -> np.ndarray | None:
     is_unseen = [
         not has_hash(row, seen_hashes) and row.get("group") not in seen_groups
         for row in current_rows
-        if row["split"] == "test"
+        if row["split"] == "test" and row["label"] in dataset.classes
     ]
     return np.array(is_unseen, bool)
 

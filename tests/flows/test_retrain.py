@@ -4,6 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
+import cv2
 import h5py
 import numpy as np
 import pyarrow.parquet as pq
@@ -260,3 +261,34 @@ def test_a_store_that_had_a_champion_is_not_begun_anew_where_its_disk_is_not_mou
     assert not storage.exists(store)
     shutil.move(tmp_path / "unmounted", store)
     witness_champion(store)
+
+
+@pytest.mark.slow
+def test_a_new_class_is_left_out_while_it_is_too_small_and_stops_no_promotion_once_it_is_not(
+    sample: Path, store: str, tmp_path: Path, one_ray: None
+):
+    images = Path(shutil.copytree(sample, tmp_path / "images"))
+    quick = SMALL.model_copy(update={"models": ("cnn",), "epochs": 1})
+    gate = OPEN.model_copy(update={"worse_p_value": 1e-9})
+    first = retrain(str(images), store, quick, gate)
+    source, target = (images / "seg_train/seg_train" / name for name in ("sea", "fog"))
+    random = np.random.default_rng(0)
+    target.mkdir()
+    for number in range(len(list(source.iterdir()))):
+        cv2.imwrite(str(target / f"{number}.png"), random.integers(0, 255, (60, 60, 3), np.uint8))
+    second = retrain(str(images), store, quick, gate)
+    summary = storage.read_json(storage.summary_url(second.folder_url))
+    assert summary["dataset"]["left_out_classes"] == {"fog": "no test image"}
+    assert "left out for want of them: fog (no test image)" in report_of(second)
+    assert "fog" not in read_record(store, second.version("cnn"))["classes"]
+    (images / "seg_test/seg_test/fog").mkdir()
+    cv2.imwrite(str(images / "seg_test/seg_test/fog/t.png"), random.integers(0, 255, (60, 60, 3), np.uint8))
+    third = retrain(str(images), store, quick, gate)
+    verdict = storage.read_json(storage.summary_url(third.folder_url))["champion"]
+    assert (verdict["promoted"], verdict["comparison"]["new_classes"]) == (True, ["fog"])
+    assert verdict["previous"] in (first.version("cnn"), second.version("cnn"))
+    assert champion(store) == third.version("cnn")
+
+
+def report_of(run: Run) -> str:
+    return storage.read_bytes(storage.report_url(run.folder_url)).decode()

@@ -72,9 +72,10 @@ def folder(place: Path, *paths: str) -> str:
         (["x/.hidden.jpg"], "an empty folder"),
         (["1.jpg", "2.jpg"], "2 files in no class folder"),
         (["sea/1.jpg"], "only 'sea'"),
-        (["sea/1.jpg", "forest/1.jpg"], r"forest \(1, needs 2 more\), sea \(1, needs 2 more\)"),
-        (["train/sea/1.jpg", "test/sea/1.jpg", "test/forest/1.jpg"], "none for forest"),
-        (["train/sea/1.jpg", "train/forest/1.jpg", "test/sea/1.jpg"], "one of each class"),
+        (["sea/1.jpg", "forest/1.jpg"], r"forest \(1 image, needs 2 more\), sea \(1 image, needs 2 more\)"),
+        (["train/sea/1.jpg", "test/sea/1.jpg", "test/forest/1.jpg"], r"forest \(no train image\)"),
+        (["train/sea/1.jpg", "train/forest/1.jpg", "test/sea/1.jpg"], r"forest \(no test image\)"),
+        (["train/sea/1.jpg", "train/fog/1.jpg", "test/sea/1.jpg", "test/fog/1.jpg"], "one of each class"),
     ],
 )
 def test_a_folder_that_cannot_be_trained_on_is_refused_in_words(

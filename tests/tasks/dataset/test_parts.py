@@ -12,11 +12,11 @@ import pytest
 from tasks import storage
 from tasks.audit.findings import audit_dataset
 from tasks.dataset import parts
-from tasks.dataset.checks import check_splits
+from tasks.dataset.checks import check_splits, check_trainable
 from tasks.dataset.index import commit_dataset
 from tasks.dataset.manifest import list_images
 from tasks.dataset.parts import decode_part, plan_parts
-from tasks.dataset.records import Dataset
+from tasks.dataset.records import Dataset, Manifest
 from tasks.errors import InputError, JobError
 from tasks.parameters import Leakage
 from tasks.pictures import ImageError, decode_image
@@ -32,10 +32,15 @@ def decode_all(
     leakage: Leakage = "exclude",
     dataset_begun: str | None = None,
 ) -> Dataset:
-    manifest = list_images.fn(
-        str(folder), store, SIZE, 0.2, leakage, *([dataset_begun] if dataset_begun else [])
-    )
+    manifest = manifest_of(folder, store, leakage, dataset_begun)
     return commit_dataset.fn(manifest, [decode_part.fn(part) for part in plan_parts(manifest)], max_bad_share)
+
+
+def manifest_of(
+    folder: Path, store: str, leakage: Leakage = "exclude", dataset_begun: str | None = None
+) -> Manifest:
+    begun = [dataset_begun] if dataset_begun else []
+    return list_images.fn(str(folder), store, SIZE, 0.2, leakage, *begun)
 
 
 @pytest.fixture
@@ -179,6 +184,23 @@ def test_a_split_without_one_good_image_is_refused(images: Path, store: str):
         path.write_bytes(b"")
     with pytest.raises(InputError, match="test split"):
         check_splits(decode_all(images, store, max_bad_share=1.0))
+
+
+def test_a_class_with_too_few_images_is_left_out_with_a_warning(images: Path, store: str, caplog):
+    whole = decode_all(images, store)
+    fog = images / "seg_train/seg_train/fog"
+    fog.mkdir()
+    cv2.imwrite(str(fog / "1.bmp"), np.random.default_rng(0).integers(0, 255, (40, 40, 3), np.uint8))
+    with caplog.at_level("WARNING", "darkroom"):
+        check_trainable(manifest_of(images, store))
+        listed = caplog.text
+        caplog.clear()
+        dataset = check_splits(decode_all(images, store))
+    assert "left out of this training, for want of images: fog (no test image)" in listed
+    assert "fog (no test image)" in caplog.text
+    assert (dataset.classes, dataset.left_out) == (whole.classes, {"fog": "no test image"})
+    assert dataset.counts["test"] == whole.counts["test"] == len(dataset.split("test"))
+    assert len(dataset.split("train", "val")) == dataset.counts["train"] + dataset.counts["val"]
 
 
 def test_scenes_that_all_look_alike_are_refused_unless_they_are_only_reported(images: Path, store: str):

@@ -161,7 +161,7 @@ def verdict(of_model: dict[str, Any], kind: str = "cnn", images_seen: int = 12) 
         accuracy_rule(of_model["test"]["accuracy"], Gate().min_accuracy),
         recall,
         leakage_rule(0),
-        classes_rule(EVIL, CLASSES, CLASSES),
+        classes_rule(EVIL, CLASSES, CLASSES, ""),
         *comparison_rules(comparison, Gate().max_p_value),
     )
     return Verdict(f"v2-{kind}", kind, True, f"Better on {EVIL}.", f"v1-{EVIL}", comparison, rules)
