@@ -138,6 +138,7 @@ def classify(images: Path, inbox: Path, output: str, classes: tuple[str, ...]) -
             | {"label": others[0], "confidence": confidence, "model": "v1", "engine": "test"}
             | {"top_labels": others, "top_confidences": [confidence, 0.9 * min(confidence, 1 - confidence)]}
         )
+    rows[-1] |= {"status": "unlike", "label": None, "confidence": None, "likeness": -4.0}
     storage.write_table(storage.part_url(output, 0, "parquet"), to_table(rows, "parquet"))
     labels = dict.fromkeys(classes, 1)
     storage.write_record(

@@ -13,7 +13,7 @@ from tasks import storage
 from tasks.classification.job import Job
 from tasks.classification.ledger import Ledgers, Placed, place_of, read_ledger
 from tasks.classification.scratch import scratch_database
-from tasks.classification.sorting import UNSURE, sorting_target
+from tasks.classification.sorting import NO_CLASS, sorting_target
 from tasks.corrections import (
     Answer,
     compact_answers,
@@ -71,7 +71,7 @@ def answer_of(moved: Moved, output: str, who: str) -> Answer:
         decision="label",
         label=moved.label,
         shown=None,
-        suggested=None if moved.before == UNSURE else moved.before,
+        suggested=None if moved.before in NO_CLASS else moved.before,
         confidence=None,
         kind=SORTED,
         run=output,
@@ -122,7 +122,7 @@ def moved_files(folder: str, record: Mapping[str, Any]) -> Iterator[Moved]:
     """The files in class folders that were put into another one, where they are no more.
 
     A file is known again by name and size, or by where its link leads: what a person added is no move, nor
-    what lies in `_unsure` or in a folder that is no class.
+    what lies in `_unsure`, in `_unlike` or in a folder that is no class.
     """
     with scratch_database() as database:
         ledgers = Ledgers(database)
@@ -130,7 +130,7 @@ def moved_files(folder: str, record: Mapping[str, Any]) -> Iterator[Moved]:
         for name in storage.names(url):
             ledgers.add(chain.from_iterable(read_ledger(storage.join(url, name)).values()))
         ledgers.index()
-        labels = [label for label in record["folders"] if label != UNSURE]
+        labels = [label for label in record["folders"] if label not in NO_CLASS]
         files = ((label, path) for label in labels for path in files_below(folder, label))
         for label, path in ledgers.strangers(files):
             place = place_of(folder, label, path)

@@ -19,7 +19,8 @@ from tasks import storage
 from tasks.ahead import map_ahead, prefetch
 from tasks.classification.job import Job, Part, Partition, parts_of
 from tasks.classification.rows import (
-    USABLE,
+    GOOD,
+    UNLIKE,
     Row,
     count_rows,
     count_values,
@@ -30,7 +31,7 @@ from tasks.classification.rows import (
 from tasks.classification.sorting import sort_files
 from tasks.dataset import UNREADABLE, ImageError, decode_image, measure_looks, read_images
 from tasks.errors import InputError
-from tasks.evaluation import scale_temperature
+from tasks.evaluation import likeness_of, scale_temperature
 from tasks.networks import BATCH, ModelVersion, load_classifier
 from tasks.parameters import Classification
 from tasks.storage import AHEAD_BYTES, FileEntry
@@ -56,7 +57,7 @@ class CommittedPart:
     @classmethod
     def of(cls, part: Part, statuses: Counter[str]) -> Self:
         images = statuses.total()
-        bad = images - sum(statuses[name] for name in USABLE)
+        bad = images - sum(statuses[name] for name in GOOD)
         return cls(part.job.plan.series, part.key, images, bad, statuses[UNREADABLE])
 
 
@@ -238,11 +239,19 @@ def decode_file(
 def add_predictions(batch: Sequence[Row], images: np.ndarray, job: Job) -> None:
     """Classify the images, and add to the rows with status `ok`, in place, what the model predicts."""
     classifier = load_classifier(job.model)
-    probabilities = iter(scale_temperature(classifier.predict(images), job.model.temperature))
+    probabilities, features = classifier.look(images)
+    predictions = zip(
+        scale_temperature(probabilities, job.model.temperature),
+        likeness_of(job.model, features, len(images)),
+        strict=True,
+    )
     for row in batch:
         if row["status"] == "ok":
-            row |= prediction_fields(next(probabilities), job.model, job.options.min_confidence)
-            row["engine"] = classifier.engine
+            calibrated, likeness = next(predictions)
+            row |= prediction_fields(calibrated, job.model, job.options.min_confidence)
+            row |= {"engine": classifier.engine, "likeness": likeness}
+            if job.model.is_unlike(likeness):
+                row |= {"status": UNLIKE, "label": None, "confidence": None}
 
 
 def prediction_fields(probabilities: np.ndarray, model: ModelVersion, min_confidence: float) -> Row:

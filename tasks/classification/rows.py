@@ -34,9 +34,12 @@ SCHEMA = pa.schema(
         "engine": pa.string(),
         "brightness": pa.float32(),
         "sharpness": pa.float32(),
+        "likeness": pa.float32(),
     }
 )
 USABLE = ("ok", "unsure")  # statuses of files that got a label
+UNLIKE = "unlike"  # status of pictures unlike all that the model was trained on: they get no label
+GOOD = (*USABLE, UNLIKE)  # statuses of files that are not bad
 LIST_COLUMNS = ("top_labels", "top_confidences")
 SCALAR_COLUMNS = [name for name in SCHEMA.names if name not in LIST_COLUMNS]
 
@@ -121,19 +124,28 @@ def count_rows(url: str) -> int | None:
 def read_part(url: str, columns: list[str] | None = None) -> pa.Table:
     """The rows in a part's file, as `to_table` gave them. columns: by default all."""
     if url.endswith(".parquet"):
-        return storage.read_table(url, columns)
+        return with_all_columns(storage.read_table(url, columns), columns)
     types = {name: pa.string() if name in LIST_COLUMNS else SCHEMA.field(name).type for name in SCHEMA.names}
     table = pyarrow.csv.read_csv(
         pa.BufferReader(storage.read_bytes(url, storage.MOST_JSON)),
         parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
         convert_options=pyarrow.csv.ConvertOptions(
             column_types=types,
-            include_columns=columns,
+            include_columns=columns or SCHEMA.names,
+            include_missing_columns=True,  # an older Darkroom wrote fewer
             strings_can_be_null=True,  # an unquoted empty field is null, `""` is an empty string
             quoted_strings_can_be_null=False,
         ),
     )
     return replace_in_texts(table, f"^'({storage.FORMULA})", r"\1")
+
+
+def with_all_columns(table: pa.Table, columns: list[str] | None) -> pa.Table:
+    """A table with the columns asked for; those that an older Darkroom did not write are null."""
+    for name in columns or SCHEMA.names:
+        if name not in table.column_names:
+            table = table.append_column(name, pa.nulls(len(table), SCHEMA.field(name).type))
+    return table.select(columns or SCHEMA.names)
 
 
 def replace_in_texts(table: pa.Table, pattern: str, by: str) -> pa.Table:

@@ -24,7 +24,9 @@ class LabelSample:
         self._images: Counter[str] = Counter()
 
     def add(self, rows: pa.Table) -> None:
-        """Rows of images that got a label, with path, label and confidence."""
+        """Rows of images that got a label, with path, label and confidence; there may be none."""
+        if not len(rows):
+            return
         keys = self._random.random(len(rows))
         labels = rows["label"].combine_chunks().dictionary_encode()
         numbers = labels.indices.to_numpy()

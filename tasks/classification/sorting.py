@@ -27,12 +27,12 @@ from tasks.classification.ledger import (
     write_ledger,
 )
 from tasks.classification.plan import read_parts
-from tasks.classification.rows import read_part
+from tasks.classification.rows import UNLIKE, read_part
 from tasks.classification.scratch import scratch_database
 from tasks.errors import InputError
 
-UNSURE = "_unsure"
-OUR_NAMES = (UNSURE, "_sorted", "_sorted.json")
+UNSURE_FOLDER, UNLIKE_FOLDER = NO_CLASS = ("_unsure", "_unlike")
+OUR_NAMES = (*NO_CLASS, "_sorted", "_sorted.json")
 
 Method = Literal["copy", "symlink"]
 
@@ -139,7 +139,7 @@ def sort_files(part: Part) -> list[str]:
     url = storage.ledger_url(folder, part.job.plan.key, part_name(part.number))
     ledger, moves = read_ledger(url), {}
     for row in read_part(part.url, ["path", "status", "label"]).to_pylist():
-        name = {"ok": row["label"], "unsure": UNSURE}.get(row["status"])
+        name = {"ok": row["label"], "unsure": UNSURE_FOLDER, UNLIKE: UNLIKE_FOLDER}.get(row["status"])
         wanted = as_put(part.job, row["path"], name, method) if name else None
         if (name and not wanted) or is_settled(folder, ledger.get(row["path"], []), wanted):
             continue  # the file has gone since: the next run drops its row
@@ -236,7 +236,7 @@ def source_of(job: Job, path: str) -> Path:
 
 
 def class_folders(job: Job) -> list[str]:
-    return [*job.model.classes, UNSURE]
+    return [*job.model.classes, *NO_CLASS]
 
 
 def part_name(number: int) -> str:

@@ -20,7 +20,7 @@ from tasks.classification.classify import CommittedPartition
 from tasks.classification.contents import as_csv, load_photos, question_links, sample_photos
 from tasks.classification.job import Job, part_files
 from tasks.classification.plan import part_numbers
-from tasks.classification.rows import USABLE, count_values, read_rows
+from tasks.classification.rows import GOOD, UNLIKE, USABLE, count_values, read_rows
 from tasks.classification.sample import Doubtful, LabelSample
 from tasks.corrections import read_answers
 from tasks.dataset import UNREADABLE
@@ -56,6 +56,7 @@ class Tally:
         self.confidence = self.variance = 0.0  # summed over the images, as `estimate` takes them
         self.bad: list[dict[str, Any]] = []
         self.least_sure: list[dict[str, Any]] = []
+        self.unlike: list[dict[str, Any]] = []
         self.samples, self.doubtful = LabelSample(), Doubtful(CSV_ROWS)
 
     def add(self, rows: pa.Table) -> None:
@@ -71,15 +72,19 @@ class Tally:
         self.confidence += float(confidence.sum())
         self.variance += float((confidence * (1 - confidence)).sum())
         if space := MAX_ROWS - len(self.bad):
-            bad = rows.filter(pc.invert(is_usable))
+            bad = rows.filter(pc.invert(pc.is_in(rows["status"], pa.array(GOOD))))
             self.bad += bad.slice(0, space).select(["path", "status", "error"]).to_pylist()
+        self.unlike = least(self.unlike, rows.filter(pc.equal(rows["status"], UNLIKE)), "likeness")
         self.samples.add(usable)
         self.doubtful.add(rows)
-        columns = ["path", "label", "confidence", "status"]
-        least_sure = usable.sort_by("confidence").slice(0, MAX_ROWS).select(columns)
-        self.least_sure = heapq.nsmallest(
-            MAX_ROWS, self.least_sure + least_sure.to_pylist(), key=lambda row: row["confidence"]
-        )
+        self.least_sure = least(self.least_sure, usable, "confidence")
+
+
+def least(earlier: list[dict[str, Any]], rows: pa.Table, column: str) -> list[dict[str, Any]]:
+    """The MAX_ROWS rows of earlier ones and of a table that are least in a column, in its order."""
+    shown = ["path", "label", "confidence", "status", "likeness"]
+    candidates = rows.sort_by(column).slice(0, MAX_ROWS).select(shown).to_pylist()
+    return heapq.nsmallest(MAX_ROWS, earlier + candidates, key=lambda row: row[column])
 
 
 @task(cache_policy=NO_CACHE, task_run_name="commit predictions")
@@ -153,7 +158,7 @@ def summarise(job: Job, tally: Tally, new_tally: Tally, classified: int, seconds
         "images": images,
         "ok": ok,
         "unsure": unsure,
-        "bad": images - ok - unsure,
+        "bad": images - sum(tally.statuses[status] for status in GOOD),
         "statuses": dict(tally.statuses),
         "classified": classified,
         "images_per_second": classified / seconds if classified else 0.0,
@@ -172,6 +177,8 @@ def summarise(job: Job, tally: Tally, new_tally: Tally, classified: int, seconds
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "min_confidence": job.options.min_confidence,
         "drift_limits": {"psi": drift.MAJOR_PSI, "ks": drift.MAJOR_KS, "p": drift.SIGNIFICANCE},
+        "unlike": tally.statuses[UNLIKE],
+        "unlike_below": job.model.unlike_below,
     }
     return summary | {"verdict": classification_verdict(summary)}
 
@@ -233,10 +240,12 @@ def tell_drift(job: Job, new_files: Mapping[str, Any]) -> list[str]:
 
 
 def draw_pictures(job: Job, summary: dict[str, Any], tally: Tally) -> dict[str, bytes]:
-    """The report's pictures as PNG by file name; none when no image got a label."""
+    """The report's pictures as PNG by file name; without those of labels when no image got one."""
+    titles = {row["path"]: f"{row['likeness']:.1f}\n{storage.name_of(row['path'])}" for row in tally.unlike}
+    unlike = photo_grid(job, "unlike.png", tally.unlike, titles)
     if not tally.labels:
-        return {}
-    pictures = {
+        return unlike
+    pictures = unlike | {
         "labels.png": style.png(model_figures.label_bars(label_counts(job, tally))),
         "confidence.png": style.png(model_figures.confidence_histogram(tally.looks["confidence"])),
     }
@@ -246,10 +255,20 @@ def draw_pictures(job: Job, summary: dict[str, Any], tally: Tally) -> dict[str, 
         figure = drift_figures.drift_distributions(drifted_features, reference, current, drift.EDGES)
         pictures["drift.png"] = style.png(figure)
     is_shown = [row for row in tally.least_sure if row["status"] == "unsure" or not summary["unsure"]]
-    if photos := load_photos(job, is_shown[:MAX_PHOTOS]):
-        titles = [
-            f"{row['label']} {row['confidence']:.0%}\n{storage.name_of(row['path'])}" for row, _ in photos
-        ]
-        grid = style.sample_grid(np.stack([pixels for _, pixels in photos]), titles)
-        pictures["unsure.png"] = style.png(grid, style.PHOTOS_DPI)
-    return pictures
+    titles = {
+        row["path"]: f"{row['label']} {row['confidence']:.0%}\n{storage.name_of(row['path'])}"
+        for row in is_shown
+    }
+    return pictures | photo_grid(job, "unsure.png", is_shown, titles)
+
+
+def photo_grid(
+    job: Job, name: str, rows: Sequence[dict[str, Any]], titles: Mapping[str, str]
+) -> dict[str, bytes]:
+    """A PNG of the photographs of the first MAX_PHOTOS rows, with titles by path; nothing for no rows."""
+    photos = load_photos(job, rows[:MAX_PHOTOS])
+    if not photos:
+        return {}
+    pixels = np.stack([pixels for _, pixels in photos])
+    grid = style.sample_grid(pixels, [titles[row["path"]] for row, _ in photos])
+    return {name: style.png(grid, style.PHOTOS_DPI)}

@@ -11,7 +11,8 @@ from tasks.errors import InputError
 from tasks.storage import LeftOut
 
 NAMED = 3  # of each kind, in one line
-RESERVED = ("_unsure", "_sorted", "_sorted.json")  # names that `classify` gives to folders of its own
+# Names that `classify` gives to folders of its own.
+RESERVED = ("_unsure", "_unlike", "_sorted", "_sorted.json")
 
 
 def layout_in_words(rows: Sequence[LabelledFile], left_out: LeftOut) -> str:

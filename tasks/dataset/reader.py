@@ -17,7 +17,7 @@ def names_of_columns(url: str) -> set[str]:
 
 
 class Split:
-    """The usable images that classes have in splits: `len(split)`, `paths`, `labels`, `looks`, `scenes`, `take`.
+    """Usable images of classes in splits: `len(split)`, `paths`, `labels`, `looks`, `scenes`, `take`.
 
     dataset_url: a committed dataset. classes: its class names; a label is a number in this list. size_px:
     the side of its images. looks: float [images] each of brightness, sharpness and size, which is the side

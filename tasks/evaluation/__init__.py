@@ -3,6 +3,7 @@
 from tasks.evaluation.calibration import scale_temperature
 from tasks.evaluation.estimates import estimate
 from tasks.evaluation.evaluate import evaluate_model
+from tasks.evaluation.likeness import likeness_of
 from tasks.evaluation.measured import measured_accuracies
 from tasks.evaluation.metrics import compare, p_of_worse
 from tasks.evaluation.records import Evaluation, read_predictions, read_right
@@ -13,6 +14,7 @@ __all__ = [
     "drift",
     "estimate",
     "evaluate_model",
+    "likeness_of",
     "measured_accuracies",
     "p_of_worse",
     "read_predictions",

@@ -12,6 +12,7 @@ from tasks.dataset import Dataset, Split
 from tasks.evaluation import drift
 from tasks.evaluation.calibration import scale_temperature
 from tasks.evaluation.groups import worst_groups
+from tasks.evaluation.likeness import measure_likeness
 from tasks.evaluation.metrics import (
     compute_metrics,
     confident_mistakes,
@@ -50,6 +51,7 @@ def evaluate_model(model: TrainedModel, dataset: Dataset, run: Run) -> Evaluatio
         explain_mistakes(model_url, test, calibrated, storage.evidence_url(folder_url))
         reference = drift_reference(test, calibrated, dataset.classes)
         storage.write_json(storage.reference_url(folder_url), reference)
+        metrics["likeness"] = measure_likeness(model_url, dataset, run.version_url(model.kind))
         export_onnx(run.version_url(model.kind), sample(test))
         storage.write_json(storage.metrics_url(folder_url), metrics)
     return read_evaluation(model, folder_url)

@@ -6,7 +6,7 @@ the functions that need them.
 
 from tasks.networks.archive import read_model_file, read_verified, weights_sha256
 from tasks.networks.engines import OnnxClassifier, load_classifier
-from tasks.networks.predict import predict_split, predict_splits
+from tasks.networks.predict import predict_split, predict_splits, read_features
 from tasks.networks.threads import use_granted_cpus
 from tasks.networks.version import BATCH, ModelVersion, check_unregistered
 
@@ -22,6 +22,7 @@ __all__ = [
     "load_classifier",
     "predict_split",
     "predict_splits",
+    "read_features",
     "read_model_file",
     "read_verified",
     "use_granted_cpus",

@@ -167,6 +167,11 @@ def apply_layers(values: Any, layers: Sequence[keras.layers.Layer]) -> Any:
     return values
 
 
+def with_features(model: keras.Model) -> keras.Model:
+    """The model with a second output: what its head sees, [batch, features]. It shares the variables."""
+    return keras.Model(model.input, [model.output, model.get_layer("logits").input], name=model.name)
+
+
 def submodel_up_to(model: keras.Model, layer: str) -> keras.Model:
     """The part of `model` up to the output of a layer (`features`, `logits`), sharing its variables."""
     return keras.Model(model.input, model.get_layer(layer).output, name=f"{model.name}_{layer}")

@@ -13,6 +13,7 @@ import tensorflow as tf
 from tasks import storage
 from tasks.dataset import Split
 from tasks.errors import JobError
+from tasks.networks.architectures import with_features
 from tasks.networks.engines import OnnxClassifier
 from tasks.networks.keras_engine import TensorflowClassifier
 from tasks.networks.version import BATCH, check_unregistered
@@ -29,8 +30,9 @@ log = logging.getLogger("darkroom")
 def export_onnx(folder_url: str, images: np.ndarray) -> bool:
     """Write `model.onnx` beside the model in a version's folder, if both predict the same for `images`.
 
-    images: uint8 [n, size_px, size_px, 3]. Returns whether it was written; a model that cannot be converted
-    is no error, since TensorFlow can run it. Raises JobError when the version is registered already.
+    images: uint8 [n, size_px, size_px, 3]. Its second output is what the head sees. Returns whether it was
+    written; a model that cannot be converted is no error, since TensorFlow can run it. Raises JobError when
+    the version is registered already.
     """
     check_unregistered(folder_url)
     classifier = TensorflowClassifier(storage.model_url(folder_url))
@@ -38,7 +40,9 @@ def export_onnx(folder_url: str, images: np.ndarray) -> bool:
     try:
         with storage.temporary_folder() as folder:
             path = folder / NAMES["onnx"]
-            convert(classifier.model, "onnx", path)
+            whole = with_features(classifier.model)
+            whole(images[:1])  # Keras exports only models that have been called
+            convert(whole, "onnx", path)
             data = path.read_bytes()
     except JobError:  # of the disk, which a model that can be converted is not to suffer from
         raise

@@ -24,12 +24,16 @@ class Classifier(Protocol):
     """Predicts probabilities float32 [n, classes] of images uint8 [n, size_px, size_px, 3].
 
     engine: name and version of the software that runs the model. width: how many classes it tells apart.
+    look: probabilities, and beside them what the head sees of the images, float32 [n, features]; None by a
+    model.onnx of an older Darkroom, which does not give it.
     """
 
     engine: str
     width: int
 
     def predict(self, images: np.ndarray) -> np.ndarray: ...
+
+    def look(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]: ...
 
 
 class OnnxClassifier:
@@ -55,11 +59,20 @@ class OnnxClassifier:
             ) from error
 
     def predict(self, images: np.ndarray) -> np.ndarray:
-        chunks = [
-            self._session.run(None, {self._input.name: images[start : start + ONNX_BATCH]})[0]
-            for start in range(0, len(images), ONNX_BATCH)
-        ]
-        return np.concatenate(chunks) if chunks else np.empty((0, self.width), np.float32)
+        return self._run(images)[0]
+
+    def look(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        probabilities, *more = self._run(images)
+        return probabilities, more[0] if more else None
+
+    def _run(self, images: np.ndarray) -> list[np.ndarray]:
+        """All outputs of the model, each [n, values]."""
+        starts = range(0, len(images), ONNX_BATCH)
+        batches = [images[start : start + ONNX_BATCH] for start in starts]
+        chunks = [self._session.run(None, {self._input.name: batch}) for batch in batches]
+        if not chunks:
+            return [np.empty((0, output.shape[1]), np.float32) for output in self._session.get_outputs()]
+        return [np.concatenate(outputs) for outputs in zip(*chunks, strict=True)]
 
 
 @functools.lru_cache(maxsize=1)

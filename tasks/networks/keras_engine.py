@@ -3,6 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
+from tasks.networks.architectures import with_features
 from tasks.networks.archive import load_model
 from tasks.networks.threads import use_granted_cpus
 from tasks.networks.version import BATCH
@@ -17,19 +18,28 @@ class TensorflowClassifier:
         self.model = load_model(model_url, sha256)
         self.size_px: int = self.model.input_shape[1]
         self.width: int = self.model.output_shape[1]
-        self._forward = tf.function(lambda images: self.model(images, training=False), autograph=False)
+        self.features: int = self.model.get_layer("logits").input.shape[1]
+        whole = with_features(self.model)
+        self._forward = tf.function(lambda images: whole(images, training=False), autograph=False)
 
     def predict(self, images: np.ndarray) -> np.ndarray:
         """Probabilities float32 [n, classes] of images uint8 [n, size_px, size_px, 3], any n."""
-        starts = range(0, len(images), BATCH)
-        chunks = [self._predict_batch(images[start : start + BATCH]) for start in starts]
-        return np.concatenate(chunks) if chunks else np.empty((0, self.width), np.float32)
+        return self.look(images)[0]
 
-    def _predict_batch(self, images: np.ndarray) -> np.ndarray:
-        """Probabilities of up to BATCH images, padded to BATCH so that TensorFlow traces only one shape."""
+    def look(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Probabilities, and what the head sees of each image, float32 [n, features]."""
+        starts = range(0, len(images), BATCH)
+        chunks = [self._look_at_batch(images[start : start + BATCH]) for start in starts]
+        if not chunks:
+            return np.empty((0, self.width), np.float32), np.empty((0, self.features), np.float32)
+        probabilities, features = zip(*chunks, strict=True)
+        return np.concatenate(probabilities), np.concatenate(features)
+
+    def _look_at_batch(self, images: np.ndarray) -> list[np.ndarray]:
+        """Both of up to BATCH images, padded to BATCH so that TensorFlow traces only one shape."""
         batch = np.zeros((BATCH, *images.shape[1:]), np.uint8)
         batch[: len(images)] = images
-        return self._forward(tf.constant(batch)).numpy()[: len(images)]
+        return [output.numpy()[: len(images)] for output in self._forward(tf.constant(batch))]
 
 
 def use_granted_resources() -> None:

@@ -18,7 +18,9 @@ class ModelVersion:
     """A registered model and what is needed to classify with it.
 
     folder_url: where its files lie. sha256, onnx_sha256: of model.keras and model.onnx, None without one.
-    temperature: divides the logits before the softmax, for calibrated probabilities.
+    temperature: divides the logits before the softmax, for calibrated probabilities. unlike_below: likeness
+    below which an image is unlike all that the model knows; None where it cannot tell (see `Likeness`), as
+    versions of an older Darkroom. likeness_sha256: of likeness.npz.
     """
 
     version: str
@@ -29,6 +31,8 @@ class ModelVersion:
     size_px: int
     temperature: float
     onnx_sha256: str | None = None
+    unlike_below: float | None = None
+    likeness_sha256: str | None = None
 
     @classmethod
     def of(cls, record: Mapping[str, Any], folder_url: str) -> Self:
@@ -46,6 +50,10 @@ class ModelVersion:
             )
         return replace(version, classes=tuple(version.classes))
 
+    def is_unlike(self, likeness: float | None) -> bool:
+        """Whether an image of such a likeness is of no class; never where the likeness is not known."""
+        return None not in (likeness, self.unlike_below) and likeness < self.unlike_below  # type: ignore[operator]
+
     def _checks(self) -> Iterator[tuple[str, bool]]:
         names, size_px, temperature = self.classes, self.size_px, self.temperature
         yield "version", self.version == storage.name_of(self.folder_url)
@@ -55,7 +63,13 @@ class ModelVersion:
         are_names = isinstance(names, list) and all(isinstance(name, str) and name for name in names)
         yield "classes", are_names and len(names) == len(set(names)) > 1
         yield "size_px", isinstance(size_px, int) and 1 <= size_px <= LARGEST_PX
+        yield "unlike_below", self.unlike_below is None or is_finite(self.unlike_below)
+        yield "likeness_sha256", isinstance(self.likeness_sha256, str | None)
         yield "temperature", isinstance(temperature, float | int) and 0 < temperature < math.inf
+
+
+def is_finite(value: Any) -> bool:
+    return isinstance(value, float | int) and math.isfinite(value)
 
 
 def check_unregistered(folder_url: str) -> None:

@@ -88,7 +88,8 @@ def classify_markdown(summary: Record, pictures: Pictures, report_link: str) -> 
         f"## {plain(sentence(classification_verdict(summary)))}",
         f"{number(summary['images'])} files, {number(summary['bad'])} of them bad; "
         f"{number(summary['classified'])} in this run, {rate} a second, by {plain(summary['model'])}. "
-        f"Unsure: {number(summary['unsure'])}.",
+        f"Unsure: {number(summary['unsure'])}."
+        + (f" Unlike all that it knows: {number(unlike)}." if (unlike := summary.get("unlike")) else ""),
         drift if drifted else "",
         _measured(summary["measured"]),
         _expected(summary["expected"]),

@@ -42,6 +42,9 @@ def classify_steps(summary: Record, bad: Sequence[Record]) -> list[Step]:
         steps.append(Step(text, "#drift"))
     if unsure := summary["unsure"]:
         steps.append(Step(f"Look at the {count(unsure, 'image')} that the model is unsure of.", "#unsure"))
+    if unlike := summary.get("unlike"):  # older summaries do not have it
+        images = count(unlike, "image that is", "images that are")
+        steps.append(Step(f"Look at the {images} unlike all that the model knows.", "#unlike"))
     if summary["bad"]:
         files = count(summary["bad"], "file that cannot", "files that cannot")
         steps.append(Step(f"Mend or remove {files} be used{_folders(bad)}.", "#bad"))

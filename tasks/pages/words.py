@@ -57,6 +57,7 @@ def classification_verdict(summary: Record) -> str:
     findings = [
         _drift_in_words(summary),
         f"{number(unsure)} of {number(summary['images'])} unsure" if unsure else "",
+        f"{number(unlike)} unlike all it knows" if (unlike := summary.get("unlike")) else "",
         count(bad, "bad file") if bad else "",
     ]
     return (

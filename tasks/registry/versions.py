@@ -71,8 +71,18 @@ def version_record(
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": package_versions(),
         "yardstick": yardstick(metrics),
+        **likeness(metrics, folder_url),
     }
     return storage.with_schema_version(record)
+
+
+def likeness(metrics: Mapping[str, Any], folder_url: str) -> dict[str, Any]:
+    """From where on an image is unlike all that the version knows; nothing where that cannot be told."""
+    unlike_below = metrics.get("likeness", {}).get("unlike_below")  # an older Darkroom's run does not have it
+    if unlike_below is None:
+        return {"unlike_below": None, "likeness_sha256": None}
+    sha256 = storage.sha256(storage.read_bytes(storage.likeness_url(folder_url)))
+    return {"unlike_below": unlike_below, "likeness_sha256": sha256}
 
 
 def yardstick(metrics: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -7,7 +7,7 @@ from functools import partial
 from tasks.review.evidence import Evidence
 from tasks.review.labelled import find_conflicts, find_mistakes, find_wrong_labels
 from tasks.review.question import Question
-from tasks.review.unlabelled import find_random, find_unsure
+from tasks.review.unlabelled import find_random, find_unlike, find_unsure
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Kind:
 
 
 # Where a picture is worth a question for several reasons, the first kind here has it. So what was drawn at
-# random stays a random sample. (`unlike` comes after `random`, once predictions have that status.)
+# random stays a random sample.
 KINDS = (
     Kind(
         "conflict",
@@ -58,10 +58,17 @@ KINDS = (
         partial(find_random, share=0.2),
     ),
     Kind(
+        "unlike",
+        "unlike all that the model knows",
+        "Is it of a class, the model must learn it; is it of none, drop it.",
+        1,
+        find_unlike,
+    ),
+    Kind(
         "unsure",
         "the model is not sure",
         "What the model does not know yet, it learns from you.",
-        4,
+        3,
         find_unsure,
     ),
 )

@@ -44,6 +44,17 @@ def find_unsure(evidence: Evidence) -> Iterator[Question]:
             yield Question("unsure", pictures, beliefs_in(row), reason, use, classified.output)
 
 
+def find_unlike(evidence: Evidence) -> Iterator[Question]:
+    """Questions about the images that are unlike all that the model was trained on, the least alike first.
+
+    What the model takes them for is not told: it knows nothing like them.
+    """
+    if classified := evidence.classified:
+        for pictures, _ in motifs(classified, least_alike(classified, evidence.count)):
+            reason = "It is unlike all images that the model was trained on."
+            yield Question("unlike", pictures, (), reason, 0.5, classified.output)
+
+
 def drawn_at_random(classified: Classified, count: int) -> list[Row]:
     """At most `count` rows of images with a label, in the order of the draw."""
 
@@ -68,6 +79,15 @@ def least_sure(classified: Classified, count: int) -> list[Row]:
         rows = heapq.nsmallest(count, rows + few.to_pylist(), key=lambda row: row["confidence"])
     doubtful = [row for row in rows if row["status"] == "unsure" or row["confidence"] < LEAST_SURE]
     return doubtful if len(doubtful) >= LINKED else rows[:LINKED]
+
+
+def least_alike(classified: Classified, count: int) -> list[Row]:
+    """At most `count` rows of status `unlike`, least alike first."""
+    rows: list[Row] = []
+    for table in rows_of_output(classified.output):
+        few = table.filter(pc.equal(table["status"], "unlike")).sort_by("likeness").slice(0, count)
+        rows = heapq.nsmallest(count, rows + few.to_pylist(), key=lambda row: row["likeness"])
+    return rows
 
 
 def labelled_rows(table: pa.Table) -> pa.Table:

@@ -61,6 +61,7 @@ from tasks.storage.reading import (
     read_record,
     read_table,
     size,
+    unpack_arrays,
 )
 from tasks.storage.removal import remove_folder
 from tasks.storage.runs import (
@@ -84,6 +85,7 @@ from tasks.storage.runs import (
     history_url,
     index_url,
     label_problems_url,
+    likeness_url,
     lock_url,
     manifest_url,
     metrics_url,
@@ -184,6 +186,7 @@ __all__ = [
     "leased",
     "ledger_url",
     "ledgers_url",
+    "likeness_url",
     "local_copy",
     "lock_url",
     "locked",
@@ -239,6 +242,7 @@ __all__ = [
     "training_url",
     "unescape",
     "unless_broken",
+    "unpack_arrays",
     "version_record_url",
     "version_url",
     "waiting_url",

@@ -2,7 +2,7 @@
 
 <output>/    part-*  summary.json  report.html  _manifest.parquet  _done/  _SUCCESS (where a run has them too,
              see `tasks.storage.runs`)
-<sorted>/    <class>/  _unsure/  _sorted.json  _sorted/<plan>/*.parquet
+<sorted>/    <class>/  _unsure/  _unlike/  _sorted.json  _sorted/<plan>/*.parquet
 """
 
 import re

@@ -22,7 +22,8 @@ from tasks.storage.urls import absolute, join
 
 LEASE = "_lease-"  # begins the names of files that say who reads a version
 ONNX = "model.onnx"
-VERSION_FILES = ("model.keras", ONNX, "card.md", "model.json")
+LIKENESS = "likeness.npz"
+VERSION_FILES = ("model.keras", ONNX, LIKENESS, "card.md", "model.json")
 
 
 @dataclass(frozen=True)
@@ -257,6 +258,11 @@ def model_url(folder: str) -> str:
 
 def onnx_url(folder: str) -> str:
     return join(folder, ONNX)
+
+
+def likeness_url(folder: str) -> str:
+    """What a version tells images of no class by; it lacks it where that cannot be told."""
+    return join(folder, LIKENESS)
 
 
 def version_record_url(folder: str) -> str:

@@ -1,9 +1,11 @@
 """Rows and markers of a part, without Prefect or Ray."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import keras
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
@@ -14,8 +16,12 @@ from tasks.classification.classify import check_room, classify_partition, room_f
 from tasks.classification.job import Partition, partitions, plan_job
 from tasks.classification.rows import read_part, read_rows
 from tasks.classification.sorting import open_sorting
+from tasks.classification.summary import Tally
 from tasks.errors import InputError
+from tasks.evaluation.likeness import learn_likeness, write_likeness
 from tasks.networks import architectures
+from tasks.networks.convert import export_onnx
+from tasks.networks.keras_engine import TensorflowClassifier
 from tasks.networks.version import ModelVersion
 from tasks.parameters import Classification
 
@@ -28,6 +34,18 @@ def version(folder: Path, seed: int) -> ModelVersion:
     return ModelVersion(
         str(seed), "cnn", str(path.parent), storage.sha256(path.read_bytes()), ("a", "b", "c"), 32, 1.0
     )
+
+
+def telling(model: ModelVersion, unlike_below: float) -> ModelVersion:
+    """The same version with a likeness that is 0 in the mean over noise."""
+    path, noise = Path(model.folder_url), np.random.default_rng(0).integers(0, 255, (64, 32, 32, 3), np.uint8)
+    classifier = TensorflowClassifier(str(path / "model.keras"))
+    features, head = classifier.look(noise)[1], classifier.model.get_layer("logits").get_weights()
+    write_likeness(
+        learn_likeness(features, np.arange(64) % 3, features, *head), storage.likeness_url(str(path))
+    )
+    sha256 = storage.sha256((path / "likeness.npz").read_bytes())
+    return replace(model, unlike_below=unlike_below, likeness_sha256=sha256)
 
 
 def only_partition(images: Path, output: Path, model: ModelVersion, **options: object) -> Partition:
@@ -118,6 +136,57 @@ def test_a_file_that_could_not_be_read_is_tried_again_and_no_other(sample, tmp_p
     classify_partition.fn(at_once)
     rows, expected = (read_part(f"{job.output}/part-00000.{format}") for job in (partition.job, at_once.job))
     assert rows.equals(expected)
+
+
+@pytest.mark.parametrize("format", ["parquet", "csv"])
+def test_an_image_unlike_what_was_trained_on_gets_no_label_and_is_sorted_into_no_class(
+    sample, tmp_path, format
+):
+    images, model = sample / "seg_pred", version(tmp_path, 1)
+    options = {"format": format, "copy_into": str(tmp_path / "sorted")}
+    partition = only_partition(images, tmp_path / "out", telling(model, 1e9), **options)
+    open_sorting(partition.job)
+    bad = classify_partition.fn(partition).bad
+    [rows] = read_rows(partition.job)
+    assert set(rows["status"].to_pylist()) == {"unlike", "corrupt"}
+    unlike = rows.filter(pc.equal(rows["status"], "unlike"))
+    assert (unlike["label"].null_count, unlike["likeness"].null_count) == (len(unlike), 0)
+    assert bad == len(rows) - len(unlike)
+    in_folders = {path.parent.parent.name for path in (tmp_path / "sorted").rglob("*.[jp][pn]g")}
+    assert in_folders == {"_unlike"}
+    tally = Tally()
+    tally.add(rows)
+    assert (tally.statuses["unlike"], tally.labels, len(tally.bad)) == (len(unlike), {}, bad)
+    assert [row["path"] for row in tally.unlike] == unlike.sort_by("likeness")["path"].to_pylist()
+
+
+def test_the_exported_model_finds_the_same_images_unlike(sample, tmp_path):
+    model = telling(version(tmp_path, 1), -1.0)
+    assert export_onnx(model.folder_url, np.zeros((8, 32, 32, 3), np.uint8))
+    onnx = replace(model, onnx_sha256=storage.sha256(Path(model.folder_url, "model.onnx").read_bytes()))
+    tables = []
+    for number, of_engine in enumerate((model, onnx)):
+        partition = only_partition(sample / "seg_pred", tmp_path / str(number), of_engine)
+        classify_partition.fn(partition)
+        tables += read_rows(partition.job)
+    by_keras, by_onnx = tables
+    assert set(by_onnx["engine"].to_pylist()) != set(by_keras["engine"].to_pylist())
+    assert by_onnx["status"].equals(by_keras["status"])
+    assert np.allclose(*(pc.drop_null(table["likeness"]) for table in tables), atol=1e-3)
+
+
+def test_a_version_of_an_older_darkroom_calls_nothing_unlike_and_its_rows_are_read_as_they_are(
+    sample, tmp_path
+):
+    partition = only_partition(sample / "seg_pred", tmp_path / "out", version(tmp_path, 1))
+    classify_partition.fn(partition)
+    url = str(tmp_path / "out/part-00000.parquet")
+    older = storage.read_table(url)
+    assert set(older["status"].to_pylist()) == {"ok", "corrupt"}
+    storage.write_table(url, older.drop_columns(["likeness"]))
+    assert read_part(url).equals(older)
+    [rows] = read_rows(partition.job)
+    assert rows["likeness"].null_count == len(rows)
 
 
 def test_rows_the_model_is_not_sure_of_say_so(sample, tmp_path):

@@ -249,7 +249,7 @@ def classification(
     return summarise(job, tally, tally, classified=len(rows), seconds=2.0), tally
 
 
-def prediction(path: str, label: str, confidence: float, **other: Any) -> dict[str, Any]:
+def prediction(path: str, label: str | None, confidence: float | None, **other: Any) -> dict[str, Any]:
     """A row of a bulk classification."""
     looks = {"brightness": 0.5, "sharpness": 500.0, "engine": "onnx"}
     row = {"path": path, "status": "ok", "error": None, "label": label, "confidence": confidence}

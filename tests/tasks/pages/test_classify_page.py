@@ -54,6 +54,25 @@ def test_only_unsure_images_are_listed_as_unsure(tmp_path: Path):
     assert "Unsure" not in page.text
 
 
+def test_images_of_no_class_are_told_shown_and_not_counted(tmp_path: Path):
+    rows = [records.prediction(f"{number}.jpg", "sea", 0.9, likeness=0.5) for number in range(8)]
+    unlike = {"status": "unlike", "confidence": None, "likeness": -4.0}
+    rows += [records.prediction(f"plot {number}.jpg", None, **unlike) for number in range(3)]
+    summary, tally = records.classification(tmp_path, rows)
+    summary["unlike_below"] = -3.0
+    assert (summary["unlike"], summary["bad"], summary["labels"]["sea"]) == (3, 0, 8)
+    assert "3 unlike all it knows" in summary["verdict"]
+    page = Page(html.classify_report(summary, tally.bad, tally.least_sure, {"unlike.png": JPEG}))
+    assert "3 images are unlike the images that the model was trained on" in page.text
+    assert "Images unlike what the model was trained on" in html.classify_report(
+        summary, tally.bad, tally.least_sure, {"unlike.png": JPEG}
+    )
+    assert "Every file could be classified" in page.text
+    summary["unlike_below"] = None
+    older = Page(html.classify_report(summary, tally.bad, tally.least_sure, {}))
+    assert "This version cannot tell images of no class" in older.text
+
+
 def test_a_sample_of_the_pictures_of_each_label_is_shown(tmp_path: Path):
     rows = [records.prediction(f"{number}.jpg", ("sea", EVIL)[number % 2], 0.9) for number in range(40)]
     summary, tally = records.classification(tmp_path, rows)
