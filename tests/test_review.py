@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
@@ -16,6 +17,7 @@ from deployments.files import files_app
 from deployments.review import TOKEN_HEADER, Review, app_alone
 from deployments.settings import Settings
 from tasks import storage
+from tasks.classification import rows_of_output
 from tasks.corrections import read_answers
 from tasks.evaluation import measured_accuracies
 from tasks.review import Decision, Desk
@@ -153,14 +155,22 @@ def test_the_stack_counts_answers_once_they_are_recorded(doubts: Doubts):
 
 
 def test_what_people_say_of_the_random_sample_measures_the_model_that_labelled_it(doubts: Doubts):
-    desk = Desk(doubts.store, doubts.output, 100)
-    first, *others = [question for question in desk.ask() if question.kind == "random"]
+    desk = Desk(doubts.store, doubts.output, 250)  # a fifth of them is all of the inbox, copies too
+    first, *others = questions = [question for question in desk.ask() if question.kind == "random"]
     other_class = next(name for name in desk.classes if name != first.suggested)
     answers = [Decision(question.id, "label", question.suggested) for question in others]
-    assert desk.record([Decision(first.id, "label", other_class), *answers], "me") == {}
+    answers.append(Decision(first.id, "label", other_class))
+    assert desk.record(answers, "me") == {}
+    said = {answer.id: answer.label for answer in answers}
+    pairs = [(said[question.id], picture.path) for question in questions for picture in question.pictures]
+    labels = {
+        row["path"]: row["label"] for table in rows_of_output(doubts.output) for row in table.to_pylist()
+    }
     [record] = measured_accuracies(read_answers(doubts.store))
     assert record["model"] == storage.read_json(storage.summary_url(doubts.output))["model"]
-    assert record["images"] - round(record["images"] * record["accuracy"]) == len(first.contents)
+    assert len(pairs) > len(questions)  # a copy measures by what the model took itself for
+    assert record["images"] == len(pairs)
+    assert record["accuracy"] == pytest.approx(np.mean([label == labels[path] for label, path in pairs]))
 
 
 @pytest.mark.slow

@@ -105,7 +105,7 @@ class Desk:
                 decision=said.decision,
                 label=said.label if said.decision == "label" else None,
                 shown=picture.label,
-                suggested=question.suggested,
+                suggested=picture.predicted or question.suggested,
                 confidence=question.confidence,
                 kind=question.kind,
                 run=question.run,

@@ -16,7 +16,7 @@ class Picture:
     """A file that a question shows. sha256: of its bytes.
 
     folder, path: that of images, and where it lies there. label: the class that its folder or a person gave.
-    split: train, val, test or leaked. Both are None in an inbox.
+    split: train, val, test or leaked. Both are None in an inbox; there `predicted` is the model's label.
     """
 
     sha256: str
@@ -24,6 +24,7 @@ class Picture:
     path: str
     label: str | None = None
     split: str | None = None
+    predicted: str | None = None
 
 
 @dataclass(frozen=True)

@@ -110,7 +110,7 @@ def motifs(classified: Classified, rows: Sequence[Row]) -> Iterator[tuple[tuple[
         except ImageError:
             continue
         readable.append(row)
-        pictures.append(Picture(storage.sha256(content), root, row["path"]))
+        pictures.append(Picture(storage.sha256(content), root, row["path"], predicted=row["label"]))
     groups: dict[int, list[int]] = {}
     for place, group in enumerate(group_pictures(pixels).tolist() if pixels else ()):
         groups.setdefault(group, []).append(place)
