@@ -128,9 +128,9 @@ def check_most_remain(images_url: str, remaining: Sequence[str], left_out: Mappi
     if do_most_remain(remaining, left_out):
         return
     raise InputError(
-        "Two classes or more, and most of them, must have a training and a test image each that can be "
-        "decoded and lies in no other split; where the test split is drawn, three images, and one of them "
-        f"for validation. Received {left_out_in_words(left_out)} in {images_url!r}: give them others, or pass "
+        "Most classes, and two or more, must have a training and a test image each that can be decoded "
+        "and lies in no other split; where the test split is drawn, three images, and one of them for "
+        f"validation. Received {left_out_in_words(left_out)} in {images_url!r}: give them others, or pass "
         "`leakage` report to train on copies of test images all the same."
     )
 

@@ -52,6 +52,8 @@ def without_small_classes(dataset: Dataset) -> Dataset:
     usable = [row for row in index if row["status"] == "ok"]
     counts = Counter((row["label"], row["split"]) for row in usable)
     left_out = what_classes_lack(counts, dataset.classes)
+    if dataset.origin.get("test_share"):
+        left_out |= too_few_to_split(Counter(row["label"] for row in usable), dataset.classes)
     if not left_out:
         return dataset
     classes = tuple(name for name in dataset.classes if name not in left_out)

@@ -102,12 +102,16 @@ def test_copies_and_near_copies_are_drawn_together(flat: Path, store: str):
 
 
 def test_a_class_too_small_for_three_splits_is_left_out_and_says_what_it_would_need(
-    flat: Path, store: str, caplog: pytest.LogCaptureFixture
+    flat: Path, store: str, caplog
 ):
     (flat / "rare").mkdir()
-    shutil.copy(flat / "sea" / "00.jpg", flat / "rare" / "1.jpg")
-    check_trainable(list_images.fn(str(flat), store, SIZE, 0.1))
-    assert "rare (1 image, needs 2 more)" in caplog.text
+    for number, label in enumerate(("sea", "forest")):
+        shutil.copy(flat / label / "00.jpg", flat / "rare" / f"{number}.jpg")
+    with caplog.at_level("WARNING", "darkroom"):
+        check_trainable(list_images.fn(str(flat), store, SIZE, 0.1))
+    assert "rare (2 images, needs 1 more)" in caplog.text
+    dataset = check_splits(dataset_of(flat, store))
+    assert (dataset.classes, list(dataset.left_out)) == (("forest", "sea"), ["rare"])
 
 
 def fixed_camera(flat: Path) -> None:
