@@ -66,13 +66,13 @@ def same_as_before(run: Run, manifest: Manifest, inputs: Inputs) -> Run | None:
 
 
 def last_finished(store: str, images_url: str) -> Run | None:
-    """The newest retraining of a folder of images that came to a verdict and still has a version."""
+    """The newest retraining of a folder of images, if it judged each of its models and still has a version."""
     for name in reversed(storage.names(storage.runs_url(store))):
         run = Run(name, store)
         summary = storage.json_unless_broken(storage.summary_url(run.folder_url)) or {}
         if "models" in summary and summary["dataset"]["root"] == images_url and run.has_begun():
             versions = [storage.version_url(store, model["version"]) for model in summary["models"].values()]
-            is_decided = summary["champion"].get("is_final", True)
+            is_decided = summary["champion"].get("is_final", True) and not summary.get("failures")
             has_version = any(storage.exists(storage.version_record_url(url)) for url in versions)
             return run if is_decided and has_version else None
     return None

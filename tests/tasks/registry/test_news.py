@@ -73,9 +73,13 @@ def test_whatever_a_run_depends_on_is_new_when_it_changes(
     assert same_as_before.fn(tonight(finished.store), manifest, inputs) is None
 
 
-@pytest.mark.parametrize("why", ["undecided", "no version", "another folder", "begun"])
+@pytest.mark.parametrize("why", ["unjudged", "undecided", "no version", "another folder", "begun"])
 def test_a_run_that_has_not_come_to_its_end_is_no_reason_not_to_train(why: str, finished: Run):
     run, manifest = tonight(finished.store), MANIFEST
+    if why == "unjudged":
+        url = storage.summary_url(finished.folder_url)
+        failures = {"mobilenet_v2": "storage was away"}
+        storage.write_record(url, storage.read_record(url) | {"failures": failures})
     if why == "undecided":
         url = storage.summary_url(finished.folder_url)
         undecided = {"promoted": False, "is_final": False}
