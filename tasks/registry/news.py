@@ -66,7 +66,7 @@ def same_as_before(run: Run, manifest: Manifest, inputs: Inputs) -> Run | None:
 
 
 def last_finished(store: str, images_url: str) -> Run | None:
-    """The newest retraining of a folder of images, if it judged each of its models and still has a version."""
+    """The newest retraining of a folder of images, if it judged all its models and still has a version."""
     for name in reversed(storage.names(storage.runs_url(store))):
         run = Run(name, store)
         summary = storage.json_unless_broken(storage.summary_url(run.folder_url)) or {}
