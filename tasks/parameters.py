@@ -221,6 +221,12 @@ class Gate(BaseModel):
     min_class_recall: float = Field(
         0.5, ge=0, le=1, description="Lowest share right of any class's test images."
     )
+    min_macro_recall: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Lowest mean of the recalls of all classes, which counts rare ones alike.",
+    )
     max_p_value: float = Field(
         1.0,
         gt=0,

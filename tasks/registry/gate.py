@@ -32,6 +32,7 @@ from tasks.registry.rules import (
     comparison_rules,
     hold_rule,
     leakage_rule,
+    macro_recall_rule,
     promotion_by_hand,
     recall_rule,
     shared_rule,
@@ -151,6 +152,8 @@ def decide(
         recall_rule(metrics["per_class"], gate.min_class_recall),
         leakage_rule(leaking),
     ]
+    if gate.min_macro_recall:
+        rules.append(macro_recall_rule(metrics["per_class"], gate.min_macro_recall))
     comparison, is_final = None, True
     rules += rules_by_hand(run.version_url(challenger.kind), run.store, entries)
     if previous:

@@ -50,6 +50,12 @@ def recall_rule(per_class: Sequence[Mapping[str, Any]], min_recall: float) -> Ru
     return replace(rule, text=f"{rule.text} (too low as well: {list_names(also_too_low)})")
 
 
+def macro_recall_rule(per_class: Sequence[Mapping[str, Any]], min_recall: float) -> Rule:
+    """The mean recall of the classes that have test images."""
+    recalls = [row["recall"] for row in per_class if row["support"]]
+    return at_least("macro recall", sum(recalls) / max(len(recalls), 1), min_recall)
+
+
 def at_least(name: str, value: float, minimum: float) -> Rule:
     passed = value >= minimum
     text = (

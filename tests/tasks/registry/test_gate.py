@@ -205,6 +205,17 @@ def test_a_champion_that_was_trained_on_all_test_images_cannot_be_compared(store
     assert verdict.reason.startswith("the champion v1 was trained on all 2 test images, or on copies of them")
 
 
+def test_macro_recall_counts_rare_classes_alike_where_it_is_asked(store: str):
+    def verdict(**asked: float) -> Verdict:
+        gate = Gate(min_class_recall=0.4, **asked)
+        return decide(evaluation(store, 0.9), [], of_classes("a", "b"), Run("r", store), gate, leaking=0)
+
+    assert verdict(min_macro_recall=0.58).promoted
+    refused = verdict(min_macro_recall=0.6)
+    assert (refused.promoted, refused.reason.startswith("macro recall 0.587 is 0.013 below")) == (False, True)
+    assert "macro" not in "".join(rule.name for rule in verdict().rules)
+
+
 def test_the_first_champion_needs_only_what_is_asked_of_any(store: str):
     gate = Gate(min_accuracy=0.9, min_class_recall=0.4)
     verdict = decide(evaluation(store, 0.9), [], of_classes("a", "b"), Run("r", store), gate, leaking=0)
