@@ -30,6 +30,7 @@ MAX_FAILURES = 3
 BLOCKS = {"cnn": "cnn", "mobilenet": "mobilenet_v2"}  # by the prefix that parameters had in schema version 0
 HUGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}  # on CPUs training is a twentieth faster
 START_SECONDS = "10"  # how long Ray Train waits for room that was there a moment ago
+CONTROLLER_STATE = "checkpoint_manager_snapshot.json"  # of Ray Train, which writes it in place
 MAX_STARTS = 30  # of START_SECONDS each: others may take the room that was there a moment ago
 REPORT_SECONDS = "0.2"  # how long each epoch waits for Ray Train to take its report; 2 by default
 
@@ -148,6 +149,7 @@ def fit(kind: ModelKind, dataset: Dataset, training: Training, run: Run) -> None
     while True:
         with telling_waits(run, kind) as tell:
             resources = wait_for_room(training, tell)
+        forget_broken_state(run, kind)
         try:
             trainer(kind, dataset, training, run, resources).fit()
             return
@@ -169,6 +171,16 @@ def fit(kind: ModelKind, dataset: Dataset, training: Training, run: Run) -> None
                 storage.patiently(lambda: storage.names(run.folder_url))
         except ray.train.TrainingFailedError as error:
             raise JobError(_cause(error)) from error
+
+
+def forget_broken_state(run: Run, kind: ModelKind) -> None:
+    """Remove the state of Ray Train's controller where a full disk left half of it: no other would start.
+
+    The training then begins anew, and comes to the same weights.
+    """
+    url = storage.join(run.checkpoint_url(kind), CONTROLLER_STATE)
+    if storage.exists(url) and storage.json_unless_broken(url) is None:
+        storage.remove(url)
 
 
 def trainer(

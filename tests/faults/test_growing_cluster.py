@@ -1,6 +1,7 @@
 """A cluster that an autoscaler sizes grows for a training that waits for room."""
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -81,7 +82,7 @@ def test_a_cluster_that_grows_by_demand_gets_a_node_for_a_training_that_waits(tm
     environment |= {"RAY_TMPDIR": "/mnt", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     script = tmp_path / "grow.py"
     script.write_text(GROW)
-    command = f"mount -t tmpfs none /mnt; ip link set lo up; exec {sys.executable} -P {script}"
+    command = f"mount -t tmpfs none /mnt; ip link set lo up; exec {shlex.quote(sys.executable)} -P {script}"
     done = subprocess.run([*ALONE, command], env=environment, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
     for line in ("('2 times 1 CPUs', ['waits for a node in place of a lost one.", "left: []"):
