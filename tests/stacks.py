@@ -50,7 +50,7 @@ def running(settings: Settings) -> Iterator[Settings]:
 
 
 def ask(stack: Settings, what: str, **filters: Any) -> list[dict[str, Any]]:
-    answer = httpx.post(f"{stack.url}/api/{what}/filter", json=filters, auth=stack.login)
+    answer = httpx.post(f"{stack.url}/api/{what}/filter", json=filters, auth=stack.login, timeout=60)
     return answer.raise_for_status().json()
 
 

@@ -71,14 +71,14 @@ def make_small(stack: Settings) -> str:
     on_demand = deployment(stack, "retrain", "on-demand")["id"]
     changes = {deployment(stack, flow, "nightly")["id"]: {"paused": True} for flow in ("retrain", "classify")}
     for id, change in (changes | {on_demand: {"parameters": parameters}}).items():
-        answer = httpx.patch(f"{stack.url}/api/deployments/{id}", json=change, auth=stack.login)
+        answer = httpx.patch(f"{stack.url}/api/deployments/{id}", json=change, auth=stack.login, timeout=60)
         answer.raise_for_status()
     return on_demand
 
 
 def press_run(stack: Settings, deployment_id: str) -> None:
     url = f"{stack.url}/api/deployments/{deployment_id}/create_flow_run"
-    httpx.post(url, json={}, auth=stack.login).raise_for_status()
+    httpx.post(url, json={}, auth=stack.login, timeout=60).raise_for_status()
 
 
 def run_number(stack: Settings, deployment_id: str, number: int) -> dict[str, Any]:
