@@ -1,6 +1,7 @@
 """Names of flow runs in the Prefect UI and of runs in the store."""
 
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -14,6 +15,11 @@ from tasks import storage
 from tasks.errors import InputError
 from tasks.storage import Run
 
+GREEK = (
+    "alpha|beta|gamma|delta|epsilon|zeta|eta|theta|iota|kappa|lambda|mu|nu|xi|omicron|pi|rho|sigma|tau|upsilon|"
+    "phi|chi|psi|omega"
+)
+MADE_UP_BY_FORM = re.compile(rf"({GREEK})\d*(-[\w']+){{2,}}")
 IN_STORE = ("retrain", "explore")  # the flows whose runs have a folder there
 
 log = logging.getLogger("darkroom")
@@ -33,12 +39,13 @@ def run_title() -> str:
 
 
 def is_made_up(name: str) -> bool:
-    """Whether Prefect made up the name of a flow run, such as `smiling-zebra`."""
+    """Whether Prefect made up the name: its server `smiling-zebra`, its form `phi493-zetar-anomaly`."""
     lists: Any = coolname.data.config
     words = name.split("-")
-    return len(words) == 2 and set(words) <= {
-        word for entry in lists.values() for word in entry.get("words", ())
-    }
+    return bool(MADE_UP_BY_FORM.fullmatch(name)) or (
+        len(words) == 2
+        and set(words) <= {word for entry in lists.values() for word in entry.get("words", ())}
+    )
 
 
 def run_name() -> str:
