@@ -39,7 +39,7 @@ def run_title() -> str:
 
 
 def is_made_up(name: str) -> bool:
-    """Whether Prefect made up the name: its server `smiling-zebra`, its form `phi493-zetar-anomaly`."""
+    """Whether Prefect made up the name, such as `smiling-zebra`; its form, `phi493-zetar-anomaly`."""
     lists: Any = coolname.data.config
     words = name.split("-")
     return bool(MADE_UP_BY_FORM.fullmatch(name)) or (
