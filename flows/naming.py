@@ -19,7 +19,7 @@ GREEK = (
     "alpha|beta|gamma|delta|epsilon|zeta|eta|theta|iota|kappa|lambda|mu|nu|xi|omicron|pi|rho|sigma|tau|upsilon|"
     "phi|chi|psi|omega"
 )
-MADE_UP_BY_FORM = re.compile(rf"({GREEK})\d*(-[\w']+){{2,}}")
+MADE_UP_BY_FORM = re.compile(rf"({GREEK})\d*(-[\w']+)+")
 IN_STORE = ("retrain", "explore")  # the flows whose runs have a folder there
 
 log = logging.getLogger("darkroom")
