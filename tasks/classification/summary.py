@@ -45,14 +45,31 @@ MAX_PHOTOS = 20
 log = logging.getLogger("darkroom")
 
 
-class Tally:
-    """Counts over all rows of a job, and the few rows that the report shows; memory stays flat."""
+class Counts:
+    """Counts over rows of a job, as drift is measured by them."""
 
     def __init__(self) -> None:
         self.statuses: Counter[str] = Counter()
         self.labels: Counter[str] = Counter()
-        self.engines: Counter[str] = Counter()
         self.looks = drift.histograms({name: np.empty(0) for name in drift.EDGES})
+
+    def add(self, rows: pa.Table) -> None:
+        self.statuses += count_values(rows["status"])
+        self.add_usable(rows.filter(pc.is_in(rows["status"], pa.array(USABLE))))
+
+    def add_usable(self, rows: pa.Table) -> None:
+        self.labels += count_values(rows["label"])
+        values = {name: rows[name].to_numpy() for name in drift.EDGES}
+        for name, histogram in drift.histograms(values).items():
+            self.looks[name] = self.looks[name] + histogram
+
+
+class Tally(Counts):
+    """Counts over all rows of a job, and the few rows that the report shows; memory stays flat."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.engines: Counter[str] = Counter()
         self.confidence = self.variance = 0.0  # summed over the images, as `estimate` takes them
         self.bad: list[dict[str, Any]] = []
         self.least_sure: list[dict[str, Any]] = []
@@ -60,24 +77,21 @@ class Tally:
         self.samples, self.doubtful = LabelSample(), Doubtful(CSV_ROWS)
 
     def add(self, rows: pa.Table) -> None:
-        self.statuses += count_values(rows["status"])
-        is_usable = pc.is_in(rows["status"], pa.array(USABLE))
-        usable = rows.filter(is_usable)
-        self.labels += count_values(usable["label"])
-        self.engines += count_values(usable["engine"])
-        values = {name: usable[name].to_numpy() for name in drift.EDGES}
-        for name, histogram in drift.histograms(values).items():
-            self.looks[name] = self.looks[name] + histogram
-        confidence = values["confidence"].astype(np.float64)
-        self.confidence += float(confidence.sum())
-        self.variance += float((confidence * (1 - confidence)).sum())
+        super().add(rows)
         if space := MAX_ROWS - len(self.bad):
             bad = rows.filter(pc.invert(pc.is_in(rows["status"], pa.array(GOOD))))
             self.bad += bad.slice(0, space).select(["path", "status", "error"]).to_pylist()
         self.unlike = least(self.unlike, rows.filter(pc.equal(rows["status"], UNLIKE)), "likeness")
-        self.samples.add(usable)
         self.doubtful.add(rows)
-        self.least_sure = least(self.least_sure, usable, "confidence")
+
+    def add_usable(self, rows: pa.Table) -> None:
+        super().add_usable(rows)
+        self.engines += count_values(rows["engine"])
+        confidence = rows["confidence"].to_numpy().astype(np.float64)
+        self.confidence += float(confidence.sum())
+        self.variance += float((confidence * (1 - confidence)).sum())
+        self.samples.add(rows)
+        self.least_sure = least(self.least_sure, rows, "confidence")
 
 
 def least(earlier: list[dict[str, Any]], rows: pa.Table, column: str) -> list[dict[str, Any]]:
@@ -99,18 +113,18 @@ def commit_predictions(job: Job, partitions: Sequence[CommittedPartition], secon
         summary = storage.read_record(storage.summary_url(job.output))
         log.info("Nothing to do: %s images were classified already", f"{summary['images']:,}")
         return summary
-    tally, new_tally = Tally(), Tally()
+    tally, new_counts = Tally(), Counts()
     for number, rows in zip(part_numbers(storage.plan_url(job.output)), read_rows(job), strict=True):
         tally.add(rows)
         if number >= job.plan.first_new:
-            new_tally.add(rows)
+            new_counts.add(rows)
     if tally.statuses.total() != job.plan.files:
         raise JobError(
             f"There must be one row a file: {job.plan.files:,}. Received {tally.statuses.total():,} in "
             f"{job.output!r}: remove its parts and run again."
         )
     classified = sum(partition.classified for partition in partitions)
-    summary = summarise(job, tally, new_tally, classified, seconds)
+    summary = summarise(job, tally, new_counts, classified, seconds)
     summary["drift_told"] = tell_drift(job, summary["new_files"])
     write_results(job, summary, tally)
     sizes = storage.sizes(job.output)
@@ -146,10 +160,10 @@ def write_results(job: Job, summary: dict[str, Any], tally: Tally) -> None:
     try_to_show(lambda: create_markdown_artifact(page, key="classify-summary", description=title), title)
 
 
-def summarise(job: Job, tally: Tally, new_tally: Tally, classified: int, seconds: float) -> dict[str, Any]:
+def summarise(job: Job, tally: Tally, new_counts: Counts, classified: int, seconds: float) -> dict[str, Any]:
     """The content of summary.json but for `drift_told`.
 
-    new_tally: of the files that no finished run had. classified: how many this run predicted, in `seconds`.
+    new_counts: of the files that no finished run had. classified: how many this run predicted, in `seconds`.
     """
     images, ok, unsure = tally.statuses.total(), tally.statuses["ok"], tally.statuses["unsure"]
     record = storage.read_record(storage.version_record_url(job.model.folder_url))
@@ -173,7 +187,7 @@ def summarise(job: Job, tally: Tally, new_tally: Tally, classified: int, seconds
             labels, tally.confidence, tally.variance, record.get("yardstick"), drift_records
         ),
         "measured": try_to_show(lambda: measured_accuracy(job), "the measured accuracy"),
-        "new_files": {"images": new_tally.statuses.total(), "drift": measure_drift(record, new_tally)},
+        "new_files": {"images": new_counts.statuses.total(), "drift": measure_drift(record, new_counts)},
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "min_confidence": job.options.min_confidence,
         "drift_limits": {"psi": drift.MAJOR_PSI, "ks": drift.MAJOR_KS, "p": drift.SIGNIFICANCE},
@@ -195,13 +209,13 @@ def label_counts(job: Job, tally: Tally) -> dict[str, int]:
     return {name: tally.labels[name] for name in job.model.classes}
 
 
-def measure_drift(record: Mapping[str, Any], tally: Tally) -> list[dict[str, Any]]:
+def measure_drift(record: Mapping[str, Any], counts: Counts) -> list[dict[str, Any]]:
     """The rows compared with the model's test images; empty for a model registered without a reference.
 
     record: its model.json.
     """
     reference = record.get("reference")
-    return drift.compare(reference, drift.snapshot(tally.labels, tally.looks)) if reference else []
+    return drift.compare(reference, drift.snapshot(counts.labels, counts.looks)) if reference else []
 
 
 def tell_drift(job: Job, new_files: Mapping[str, Any]) -> list[str]:
