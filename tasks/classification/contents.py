@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from tasks import storage
 from tasks.classification.classify import decode_file
 from tasks.classification.job import Job
-from tasks.dataset import MAX_BYTES, read_images
+from tasks.dataset import MAX_BYTES, ImageError, read_images
 from tasks.pages import photo
 from tasks.storage import FileEntry
 
@@ -20,11 +20,9 @@ def question_links(job: Job, rows: Sequence[dict[str, Any]]) -> dict[str, str]:
     address = storage.review_address(storage.store_of(job.model.folder_url), job.output)
     if not address:
         return {}
-    files = [FileEntry(row["path"], MAX_BYTES, "") for row in rows]
-    contents = read_images(job.images_url, files)
     return {
         file.path: f"{address}#{storage.sha256(content)}"
-        for file, content in zip(files, contents, strict=True)
+        for file, content in read_files(job, rows)
         if isinstance(content, bytes)
     }
 
@@ -49,9 +47,11 @@ def as_csv(rows: Sequence[Mapping[str, Any]]) -> bytes:
 
 def load_photos(job: Job, rows: Sequence[dict[str, Any]]) -> list[tuple[dict[str, Any], np.ndarray]]:
     """Each row with its pixels at the model's size; rows whose files have gone since are left out."""
-    files = [FileEntry(row["path"], MAX_BYTES, "") for row in rows]  # as if large: read one by one
-    contents = read_images(job.images_url, files)
-    decoded_files = [
-        decode_file(file, content, job.model.size_px) for file, content in zip(files, contents, strict=True)
-    ]
+    decoded_files = [decode_file(file, content, job.model.size_px) for file, content in read_files(job, rows)]
     return [(row, pixels) for row, (_, pixels) in zip(rows, decoded_files, strict=True) if pixels is not None]
+
+
+def read_files(job: Job, rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[FileEntry, bytes | ImageError]]:
+    """The file of each row and its bytes, or why it cannot be read."""
+    files = [FileEntry(row["path"], MAX_BYTES, "") for row in rows]  # as if large: read one by one
+    return zip(files, read_images(job.images_url, files), strict=True)
