@@ -75,9 +75,9 @@ def retire(client: SyncPrefectClient, baseline: dict[str, str | None]) -> bool:
     """
     present = next(iter(client.read_automations_by_name(RETIRED)), None)
     written = baseline.get(RETIRED)
-    if present and (written or not baseline) and is_changed(present, written):
-        return False
     if present and (written or not baseline):
+        if is_changed(present, written):
+            return False
         client.delete_automation(present.id)
     baseline.pop(RETIRED, None)
     return True
@@ -182,29 +182,24 @@ def end_zombies() -> AutomationCore:
 
 def tell_of_drift(action: SendNotification) -> AutomationCore:
     """Report drift. It starts no retraining: the labelled images are the same as before."""
+    return at_each(events.DRIFT, "darkroom.model.*", DRIFT, action)
+
+
+def retrain_on_answers(on_demand: UUID) -> AutomationCore:
+    """Retrain when people have answered enough questions (see `announce_labels`)."""
+    return at_each(events.LABELLED, "darkroom.store.*", LABELLED, RunDeployment(deployment_id=on_demand))
+
+
+def at_each(event: str, resource: str, name: str, action: SendNotification | RunDeployment) -> AutomationCore:
+    """An automation that acts at each event of a kind, about resources of an id like `resource`."""
     return AutomationCore(
-        name=DRIFT,
+        name=name,
         trigger=EventTrigger(
-            match={"prefect.resource.id": "darkroom.model.*"},
-            expect={events.DRIFT},
+            match={"prefect.resource.id": resource},
+            expect={event},
             posture=Posture.Reactive,
             threshold=1,
             within=timedelta(0),
         ),
         actions=[action],
-    )
-
-
-def retrain_on_answers(on_demand: UUID) -> AutomationCore:
-    """Retrain when people have answered enough questions (see `announce_labels`)."""
-    return AutomationCore(
-        name=LABELLED,
-        trigger=EventTrigger(
-            match={"prefect.resource.id": "darkroom.store.*"},
-            expect={events.LABELLED},
-            posture=Posture.Reactive,
-            threshold=1,
-            within=timedelta(0),
-        ),
-        actions=[RunDeployment(deployment_id=on_demand)],
     )
