@@ -10,13 +10,12 @@ from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
 from tasks.dataset import Dataset, pixels_of_parts, places_of_parts, resize_all
 from tasks.errors import InputError, JobError
 from tasks.networks import OnnxClassifier, read_model_file
+from tasks.task_runs import task
 
 SIDE_PX = 96  # finds as many planted label errors as 150, 2.5 times as fast
 AT_ONCE = 256  # images that are held enlarged or shrunk
@@ -88,7 +87,7 @@ def read_start(url: str, count: int) -> bytes:
         ) from error
 
 
-@task(cache_policy=NO_CACHE, task_run_name="fetch weights")
+@task(task_run_name="fetch weights")
 def fetch_base(dataset_url: str, size_px: int, weights: str, needed: bool) -> Base:
     """Load the weights that MobileNetV2 trains from and export it, unless this store holds it already.
 
@@ -173,7 +172,7 @@ def feature_urls(dataset: Dataset, base: Base) -> dict[int, str]:
     }
 
 
-@task(retries=2, retry_delay_seconds=[2, 10], cache_policy=NO_CACHE, task_run_name="look at a part")
+@task(retries=2, retry_delay_seconds=[2, 10], task_run_name="look at a part")
 def embed_part(part: FeaturePart) -> EmbeddedPart:
     """Commit the features of one part, float16 [files, features]; bad files have those of a black picture."""
     pixels = np.load(storage.local_copy(part.pixels), mmap_mode="r")

@@ -4,20 +4,18 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
-
 from tasks import storage
 from tasks.audit.checks import CHECKS
 from tasks.dataset import Dataset
 from tasks.storage import Run
+from tasks.task_runs import task
 
 log = logging.getLogger("darkroom")
 
 LOGGED = ("files", "bad", "exact", "near", "conflicts", "leaked", "leaking")
 
 
-@task(cache_policy=NO_CACHE, task_run_name="audit")
+@task(task_run_name="audit")
 def audit_dataset(dataset: Dataset) -> None:
     """Write audit.json beside the dataset."""
     rows = storage.read_table(storage.index_url(dataset.url)).to_pylist()

@@ -8,8 +8,6 @@ from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 import numpy as np
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -19,6 +17,7 @@ from tasks.audit.features import Base, Features
 from tasks.audit.words import count
 from tasks.dataset import Dataset
 from tasks.storage import Run
+from tasks.task_runs import task
 
 FOLDS = 5
 FEWEST = 2 * FOLDS  # images of a class whose labels are checked, FOLDS of them no copies of one another
@@ -76,7 +75,7 @@ class LabelCheck:
         return {"method": METHOD, **counts, "suspects": [asdict(suspect) for suspect in self.suspects]}
 
 
-@task(cache_policy=NO_CACHE, task_run_name="check labels")
+@task(task_run_name="check labels")
 def check_labels(dataset: Dataset, base: Base, run: Run) -> LabelCheck:
     """Look for wrong labels; write labels.json of the run, and all in doubt to its wrong_labels.csv."""
     check = LabelCheck(skipped=base.missing) if base.missing else look_for_wrong_labels(dataset, base, run)

@@ -12,8 +12,6 @@ import cv2
 import numpy as np
 import pyarrow as pa
 import ray
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
 from tasks.ahead import map_ahead, prefetch
@@ -35,6 +33,7 @@ from tasks.evaluation import likeness_of, scale_temperature
 from tasks.networks import BATCH, ModelVersion, load_classifier
 from tasks.parameters import Classification
 from tasks.storage import AHEAD_BYTES, FileEntry
+from tasks.task_runs import task
 
 TOP_CLASSES = 3
 DECODED_AHEAD = 4 * BATCH  # images
@@ -78,7 +77,6 @@ class CommittedPartition:
 @task(
     retries=2,
     retry_delay_seconds=[2, 10],
-    cache_policy=NO_CACHE,
     task_run_name="classify partition {partition.index}",
 )
 def classify_partition(partition: Partition) -> CommittedPartition:

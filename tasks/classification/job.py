@@ -9,9 +9,6 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
-
 from tasks import storage
 from tasks.classification.file_list import STANDARD_INPUT, files_in_list
 from tasks.classification.listing import Listing
@@ -38,6 +35,7 @@ from tasks.errors import InputError
 from tasks.networks import ModelVersion
 from tasks.parameters import Classification
 from tasks.storage import FileEntry, LeftOut, walk
+from tasks.task_runs import task
 
 IMAGES = "{images}"
 LONGEST_PARTITION = 16  # parts, where MAX_PARTITIONS allows: progress is told as partitions end
@@ -109,7 +107,7 @@ def locate(images: str, output: str, options: Classification) -> tuple[str, str,
     return images_url, output, options.model_copy(update=absolute_folders)
 
 
-@task(cache_policy=NO_CACHE, task_run_name="list")
+@task(task_run_name="list")
 def plan_job(images_url: str, output: str, model: ModelVersion, options: Classification) -> Job:
     """List a folder and write the manifest of its parts to the output.
 

@@ -10,9 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from prefect import task
 from prefect.artifacts import create_markdown_artifact
-from prefect.cache_policies import NO_CACHE
 from prefect.events import emit_event
 
 from tasks import events, storage
@@ -38,6 +36,7 @@ from tasks.pages import (
     plain,
     style,
 )
+from tasks.task_runs import task
 
 MAX_ROWS = 50  # in each table of the report
 MAX_PHOTOS = 20
@@ -101,7 +100,7 @@ def least(earlier: list[dict[str, Any]], rows: pa.Table, column: str) -> list[di
     return heapq.nsmallest(MAX_ROWS, earlier + candidates, key=lambda row: row[column])
 
 
-@task(cache_policy=NO_CACHE, task_run_name="commit predictions")
+@task(task_run_name="commit predictions")
 def commit_predictions(job: Job, partitions: Sequence[CommittedPartition], seconds: float) -> dict[str, Any]:
     """Write summary and report, and _SUCCESS last. Returns the summary; of a complete output, the one there.
 

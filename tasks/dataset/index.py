@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
 from tasks.dataset.catalogue import Marker, enter
@@ -26,13 +24,14 @@ from tasks.dataset.sides import drawing_key, earlier_sides
 from tasks.dataset.splits import RANKS, draw_test, settle_splits
 from tasks.parameters import Leakage
 from tasks.pictures import UNREADABLE
+from tasks.task_runs import task
 
 INDEX_COLUMNS = [name for name in SIDE_CAR.names if name != "thumbnail"]
 
 log = logging.getLogger("darkroom")
 
 
-@task(cache_policy=NO_CACHE, task_run_name="commit dataset")
+@task(task_run_name="commit dataset")
 def commit_dataset(manifest: Manifest, parts: Sequence[DecodedPart], max_bad_share: float) -> Dataset:
     """Write the index of a dataset whose parts are decoded, and commit it, unless that was done before.
 

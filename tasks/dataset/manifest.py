@@ -10,8 +10,6 @@ from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
 from tasks.corrections import compact_answers, corrections_in_force
@@ -26,6 +24,7 @@ from tasks.dataset.records import Drawing, Manifest
 from tasks.parameters import Data, Leakage
 from tasks.pictures import DECODER_VERSION
 from tasks.storage import FileEntry
+from tasks.task_runs import task
 
 FILES_A_PART = 1024
 MAX_PARTS = 256
@@ -40,7 +39,7 @@ Identity = tuple[str, int, str]  # path, bytes and mark of a file
 PreviousParts = Callable[[Container[Identity]], Iterable[Sequence[FileEntry]]]
 
 
-@task(cache_policy=NO_CACHE, task_run_name="list")
+@task(task_run_name="list")
 def list_images(
     images: str,
     store: str,

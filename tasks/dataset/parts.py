@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
 from tasks.dataset.attempts import unreadable_files
@@ -20,6 +18,7 @@ from tasks.dataset.manifest import part_files, part_key, read_parts
 from tasks.dataset.records import Manifest
 from tasks.pictures import UNREADABLE, ImageError, captured_at, decode_image
 from tasks.storage import FileEntry
+from tasks.task_runs import task
 
 MOST_CANDIDATES = 4  # places, since files of equal names in another folder are read to compare them
 
@@ -113,9 +112,7 @@ def is_whole(manifest: Manifest) -> bool:
     return not lost and storage.table_unless_broken(index_url, ["path"]) is not None
 
 
-@task(
-    retries=2, retry_delay_seconds=[2, 10], cache_policy=NO_CACHE, task_run_name="decode part {part.number}"
-)
+@task(retries=2, retry_delay_seconds=[2, 10], task_run_name="decode part {part.number}")
 def decode_part(part: PartToDecode) -> DecodedPart:
     """Decode one part of a manifest and commit it, unless it was decoded before."""
     if decoded_part := committed_part(part):

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
 from tasks.dataset import Dataset, Split
@@ -24,12 +22,13 @@ from tasks.evaluation.records import Evaluation, read_evaluation, write_arrays
 from tasks.evaluation.slices import slices
 from tasks.networks import predict_splits
 from tasks.storage import Run
+from tasks.task_runs import task
 from tasks.training import TrainedModel, read_history
 
 EXPLAINED_MISTAKES = 5  # the most confident ones
 
 
-@task(retries=1, cache_policy=NO_CACHE, task_run_name="evaluate {model.kind}")
+@task(retries=1, task_run_name="evaluate {model.kind}")
 def evaluate_model(model: TrainedModel, dataset: Dataset, run: Run) -> Evaluation:
     """Evaluate a trained model on the test split, calibrated on validation; what is there is not redone."""
     from tasks.networks.convert import export_onnx, sample

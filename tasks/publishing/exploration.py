@@ -3,9 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from prefect import task
 from prefect.artifacts import create_markdown_artifact
-from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
 from tasks.audit import read_audit
@@ -22,9 +20,10 @@ from tasks.publishing.figures import (
 from tasks.publishing.history import EXPLORATION
 from tasks.publishing.overview import dataset_summary, write_overview
 from tasks.storage import Run
+from tasks.task_runs import task
 
 
-@task(cache_policy=NO_CACHE, task_run_name="publish report")
+@task(task_run_name="publish report")
 def publish_exploration(dataset: Dataset, run: Run) -> str:
     """Write the report of a dataset, its plots and artifact, and the summary. Returns the report's URL."""
     audit = read_audit(dataset, run)

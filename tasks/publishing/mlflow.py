@@ -8,14 +8,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
-
 from tasks import storage
 from tasks.errors import InputError
 from tasks.evaluation import Evaluation
 from tasks.pages import METRICS, is_number
 from tasks.storage import Run
+from tasks.task_runs import task
 from tasks.training import TrainedModel, read_history, read_run
 
 if TYPE_CHECKING:
@@ -38,7 +36,7 @@ def check_tracking() -> None:
         )
 
 
-@task(cache_policy=NO_CACHE, task_run_name="track in MLflow")
+@task(task_run_name="track in MLflow")
 def track(run: Run, models: Sequence[TrainedModel], evaluations: Sequence[Evaluation]) -> None:
     """Log each model's parameters, metrics of every epoch and of the test, plots and files; once a version.
 

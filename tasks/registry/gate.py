@@ -5,8 +5,6 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 
 from tasks import storage
 from tasks.dataset import Dataset
@@ -43,6 +41,7 @@ from tasks.registry.rules import (
 from tasks.registry.since import unseen_tests
 from tasks.registry.versions import read_record, read_version
 from tasks.storage import Run
+from tasks.task_runs import task
 
 MAX_RACES = 5  # against other runs that promote at the same time
 
@@ -71,7 +70,7 @@ class Verdict:
         return f"{self.version}: {'yes' if self.promoted else 'no'}, {self.reason}"
 
 
-@task(cache_policy=NO_CACHE, task_run_name="promote")
+@task(task_run_name="promote")
 def promote(evaluations: Sequence[Evaluation], dataset: Dataset, run: Run, gate: Gate) -> Verdict:
     """Make the run's best model (see `choose`) champion if it passes every rule of the gate.
 

@@ -6,15 +6,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
-
 import tasks
 from tasks import storage
 from tasks.dataset import Manifest
 from tasks.parameters import Gate, Training
 from tasks.registry.versions import package_versions
 from tasks.storage import Run
+from tasks.task_runs import task
 from tasks.training import read_run
 
 SHOWING = ("pages", "publishing", "classification", "review", "sample")  # rooms that no model depends on
@@ -47,7 +45,7 @@ def digest(value: Any) -> str:
     return storage.sha256(json.dumps(value, sort_keys=True).encode())[:16]
 
 
-@task(cache_policy=NO_CACHE, task_run_name="look for news")
+@task(task_run_name="look for news")
 def same_as_before(run: Run, manifest: Manifest, inputs: Inputs) -> Run | None:
     """The last finished retraining of the same images if it had the very same inputs; else None.
 

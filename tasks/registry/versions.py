@@ -7,9 +7,6 @@ from functools import partial
 from importlib import metadata
 from typing import Any
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
-
 from tasks import storage
 from tasks.ahead import map_requests
 from tasks.dataset import Dataset
@@ -19,12 +16,13 @@ from tasks.networks import ModelVersion
 from tasks.pages import model_card
 from tasks.registry.promotions import champion, read_kept
 from tasks.storage import Run
+from tasks.task_runs import task
 from tasks.training import TrainedModel, read_run
 
 PACKAGES = ("darkroom", "tensorflow", "keras", "numpy", "opencv-python-headless", "ray", "prefect")
 
 
-@task(cache_policy=NO_CACHE, task_run_name="register {model.kind}")
+@task(task_run_name="register {model.kind}")
 def register(model: TrainedModel, evaluation: Evaluation, dataset: Dataset, run: Run) -> ModelVersion:
     """Make a trained model a version by writing its model.json and card: it can then be promoted and used.
 

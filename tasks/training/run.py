@@ -9,8 +9,6 @@ from typing import Any
 import pyarrow.fs
 import ray
 import ray.train
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 from ray.train.v2._internal.exceptions import WorkerGroupStartupTimeoutError
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
@@ -21,6 +19,7 @@ from tasks.errors import Diverged, InputError, JobError
 from tasks.networks import check_unregistered
 from tasks.parameters import ModelKind, Training
 from tasks.storage import Run
+from tasks.task_runs import task
 from tasks.training.cluster import Resources, TensorflowCluster, check_cluster
 from tasks.training.memory import tell_memory
 from tasks.training.room import Tell, wait_for_room
@@ -78,7 +77,7 @@ def dataset_begun(run: Run) -> str | None:
     return read_run(run)["dataset"] if run.has_begun() else None
 
 
-@task(cache_policy=NO_CACHE, task_run_name="open run")
+@task(task_run_name="open run")
 def open_run(run: Run, fingerprint: str, training: Training, inputs: Mapping[str, str]) -> None:
     """Write what a run trains on and how; raise InputError where it is resumed on another dataset.
 
@@ -118,7 +117,7 @@ def with_blocks(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return nested
 
 
-@task(cache_policy=NO_CACHE, task_run_name="train {kind}")
+@task(task_run_name="train {kind}")
 def train_model(kind: ModelKind, dataset: Dataset, training: Training, run: Run) -> TrainedModel:
     """Train one model on Ray Train, unless this run did so before. Raises Diverged, when resumed too."""
     folder = run.kind_url(kind)
