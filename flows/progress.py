@@ -70,8 +70,12 @@ class Stages:
             self._note()
 
     def poll(self) -> None:
-        """Look after the run while a stage is waited for: whether it may go on, and how long it has taken."""
+        """Look after the run while a stage is waited for: whether it may go on, and how long it has taken.
+
+        Ray and Prefect would end without a word where the temporary folder is full.
+        """
         self._check()
+        storage.check_temporary_room()
         if time.monotonic() - self._noted > NOTED_SECONDS:
             self._count()
             self._note()

@@ -9,7 +9,7 @@ from tasks.storage.answers import (
     kept_images_url,
 )
 from tasks.storage.broken import json_unless_broken, table_unless_broken, unless_broken
-from tasks.storage.disk import disk_failure, naming_disk, temporary_folder
+from tasks.storage.disk import check_temporary_room, disk_failure, naming_disk, temporary_folder
 from tasks.storage.folder import AHEAD_BYTES, KEPT, file_url, find_files, read_ahead
 from tasks.storage.left_out import LeftOut, is_left_out
 from tasks.storage.listing import FileEntry, check_folder, walk
@@ -151,6 +151,7 @@ __all__ = [
     "check_folder",
     "check_schema_version",
     "check_table",
+    "check_temporary_room",
     "check_writable",
     "classification_url",
     "classifications_url",

@@ -53,7 +53,7 @@ def own_temporary_folder() -> Iterator[None]:
     What TensorFlow, Prefect, multiprocessing and we leave there when a process is killed goes with it; that
     of a killed command goes when the next begins. Ray's sessions lie in the private folder: that of a Ray
     which has ended, with its logs, goes with a command that begins SESSION_SECONDS after it began.
-    Raises JobError where there is no room.
+    Raises JobError where there is no room, also in place of what a lack of it came to within the block.
     """
     private = private_folder()
     for left in private.glob(f"{COMMAND}*"):
@@ -71,6 +71,11 @@ def own_temporary_folder() -> Iterator[None]:
         with in_environment(variables):
             tempfile.tempdir = str(folder)
             yield
+    except InputError:
+        raise
+    except Exception:  # where what ran had no room, whatever came of that
+        check_temporary_room()
+        raise
     finally:
         tempfile.tempdir = None
         shutil.rmtree(folder, ignore_errors=True)

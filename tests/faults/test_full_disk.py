@@ -1,5 +1,7 @@
 """Disks that take nothing more: one line names the disk, and the same command then comes to the same end."""
 
+import subprocess
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +14,7 @@ from flows.cli.main import run
 from tasks.storage import Run
 from tests.disks import Disk, mounted
 from tests.faults import test_killed_training as training
-from tests.faults.processes import until
+from tests.faults.processes import PATIENCE_SECONDS, darkroom, finish, until
 from tests.faults.test_killed_classify import rows
 
 pytestmark = pytest.mark.slow
@@ -98,4 +100,53 @@ def test_a_store_that_takes_no_more_is_told_and_the_weights_come_out_the_same(
     disk.mend()
     begun = [path.name for path in store.glob("runs/*")]
     assert run([*command, *(["--resume", begun[0]] if begun else [])]) == 0
+    assert has_weights(store, retrained)
+
+
+@pytest.fixture
+def temporary_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
+    """A disk that is the temporary folder of commands; its path leaves room for those of Ray's sockets."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder, mounted(Path(folder, "disk")) as disk:
+        monkeypatch.setenv("TMPDIR", str(disk.folder))
+        yield disk
+
+
+def filled_to_its_end(process: subprocess.Popen, disk: Disk) -> str:
+    """Keep a disk full, whatever goes from it, until a command ends. Returns what that said."""
+    until(lambda: disk.fill() or process.poll() is not None)
+    return process.communicate(timeout=PATIENCE_SECONDS)[1].decode()
+
+
+@pytest.mark.parametrize("moment", ["_manifest.parquet", "part-*.parquet"])
+def test_a_temporary_folder_that_takes_no_more_is_told_and_rows_come_out_the_same(
+    moment: str,
+    temporary_disk: Disk,
+    classification: list[str],
+    undisturbed: pa.Table,
+    tmp_path: Path,
+):
+    output = tmp_path / "out"
+    command = [*classification, "--output", str(output)]
+    process = darkroom(command, tmp_path / "prefect", api=None)
+    until(lambda: list(output.glob(moment)), process)
+    errors = filled_to_its_end(process, temporary_disk)
+    assert process.returncode == 1
+    assert_one_line(errors, temporary_disk, "is full: make room")
+    temporary_disk.mend()
+    finish(darkroom(command, tmp_path / "prefect", api=None))
+    assert rows(output).equals(undisturbed)
+
+
+def test_a_temporary_folder_that_takes_no_more_while_a_model_trains_is_told(
+    temporary_disk: Disk, sample: Path, retrained: Run, tmp_path: Path
+):
+    store = tmp_path / "store"
+    process = darkroom(training.command(sample, store), tmp_path / "prefect", api=None)
+    until(lambda: training.epochs(store) >= 2, process)
+    errors = filled_to_its_end(process, temporary_disk)
+    assert process.returncode == 1
+    assert_one_line(errors, temporary_disk, "is full: make room")
+    temporary_disk.mend()
+    name = training.killed_run(store)
+    finish(darkroom(training.command(sample, store, "--resume", name), tmp_path / "prefect", api=None))
     assert has_weights(store, retrained)
