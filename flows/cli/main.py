@@ -5,7 +5,8 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from importlib import metadata
+from contextlib import chdir
+from importlib import import_module, metadata
 
 from cyclopts import App, CycloptsError, Parameter
 from pydantic import ValidationError
@@ -52,6 +53,7 @@ def run(arguments: Sequence[str]) -> int:
         print("Starting Prefect and Ray ...", file=sys.stderr)
     try:
         with own_temporary_folder():
+            import_command(arguments)
             app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
         print(f"darkroom: {what_was_wrong(error)}", file=sys.stderr)
@@ -73,6 +75,20 @@ def run(arguments: Sequence[str]) -> int:
             traceback.print_exc()
         return FAILED
     return DONE
+
+
+def import_command(arguments: Sequence[str]) -> None:
+    """Import what a command needs, from a folder that nobody else writes to.
+
+    Prefect and matplotlib read settings from the working folder when they are imported. Who wrote
+    `prefect.toml`, `.env` or `pyproject.toml` into a folder of images would else choose the server that
+    Prefect obeys, and by its settings of logging run any code.
+    """
+    with chdir("/"):
+        for place in COMMANDS:
+            module, _, name = place.partition(":")
+            if name in arguments[:1]:
+                import_module(module)
 
 
 def what_was_wrong(error: CycloptsError) -> str:

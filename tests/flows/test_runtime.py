@@ -98,6 +98,27 @@ def test_our_servers_have_a_home_for_each_version_of_prefect_and_no_settings_of_
     assert [name for name in plain_environment() if name.startswith("PREFECT_")] == ["PREFECT_LOGGING_LEVEL"]
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("prefect.toml", '[logging]\nconfig_path = "hostile.yml"'),
+        ("pyproject.toml", '[tool.prefect.logging]\nconfig_path = "hostile.yml"'),
+        (".env", "PREFECT_LOGGING_SETTINGS_PATH=hostile.yml"),
+    ],
+)
+def test_nobody_chooses_prefects_settings_by_a_file_in_the_working_folder(name, content, tmp_path):
+    """Those of its logging name functions that are called."""
+    (tmp_path / name).write_text(content)
+    code = (
+        "from flows.cli.main import run; run(['models', 'list', '--store', 'nowhere']);"
+        "from prefect.settings import get_current_settings; print(get_current_settings().logging.config_path)"
+    )
+    command = [sys.executable, "-P", "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "`store`" in done.stderr or "nowhere" in done.stderr
+    assert "hostile" not in done.stdout
+
+
 def test_no_proxy_is_asked_for_what_runs_here(monkeypatch):
     monkeypatch.setenv("no_proxy", "intranet")
     monkeypatch.setenv("NO_PROXY", "")
