@@ -24,7 +24,7 @@ def check_schema_version(record: Mapping[Any, Any], url: str) -> None:
     """
     try:
         version = int(record.get(KEY, record.get(KEY.encode(), 0)))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise BrokenFileError(url, error) from error
     if version > SCHEMA_VERSION:
         raise InputError(

@@ -62,6 +62,13 @@ def test_a_file_that_would_fill_the_memory_is_refused_in_one_line(
     assert make is huge_json or (tmp_path / "file").stat().st_size < 100_000
 
 
+@pytest.mark.parametrize("version", ["Infinity", "NaN", "[]", '"x"'])
+def test_a_version_that_is_no_number_is_told_in_one_line(tmp_path: Path, version: str):
+    (tmp_path / "summary.json").write_text(f'{{"schema_version": {version}}}')
+    with pytest.raises(BrokenFileError):
+        storage.read_record(str(tmp_path / "summary.json"))
+
+
 def test_a_column_of_equal_values_cannot_be_longer_than_the_limit(tmp_path: Path, monkeypatch):
     monkeypatch.setattr(reading, "MOST_ROWS", 1000)
     url = str(tmp_path / "table.parquet")
