@@ -1,6 +1,7 @@
 """What may be removed from a store: old runs and versions, and datasets that nothing kept was made from."""
 
 import logging
+import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import get_args
@@ -14,6 +15,7 @@ from tasks.storage import Run
 
 RESUMABLE_AGE = timedelta(days=7)  # an unfinished run may be at work, or be resumed
 FRESH_AGE = timedelta(days=1)  # a run that has decoded a dataset may be tried again
+DATASET = re.compile(r"[0-9a-f]{16}(-\d+)?")  # what has another name is none, whoever put it there
 
 log = logging.getLogger("darkroom")
 
@@ -48,7 +50,7 @@ def outdated(store: str, keep_runs: int, keep_versions: int) -> Iterator[str]:
     datasets_in_use |= set(datasets.values())
     for name in storage.names(storage.datasets_url(store)):
         dataset_url = storage.dataset_url(store, name)
-        if name not in datasets_in_use and not is_fresh(dataset_url):
+        if DATASET.fullmatch(name) and name not in datasets_in_use and not is_fresh(dataset_url):
             yield dataset_url
 
 

@@ -4,10 +4,11 @@ import hashlib
 import json
 import logging
 import os
+import stat
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -190,6 +191,7 @@ def _link_new(path: Path, data: bytes) -> None:
 @contextmanager
 def _partial(path: Path) -> Iterator[Path]:
     """A name beside `path` that `sweep` knows, and that no disk finds too long; unused after the block."""
+    check_way(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name[:NAME_KEPT]}.{uuid.uuid4().hex[:8]}.tmp")
     try:
@@ -218,7 +220,24 @@ def remove(url: str) -> None:
         if isinstance(fs, LocalFileSystem) and os.path.islink(path):
             os.unlink(path)
         elif fs.exists(path):
+            if isinstance(fs, LocalFileSystem):
+                check_way(Path(path))
             fs.rm(path, recursive=True)
+
+
+def check_way(path: Path) -> None:
+    """Raise JobError where a link that another user made leads to a path.
+
+    Who may write to a store could else have us overwrite and remove what lies anywhere on this machine.
+    """
+    for folder in path.parents:
+        with suppress(FileNotFoundError):
+            status = folder.lstat()
+            if stat.S_ISLNK(status.st_mode) and status.st_uid not in (0, os.geteuid()):
+                raise JobError(
+                    "What is written or removed must not lie behind a link of another user. Received "
+                    f"{str(path)!r} behind {str(folder)!r} of user {status.st_uid}: make that yours, or a folder."
+                )
 
 
 @contextmanager

@@ -134,7 +134,7 @@ def test_an_onnx_model_has_no_other_file_read_as_its_weights(tmp_path: Path, mon
     ends = [helper.make_tensor_value_info(name, TensorProto.UINT8, [1, 8]) for name in "xy"]
     graph = helper.make_graph([helper.make_node("Identity", ["w"], ["y"])], "g", ends[:1], ends[1:], [tensor])
     opset = [helper.make_opsetid("", 17)]
-    with pytest.raises(JobError, match="weights inside.*External data path"):
+    with pytest.raises(JobError, match=r"weights inside.*External data path"):
         OnnxClassifier(helper.make_model(graph, opset_imports=opset, ir_version=9).SerializeToString())
 
 
