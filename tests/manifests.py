@@ -24,7 +24,9 @@ def checkable(manifests: list[Manifest]) -> list[Manifest]:
     """Manifests that Kubernetes has schemas of: a RayCluster's pods in place of itself."""
     known = [manifest for manifest in manifests if manifest["kind"] != "RayCluster"]
     return known + [
-        {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "ray"}} | group["template"]
+        {"apiVersion": "v1", "kind": "Pod"}
+        | group["template"]
+        | {"metadata": {"name": "ray", **group["template"]["metadata"]}}
         for cluster in manifests
         if cluster["kind"] == "RayCluster"
         for group in (cluster["spec"]["headGroupSpec"], *cluster["spec"]["workerGroupSpecs"])
