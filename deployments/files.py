@@ -1,8 +1,13 @@
-"""Serves reports and the review page to who reads them in the Prefect UI: `python -m deployments.files`."""
+"""Serves reports and the review page to who reads them in the Prefect UI.
+
+`python -m deployments.files SOCKET` is given the number of a socket that listens.
+"""
 
 import base64
 import os
 import secrets
+import socket
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -85,5 +90,5 @@ class Guarded:
 
 
 if __name__ == "__main__":
-    settings = Settings()
-    uvicorn.run(files_app(settings), host=settings.host, port=settings.files_port, log_level="warning")
+    server = uvicorn.Server(uvicorn.Config(files_app(Settings()), log_level="warning"))
+    server.run(sockets=[socket.socket(fileno=int(sys.argv[1]))])

@@ -1,9 +1,11 @@
-"""A Prefect server that answers by its own names only: `python -m deployments.server HOST PORT`.
+"""A Prefect server that answers by its own names only: `python -m deployments.server HOST SOCKET`.
 
-It is what `prefect server start` runs, and refuses requests that were sent to another name: a web page whose
-name was pointed at this machine (DNS rebinding) would else speak to it with the reader's browser.
+SOCKET is the number of a socket that listens. It is what `prefect server start` runs, and refuses requests
+that were sent to another name: a web page whose name was pointed at this machine (DNS rebinding) would else
+speak to it with the reader's browser.
 """
 
+import socket
 import sys
 
 import uvicorn
@@ -13,10 +15,10 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from deployments.services import LOOPBACK_NAMES
 
 
-def serve(host: str, port: int) -> None:
+def serve(host: str, listener: socket.socket) -> None:
     app = TrustedHostMiddleware(create_app(final=True), allowed_hosts=[host, *LOOPBACK_NAMES])
-    uvicorn.run(app, host=host, port=port)
+    uvicorn.Server(uvicorn.Config(app)).run(sockets=[listener])
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1], int(sys.argv[2]))
+    serve(sys.argv[1], socket.socket(fileno=int(sys.argv[2])))

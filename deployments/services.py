@@ -18,11 +18,13 @@ from tasks.storage import LONGEST_RAY_FOLDER
 
 BIN = Path(sys.executable).parent
 USER = "admin"
+SERVER = "server"
 LOOPBACK = "127.0.0.1"
 LOOPBACK_NAMES = (LOOPBACK, "localhost")
 RAY_ONE_MACHINE = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # "0" keeps all of Ray on loopback, on Linux too
 RAY_HIDE_GPUS = "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"  # "1": who asks for no GPU sees none
 ROOT = "/"  # where all of it runs: where a user has a `tasks.py`, `prefect deploy` imports that before ours
+BACKLOG = 2048  # connections that wait while a server starts
 START_SECONDS, STOP_SECONDS, POLL_SECONDS = 120.0, 10.0, 0.5
 NO_PROXY = ("no_proxy", "NO_PROXY")  # some read one, some the other
 RAY_WORKER_PORTS = range(10_002, 20_000)  # that Ray gives its workers; nothing else of it may have one
@@ -36,18 +38,32 @@ OTHERS = (
 
 @dataclass(frozen=True)
 class Service:
-    """A process that serves something: its command, where its output goes, and whether it can be used."""
+    """A process that serves something: its command, where its output goes, and whether it can be used.
+
+    listener: what it takes connections from, which its command names by its number (see `listener_at`).
+    """
 
     name: str
     command: Sequence[str]
     log: Path
     ready: Callable[[], bool]
+    listener: socket.socket | None = None
 
 
-def prefect_server(host: str, port: int, log: Path, login: tuple[str, str]) -> Service:
+def listener_at(host: str, port: int) -> socket.socket:
+    """A socket that listens at a port, for a service that is to inherit it. OSError where the port is taken.
+
+    Any user of this machine sees in the list of processes which port a server is about to listen at. Whoever
+    took it meanwhile would be told the password by all who ask there.
+    """
+    return socket.create_server((host, port), backlog=BACKLOG)
+
+
+def prefect_server(host: str, listener: socket.socket, log: Path, login: tuple[str, str]) -> Service:
     """A Prefect server; it must find `guards` in its environment."""
-    command = [sys.executable, "-m", "deployments.server", host, str(port)]
-    return Service("server", command, log, lambda: succeeds(f"http://{host}:{port}/api/admin/version", login))
+    command = [sys.executable, "-m", "deployments.server", host, str(listener.fileno())]
+    url = f"http://{host}:{listener.getsockname()[1]}/api/admin/version"
+    return Service(SERVER, command, log, lambda: succeeds(url, login), listener)
 
 
 def guards(url: str, login: tuple[str, str]) -> dict[str, str]:
@@ -98,6 +114,7 @@ def start(service: Service, environment: Mapping[str, str]) -> psutil.Popen:
             env=environment,
             cwd=ROOT,
             start_new_session=True,
+            pass_fds=[service.listener.fileno()] if service.listener else [],
         )
 
 

@@ -189,19 +189,33 @@ class Settings(BaseSettings):
         return variables | guards(self.url, self.login) | {"PREFECT_API_AUTH_STRING": ":".join(self.login)}
 
 
+def own_folder(folder: Path) -> None:
+    """Make a folder where it is not there. Raises InputError for one that others own or may write to.
+
+    Prefect's database lies in it: one that they put there would say what is run.
+    """
+    folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+    status = folder.stat()
+    if status.st_uid != os.geteuid() or status.st_mode & 0o022:
+        raise InputError(
+            "DARKROOM_HOME must be a folder of yours that nobody else may write to (`chmod go-w`). Received "
+            f"{str(folder)!r} of user {status.st_uid}, mode {status.st_mode & 0o777:04o}."
+        )
+
+
 def kept_secret(path: Path) -> str:
     """A secret that only this user can read; made up, and kept, when there is none yet.
 
     Raises InputError when others could read or write it.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    own_folder(path.parent)
     with (
         suppress(FileExistsError),
         open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file,
     ):
         file.write(secrets.token_urlsafe(PASSWORD_BYTES))
     status = path.stat()
-    if status.st_uid != os.getuid() or status.st_mode & 0o077:
+    if status.st_uid != os.geteuid() or status.st_mode & 0o077:
         raise InputError(
             f"The password in {str(path)!r} must be yours, of mode 0600: remove the file, and another "
             f"is made up. Received: owner {status.st_uid}, mode {status.st_mode & 0o777:04o}."

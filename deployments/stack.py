@@ -2,6 +2,7 @@
 
 import fcntl
 import shlex
+import socket
 import subprocess
 import sys
 import time
@@ -16,11 +17,13 @@ from deployments.services import (
     BIN,
     POLL_SECONDS,
     ROOT,
+    SERVER,
     Service,
     check_alive,
     check_sockets,
     end,
     free_ports,
+    listener_at,
     listens,
     plain_environment,
     prefect_server,
@@ -29,7 +32,7 @@ from deployments.services import (
     succeeds,
     wait_until_ready,
 )
-from deployments.settings import POOL, Settings
+from deployments.settings import POOL, Settings, own_folder
 from tasks import storage
 from tasks.errors import InputError, JobError
 from tasks.process import end_on_signals
@@ -50,7 +53,8 @@ def up(settings: Settings) -> None:
     end_on_signals()
     with suppress(KeyboardInterrupt), only_one(settings), plain_path() as python, all_stopped() as running:
         reach_directly(settings.host)
-        *others, worker = services(settings, python)
+        ray, *others, worker = services(settings, python)
+        launch_ray(ray, settings, running)
         for service in others:
             launch(service, settings, running)
         print(run_command(settings, sys.executable, "-P", "-m", "deployments.deploy"), end="")
@@ -60,6 +64,23 @@ def up(settings: Settings) -> None:
         while True:
             keep_alive(settings, running)
             time.sleep(POLL_SECONDS)
+
+
+def launch_ray(ray: Service, settings: Settings, running: Running) -> None:
+    """Start Ray's head, before anything else obeys the password.
+
+    Ray takes its port itself, and tells its token to whoever took it before: where it does not start, a
+    password that was made up is forgotten, and another is made up the next time.
+    """
+    try:
+        launch(ray, settings, running)
+    except JobError as error:
+        if not settings.password:
+            settings.password_file.unlink()
+        raise JobError(
+            f"{error} If another program took port {settings.ray_port} meanwhile, it knows the password now: "
+            + ("set DARKROOM_PASSWORD to another." if settings.password else "another will be made up.")
+        ) from error
 
 
 def launch(service: Service, settings: Settings, running: Running) -> None:
@@ -84,23 +105,30 @@ def keep_alive(settings: Settings, running: Running) -> None:
 
 
 def services(settings: Settings, python: Path) -> list[Service]:
-    """What runs, in the order in which one needs the other."""
+    """What runs, in the order in which it starts."""
     check_sockets()
-    for variable in ("port", "ray_port", "files_port"):
-        check_free(settings.host, getattr(settings, variable), f"DARKROOM_{variable.upper()}")
+    check_free(settings.host, settings.ray_port, "DARKROOM_RAY_PORT")
+    server_listener = listener(settings.host, settings.port, "DARKROOM_PORT")
+    files_listener = listener(settings.host, settings.files_port, "DARKROOM_FILES_PORT")
     host, ray_port, logs = settings.host, settings.ray_port, settings.folder / "logs"
     client_port, dashboard_port = free_ports(host, 2)  # else fixed, and those of another stack
     ray = [str(python), f"{BIN}/ray", "start", "--head", "--block", "--disable-usage-stats"]
     ray += ["--node-ip-address", host, "--port", str(ray_port), "--ray-client-server-port", str(client_port)]
     ray += ["--dashboard-host", host, "--dashboard-port", str(dashboard_port)]
     ray += ["--dashboard-agent-listen-port", "0"]
-    files = [sys.executable, "-m", "deployments.files"]
+    files = [sys.executable, "-m", "deployments.files", str(files_listener.fileno())]
     worker = [f"{BIN}/prefect", "worker", "start", "--pool", POOL, "--type", "process"]
     pool_url = f"{settings.url}/api/work_pools/{POOL}"
     return [
-        prefect_server(host, settings.port, logs / "server.log", settings.login),
-        Service(RAY, ray, logs / "ray.log", lambda: listens(host, ray_port)),
-        Service("files", files, logs / "files.log", lambda: listens(host, settings.files_port)),
+        Service(RAY, ray, logs / "ray.log", lambda: is_head(settings)),
+        prefect_server(host, server_listener, logs / "server.log", settings.login),
+        Service(
+            "files",
+            files,
+            logs / "files.log",
+            lambda: succeeds(settings.review_url, settings.login),
+            files_listener,
+        ),
         Service("worker", worker, logs / "worker.log", lambda: succeeds(pool_url, settings.login)),
     ]
 
@@ -121,7 +149,8 @@ def plain_path() -> Iterator[Path]:
 @contextmanager
 def only_one(settings: Settings) -> Iterator[None]:
     """Refuse a second stack or node of the same home, and end what a dead one left running."""
-    (settings.folder / "logs").mkdir(parents=True, exist_ok=True)
+    own_folder(settings.folder)
+    (settings.folder / "logs").mkdir(mode=0o700, exist_ok=True)
     with open(settings.folder / "up.lock", "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -146,9 +175,8 @@ def all_stopped() -> Iterator[Running]:
     try:
         yield running
     finally:
-        server, others = running[:1], running[1:]
-        end([process for _, process in others])
-        end([process for _, process in server])
+        end([process for service, process in running if service.name != SERVER])
+        end([process for service, process in running if service.name == SERVER])
 
 
 def environment(settings: Settings) -> Mapping[str, str]:
@@ -162,6 +190,28 @@ def run_command(settings: Settings, *command: str) -> str:
     if process.returncode:
         raise JobError(f"`{' '.join(command)}` failed: {(process.stderr or process.stdout).strip()}")
     return process.stdout
+
+
+def is_head(settings: Settings) -> bool:
+    """Whether a process of this stack listens at the port of Ray's head."""
+    ports: set[int] = set()
+    for process in marked(settings):
+        with suppress(psutil.Error):
+            places = process.net_connections("tcp")
+            ports.update(place.laddr.port for place in places if place.status == psutil.CONN_LISTEN)
+    return settings.ray_port in ports
+
+
+def listener(host: str, port: int, variable: str) -> socket.socket:
+    """A socket that listens at a port; InputError where that cannot be."""
+    check_free(host, port, variable)
+    try:
+        return listener_at(host, port)
+    except OSError as error:
+        raise InputError(
+            f"DARKROOM_HOST and {variable} must be where this machine can listen. "
+            f"Received {host!r} and {port} ({error.strerror})."
+        ) from error
 
 
 def check_free(host: str, port: int, variable: str) -> None:

@@ -41,6 +41,7 @@ from deployments.services import (
     end,
     free_port,
     guards,
+    listener_at,
     listens,
     plain_environment,
     prefect_server,
@@ -192,8 +193,8 @@ def temporary_server(login: tuple[str, str]) -> Iterator[str]:
     home, port = own_home(), free_port(LOOPBACK)
     url = f"http://{LOOPBACK}:{port}"
     own = guards(url, login) | QUIET_SERVER | {"PREFECT_HOME": str(home)}
-    with TemporaryDirectory(prefix="darkroom-") as folder:
-        server = prefect_server(LOOPBACK, port, Path(folder, "server.log"), login)
+    with listener_at(LOOPBACK, port) as listener, TemporaryDirectory(prefix="darkroom-") as folder:
+        server = prefect_server(LOOPBACK, listener, Path(folder, "server.log"), login)
         process = start(server, plain_environment() | own)
         try:
             with ended_with_us(process):

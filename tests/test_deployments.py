@@ -1,7 +1,9 @@
 """What runs Darkroom elsewhere is well-formed."""
 
+import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,12 +13,13 @@ import yaml
 from pydantic import ValidationError
 from starlette.testclient import TestClient
 
+from deployments import stack
 from deployments.files import files_app
 from deployments.services import RAY_HIDE_GPUS
 from deployments.settings import Settings
 from deployments.stack import services
 from flows.cli.main import run
-from tasks.errors import InputError
+from tasks.errors import InputError, JobError
 from tasks.pages import SCRIPT_SOURCE
 from tests.manifests import FILE as MANIFESTS
 from tests.manifests import checkable
@@ -60,6 +63,18 @@ def test_every_pod_is_an_ordinary_users_and_writes_to_its_volumes_alone():
             assert {"/tmp", "/home/darkroom"} <= set(mounts.values())
 
 
+def test_only_our_own_pods_reach_our_pods():
+    """TensorFlow's servers, in trainings on several workers, run whatever whoever reaches them asks for."""
+    manifests = checkable(list(yaml.safe_load_all(MANIFESTS.read_text())))
+    [policy] = [manifest["spec"] for manifest in manifests if manifest["kind"] == "NetworkPolicy"]
+    ours = policy["podSelector"]["matchLabels"].items()
+    assert policy["ingress"] == [{"from": [{"podSelector": policy["podSelector"]}]}]
+    pods = [manifest for manifest in manifests if manifest["kind"] == "Pod"]
+    pods += [manifest["spec"]["template"] for manifest in manifests if manifest["kind"] == "Deployment"]
+    assert len(pods) == 3
+    assert all(ours <= pod["metadata"]["labels"].items() for pod in pods)
+
+
 def test_a_stack_is_reached_by_one_name():
     with pytest.raises(ValidationError, match="DARKROOM_HOST"):
         Settings(host="0.0.0.0")
@@ -76,6 +91,22 @@ def test_a_stack_without_a_given_password_makes_one_up_and_keeps_it(tmp_path: Pa
     made_up.password_file.chmod(0o644)
     with pytest.raises(InputError, match="0600"):
         _ = Settings(home=tmp_path).login
+
+
+@pytest.mark.parametrize(("mode", "owner"), [(0o777, None), (0o775, None), (0o755, 65_534)])
+def test_a_home_that_others_may_write_to_is_refused(tmp_path: Path, monkeypatch, capsys, mode: int, owner):
+    """What is run stands in the database that lies in it."""
+    if owner and os.geteuid():
+        pytest.skip("only root can make a folder another user's")
+    home = tmp_path / "darkroom"
+    home.mkdir()
+    home.chmod(mode)
+    if owner:
+        os.chown(home, owner, owner)
+    monkeypatch.setenv("DARKROOM_HOME", str(home))
+    assert run(["up"]) == 2
+    assert "DARKROOM_HOME must be a folder of yours" in capsys.readouterr().err
+    assert not list(home.iterdir())
 
 
 def test_only_reports_are_served_and_only_to_who_knows_the_password(tmp_path: Path):
@@ -138,10 +169,37 @@ def test_what_prefect_or_ray_would_refuse_later_is_refused_at_once(wrong, compla
     assert error.count("\n") == 1
 
 
+def test_nobody_takes_a_port_of_the_stack_while_it_starts(tmp_path: Path):
+    """Whoever did would be told the password; what is about to listen stands in the list of processes."""
+    ports = dict(zip(("port", "ray_port", "files_port"), free_ports(3), strict=True))
+    parts = services(Settings(home=tmp_path, **ports), Path(sys.executable))
+    assert [part.name for part in parts if part.listener] == ["server", "files"]
+    for port in (ports["port"], ports["files_port"]):
+        with pytest.raises(OSError, match="in use"):
+            socket.create_server(("127.0.0.1", port))
+
+
+@pytest.mark.slow
+def test_a_password_that_ray_told_a_stranger_opens_nothing(tmp_path: Path, monkeypatch):
+    """Ray tells its token to whoever listens at the port that it is to have."""
+    ports = dict(zip(("port", "ray_port", "files_port"), free_ports(3), strict=True))
+    settings = Settings(home=tmp_path / "darkroom", **ports)
+    _, password = settings.login
+    with socket.create_server(("127.0.0.1", settings.ray_port)) as stranger:
+        monkeypatch.setattr(stack, "check_free", lambda *_: None)  # it came a moment later
+        with pytest.raises(JobError, match="another will be made up"):
+            stack.up(settings)
+        stranger.settimeout(1)
+        told = stranger.accept()[0].recv(100_000)
+    assert told
+    assert Settings(home=settings.home).login[1] != password
+    assert not (settings.folder / "prefect").exists()  # nothing yet obeyed it
+
+
 def test_a_second_stack_shares_no_port_with_the_first(tmp_path: Path):
     def ports(port: int) -> set[str]:
         own = {"port": port, "ray_port": port + 1, "files_port": port + 2}
-        _, ray, *_ = services(Settings(home=tmp_path, **own), Path(sys.executable))
+        ray, *_ = services(Settings(home=tmp_path, **own), Path(sys.executable))
         flags = dict(zip(ray.command, ray.command[1:], strict=False))
         # those of Ray's ports that are the same on every machine unless something else is said
         return {flags[f"--{name}port"] for name in ("", "ray-client-server-", "dashboard-")}

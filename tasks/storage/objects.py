@@ -236,7 +236,7 @@ def check_way(path: Path) -> None:
             if stat.S_ISLNK(status.st_mode) and status.st_uid not in (0, os.geteuid()):
                 raise JobError(
                     "What is written or removed must not lie behind a link of another user. Received "
-                    f"{str(path)!r} behind {str(folder)!r} of user {status.st_uid}: make that yours, or a folder."
+                    f"{str(path)!r} behind {str(folder)!r} of user {status.st_uid}: make that yours."
                 )
 
 

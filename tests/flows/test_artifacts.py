@@ -6,7 +6,16 @@ from pathlib import Path
 import httpx
 import pytest
 
-from deployments.services import LOOPBACK, end, free_port, guards, prefect_server, start, wait_until_ready
+from deployments.services import (
+    LOOPBACK,
+    end,
+    free_port,
+    guards,
+    listener_at,
+    prefect_server,
+    start,
+    wait_until_ready,
+)
 from flows.runtime import setting
 from tasks.publishing.retraining import publish_artifacts
 from tasks.storage import Run
@@ -20,7 +29,8 @@ LOGIN = ("admin", "secret")
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[str]:
     port = free_port(LOOPBACK)
-    service = prefect_server(LOOPBACK, port, tmp_path / "server.log", LOGIN)
+    listener = listener_at(LOOPBACK, port)
+    service = prefect_server(LOOPBACK, listener, tmp_path / "server.log", LOGIN)
     url = f"http://{LOOPBACK}:{port}"
     own = {"PREFECT_HOME": str(tmp_path), "PREFECT_SERVER_UI_API_URL": f"{url}/api"}
     process = start(service, guards(url, LOGIN) | own)
@@ -30,6 +40,7 @@ def server(tmp_path: Path) -> Iterator[str]:
             yield url
     finally:
         end([process])
+        listener.close()
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -11,16 +12,18 @@ from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
+import psutil
 import pytest
 from prefect import flow, task
 from prefect.client.orchestration import get_client
 from prefect.flow_engine import run_flow
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
-from deployments.services import plain_environment, reach_directly
+from deployments.services import Service, plain_environment, reach_directly
+from flows import runtime
 from flows.cli.main import run
 from flows.runtime import over_deployed, own_home
-from tasks.errors import InputError
+from tasks.errors import InputError, JobError
 from tasks.parameters import Training
 from tests.ports import free_ports
 
@@ -96,6 +99,24 @@ def test_our_servers_have_a_home_for_each_version_of_prefect_and_no_settings_of_
     for name, value in (theirs | {"PREFECT_PROFILE": "x", "PREFECT_LOGGING_LEVEL": "INFO"}).items():
         monkeypatch.setenv(name, value)
     assert [name for name in plain_environment() if name.startswith("PREFECT_")] == ["PREFECT_LOGGING_LEVEL"]
+
+
+def test_nobody_takes_the_port_of_a_commands_own_server_while_it_starts(monkeypatch, tmp_path: Path):
+    def take(service: Service, process: psutil.Process) -> None:
+        with pytest.raises(OSError, match="in use"):
+            socket.create_server(service.listener.getsockname())
+        process.kill()
+        with pytest.raises(OSError, match="in use"):
+            socket.create_server(service.listener.getsockname())
+        raise JobError("all is seen")
+
+    monkeypatch.setattr(runtime, "wait_until_ready", take)
+    with (
+        temporary_settings({PREFECT_HOME: tmp_path}),
+        pytest.raises(JobError, match="all is seen"),
+        runtime.temporary_server(("admin", "secret")),
+    ):
+        pass
 
 
 @pytest.mark.parametrize(
