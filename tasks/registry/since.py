@@ -103,13 +103,15 @@ def by_content(index_url: str) -> tuple[dict[str, Row], Counter[tuple[str, str]]
     """Usable images by the hash of their bytes, and how many there are of each (split, label).
 
     Of images with the same bytes, one in a split stands before one that was left out; `labels` are those of
-    all of them, since of a picture under two labels a person corrects one.
+    all of them, since of a picture under two labels a person corrects one, perhaps of a copy left out.
     """
     images: dict[str, Row] = {}
     counts: Counter[tuple[str, str]] = Counter()
     for row in read_usable(index_url, ("sha256", "label", "split")):
-        if row["split"] in SPLITS or (row["split"] == LEFT_OUT and row["sha256"] not in images):
-            labels = images.get(row["sha256"], {}).get("labels", set()) | {row["label"]}
-            images[row["sha256"]] = row | {"labels": labels}
-            counts[row["split"], row["label"]] += 1
+        if row["split"] not in (*SPLITS, LEFT_OUT):
+            continue
+        earlier = images.get(row["sha256"], row)
+        shown = earlier if row["split"] == LEFT_OUT else row
+        images[row["sha256"]] = shown | {"labels": earlier.get("labels", set()) | {row["label"]}}
+        counts[row["split"], row["label"]] += 1
     return images, counts

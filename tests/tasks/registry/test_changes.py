@@ -64,6 +64,15 @@ def test_a_picture_under_two_labels_of_which_one_was_corrected_counts_as_relabel
         assert data_changes(corrected, f"old-{number}")["relabelled"] == 1
 
 
+def test_a_copy_left_out_whose_label_was_corrected_counts_as_relabelled(store: str):
+    """As in the report's count of corrected labels, which has it too."""
+    tested, wrong, right = {"a": ("sea", "test")}, {"a": ("forest", "leaked")}, {"a": ("sea", "leaked")}
+    for number, (first, last) in enumerate([(tested, wrong), (wrong, tested)]):
+        dataset(store, f"old-{number}", first, copies=last)
+        changes = data_changes(dataset(store, f"new-{number}", tested, copies=right), f"old-{number}")
+        assert [changes[name] for name in ("relabelled", "moved")] == [1, 0]
+
+
 def test_a_dataset_that_is_gone_or_the_same_is_said_so(store: str):
     committed = dataset(store, "new", {"a": ("sea", "train")})
     assert data_changes(committed, "new") == {"dataset": "new", "same": True, "kept": True}
