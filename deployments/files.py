@@ -3,16 +3,21 @@
 `python -m deployments.files SOCKET` is given the number of a socket that listens.
 """
 
+import asyncio
 import base64
 import os
 import secrets
 import socket
 import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -24,6 +29,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from deployments.review import Review
 from deployments.services import LOOPBACK_NAMES
 from deployments.settings import Settings
+from tasks.display import try_to_show
 from tasks.pages import SCRIPT_SOURCE
 from tasks.registry import announce_labels
 from tasks.review import QUESTIONS, Desk
@@ -31,6 +37,7 @@ from tasks.storage import REVIEW
 
 REPORT, OVERVIEW = "report.html", "index.html"
 HOME = f"/store/{OVERVIEW}"
+WATCH_SECONDS = 60  # between two looks for answers that came another way than by the page
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'; img-src data:; style-src 'unsafe-inline'; "
@@ -43,20 +50,50 @@ HEADERS = {
 
 def files_app(settings: Settings) -> ASGIApp:
     """The reports of the stack's local store and predictions, and the review page, behind the password."""
-    store, enough = settings.places["store"], settings.retrain_answers
-    review = Review(
-        Desk(store, settings.places["predictions"], QUESTIONS),
-        settings.login[0],
-        lambda: announce_labels(store, enough),
-    )
+    store, announce = settings.places["store"], announcer(settings)
+    review = Review(Desk(store, settings.places["predictions"], QUESTIONS), settings.login[0], announce)
     mounts = [Mount(f"/{REVIEW}", review.app())]
     for name, place in settings.served.items():
         Path(place).mkdir(parents=True, exist_ok=True)
         mounts.append(Mount(f"/{name}", Reports(directory=place)))
     hosts = Middleware(TrustedHostMiddleware, allowed_hosts=[settings.host, *LOOPBACK_NAMES])
     home = Route("/", lambda _: RedirectResponse(HOME))
-    app = Starlette(routes=[home, *mounts], middleware=[hosts])
+    app = Starlette(routes=[home, *mounts], middleware=[hosts], lifespan=watch(announce))
     return Guarded(app, settings.login)
+
+
+def announcer(settings: Settings) -> Callable[[], None]:
+    """A function that announces answers once enough are in, and never fails; one call at a time does."""
+    store, enough, lock = settings.places["store"], settings.retrain_answers, Lock()
+
+    def announce() -> None:
+        if lock.acquire(blocking=False):  # a server that is away would keep a thread for each answer
+            try:
+                try_to_show(lambda: announce_labels(store, enough), "the answers to the Prefect server")
+            finally:
+                lock.release()
+
+    return announce
+
+
+def watch(announce: Callable[[], None]) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
+    """Have `announce` called while an application runs.
+
+    So answers are heeded that came from a file or another `darkroom review`, or while the server was away.
+    """
+
+    async def repeat() -> None:
+        while True:
+            await run_in_threadpool(announce)
+            await asyncio.sleep(WATCH_SECONDS)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        watching = asyncio.create_task(repeat())
+        yield
+        watching.cancel()
+
+    return lifespan
 
 
 class Reports(StaticFiles):

@@ -21,7 +21,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deployments.services import LOOPBACK, LOOPBACK_NAMES
 from tasks import storage
-from tasks.display import try_to_show
 from tasks.errors import InputError
 from tasks.pages import photo_in_proportion, review_files
 from tasks.pictures import ImageError, decode_image, open_picture
@@ -48,7 +47,7 @@ class Review:
     """The pages' side of a desk: what they load, the pictures, and where they send answers."""
 
     def __init__(self, desk: Desk, who: str, recorded: Callable[[], object] = lambda: None):
-        """recorded: called after answers were recorded and the page was told so."""
+        """who: whose answers are where the page does not say. recorded: called after some were recorded."""
         self._desk, self._who, self._recorded = desk, who, recorded
         self._csrf = secrets.token_urlsafe(TOKEN_BYTES)
         self._jpeg = lru_cache(PICTURES_KEPT)(self._encode)
@@ -72,7 +71,7 @@ class Review:
 
     def questions(self, request: Request) -> Response:  # noqa: ARG002
         asked = [as_json(question) for question in self._desk.ask()]
-        body = {"csrf": self._csrf, "classes": self._desk.classes, "questions": asked}
+        body = {"csrf": self._csrf, "who": self._who, "classes": self._desk.classes, "questions": asked}
         return JSONResponse(body | {"answered": self._desk.decisions()})
 
     def question(self, request: Request) -> Response:
@@ -93,7 +92,7 @@ class Review:
             return PlainTextResponse(f"Answers cannot be understood: {error}", 400)
         refused = await run_in_threadpool(self._desk.record, said, self._who)
         answered = await run_in_threadpool(self._desk.decisions)
-        told = BackgroundTask(try_to_show, self._recorded, "the answers to the Prefect server")
+        told = BackgroundTask(self._recorded)
         return JSONResponse({"refused": refused, "answered": answered}, background=told)
 
     def _is_ours(self, request: Request) -> bool:

@@ -7,9 +7,10 @@ from prefect.states import State
 from prefect_ray.context import remote_options
 
 from deployments.nights import missed_night
+from deployments.settings import Settings
 from flows.naming import run_title
 from flows.progress import Stages
-from flows.runtime import over_deployed, ray_runner
+from flows.runtime import over_deployed, own_deployment, ray_runner
 from tasks import storage
 from tasks.classification import (
     check_room,
@@ -25,7 +26,7 @@ from tasks.classification import (
 from tasks.display import try_to_show
 from tasks.parameters import Classification, Word
 from tasks.publishing import completed, note_classification
-from tasks.registry import read_version, witness_champion
+from tasks.registry import announce_labels, read_version, witness_champion
 from tasks.storage import leased, locked
 
 
@@ -71,7 +72,19 @@ def classify(
         lock.check()
         summary = commit_predictions(job, committed, stages.seconds.get("classify", 0.0))
         note_classification(store, summary)
+        announce_answers(store)
         return completed(summary, output, store, output)
+
+
+def announce_answers(store: str) -> None:
+    """Announce answers that came another way than by the stack's page, where a stack hears it.
+
+    The temporary server of a command line would hear it in vain.
+    """
+    if own_deployment():
+        try_to_show(
+            lambda: announce_labels(store, Settings().retrain_answers), "the answers to the Prefect server"
+        )
 
 
 def check_classification(

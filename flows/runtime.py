@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryDirectory
 from typing import Any, Self, TypeVar
+from uuid import UUID
 
 import certifi
 import httpx
@@ -223,12 +224,17 @@ def over_deployed(name: str, value: Model) -> Model:
 
     Prefect replaces each of a deployment's parameters as a whole.
     """
-    context = FlowRunContext.get()
-    if not (context and context.flow_run and context.flow_run.deployment_id):
+    if not (deployment_id := own_deployment()):
         return value
     with get_client(sync_client=True) as client:
-        deployed = client.read_deployment(context.flow_run.deployment_id).parameters.get(name)
+        deployed = client.read_deployment(deployment_id).parameters.get(name)
     return type(value).model_validate(lay_over(deployed or {}, value.model_dump(exclude_unset=True)))
+
+
+def own_deployment() -> UUID | None:
+    """The id of the deployment that this flow run is one of; None for one from a command line."""
+    context = FlowRunContext.get()
+    return context.flow_run.deployment_id if context and context.flow_run else None
 
 
 def lay_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

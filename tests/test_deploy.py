@@ -1,19 +1,22 @@
 """Deployments and automations: what a person changed in Prefect is kept, events start what they should."""
 
 import io
+import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stdout
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 from uuid import uuid4
 
 import httpx
 import pytest
 from prefect.client.orchestration import get_client
-from prefect.events import emit_event
-from prefect.events.worker import EventsWorker
+from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.testing.cli import CycloptsCliRunner
+from starlette.testclient import TestClient
 
 from deployments.automations import (
     BASELINE,
@@ -28,6 +31,7 @@ from deployments.automations import (
 )
 from deployments.baseline import write_baseline
 from deployments.deploy import FILE, deploy
+from deployments.files import files_app
 from deployments.settings import Settings
 from tasks import events, storage
 from tasks.corrections import Answer, record_answers
@@ -35,7 +39,10 @@ from tasks.parameters import Training
 from tasks.registry import announce_labels
 from tasks.storage import Run
 from tasks.training import open_run
+from tests.events import payloads_of
 from tests.faults.processes import until
+
+DROP = Answer("ab" * 32, "drop", None, None, None, None, "unsure", None, "me", "2026-11-26T10:00:00")
 
 
 def automations(api: str) -> dict[str, dict]:
@@ -187,20 +194,52 @@ def test_enough_answers_start_a_retraining_and_drift_tells_the_webhook(
         content = replace(answer, sha256=storage.sha256(bytes([number])))
         record_answers(store, [content, replace(content, decision="later", label=None)])
         assert announce_labels(store, enough=3) == number % 3 + 1
-    emit_event(
-        events.DRIFT,
-        {"prefect.resource.id": "darkroom.model.v1"},
-        payload={"words": "brightness of 7 new files differs", "report": "report.html"},
-    )
-    EventsWorker.drain_all(timeout=10)
+    drift = {"words": "brightness of 7 new files differs", "report": "report.html"}
+    events.send_event(events.DRIFT, {"prefect.resource.id": "darkroom.model.v1"}, drift)
     until(lambda: runs() and told)
     assert len(runs()) == 1
     assert "brightness of 7 new files differs" in told[0]
 
 
+def answer_some(store: str, count: int) -> None:
+    """Record answers as any process does that tells no server of them."""
+    record_answers(store, [replace(DROP, sha256=storage.sha256(os.urandom(8))) for _ in range(count)])
+
+
+def announced(store: str) -> list[int]:
+    """How many answers about a store each announcement told of, as the Prefect server has them."""
+    payloads = payloads_of(events.LABELLED)
+    return [payload["answers"] for payload in payloads if payload["store"] == storage.absolute(store)]
+
+
 def test_answers_that_a_retraining_has_seen_are_not_announced_again(store: str):
-    answer = Answer("ab" * 32, "drop", None, None, None, None, "unsure", None, "me", "2026-11-26T10:00:00")
-    record_answers(store, [answer] * 3)
+    record_answers(store, [DROP] * 3)
     open_run.fn(Run("2026-11-26T02-00-00-0001", store), "9f3c", Training(), {})
-    record_answers(store, [answer])
+    record_answers(store, [DROP])
     assert announce_labels(store, enough=100) == 1
+
+
+def test_what_the_server_could_not_hear_is_announced_later_and_by_two_at_once_once(api: str, store: str):
+    answer_some(store, 3)
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}), pytest.raises(httpx.ConnectError):
+        announce_labels(store, enough=3)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: announce_labels(store, enough=3), range(4)))
+    answer_some(store, 4)
+    assert announce_labels(store, enough=3) == 4
+    until(lambda: len(announced(store)) > 1)
+    assert announced(store) == [3, 4]
+
+
+def test_the_stacks_server_notices_answers_that_nobody_told_it_of(
+    api: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("deployments.files.WATCH_SECONDS", 0.1)
+    settings = Settings(home=tmp_path, password="secret", retrain_answers=2)
+    store = settings.places["store"]
+    with TestClient(files_app(settings)):
+        for number in (1, 2):
+            answer_some(store, 2)
+            until(lambda number=number: len(announced(store)) == number)
+        answer_some(store, 1)
+    assert announced(store) == [2, 2]

@@ -11,7 +11,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from prefect.artifacts import create_markdown_artifact
-from prefect.events import emit_event
 
 from tasks import events, storage
 from tasks.classification.classify import CommittedPartition
@@ -218,38 +217,37 @@ def measure_drift(record: Mapping[str, Any], counts: Counts) -> list[dict[str, A
 
 
 def tell_drift(job: Job, new_files: Mapping[str, Any]) -> list[str]:
-    """Emit a Prefect event where the new files have drifted in a way that was not told of this model yet.
+    """Send a Prefect event where the new files have drifted in a way that was not told of this model yet.
 
     A kind of drift is told once: it would come back every night, and say nothing new. Returns the features
-    told of so far, which the next run finds in the summary.
+    that the server was told of so far, which the next run finds in the summary.
     """
     earlier = storage.json_unless_broken(storage.summary_url(job.output)) or {}
     is_same = (earlier.get("model"), earlier.get("root")) == (job.model.version, job.images_url)
     told = earlier.get("drift_told", []) if is_same else []
     drifted_features = [feature for feature in new_files["drift"] if feature["drifted"]]
     new_kinds = [feature["feature"] for feature in drifted_features if feature["feature"] not in told]
-    if new_kinds:
-        log.warning("Drift since %s was trained: %s", job.model.version, ", ".join(new_kinds))
-        words = (
-            f"{', '.join(new_kinds)} of {new_files['images']:,} new files in {job.images_url} differ from "
-            f"the images that {job.model.version} was judged on."
-        )
-        report_url = storage.report_url(job.output)
-        emit_event(
-            event=events.DRIFT,
-            resource={
-                "prefect.resource.id": f"darkroom.model.{job.model.version}",
-                "prefect.resource.name": job.model.version,
-            },
-            payload={
-                "images": job.images_url,
-                "output": job.output,
-                "drift": drifted_features,
-                "words": words,
-                "report": storage.address_of(report_url) or report_url,
-            },
-        )
-    return [*told, *new_kinds]
+    if not new_kinds:
+        return told
+    log.warning("Drift since %s was trained: %s", job.model.version, ", ".join(new_kinds))
+    words = (
+        f"{', '.join(new_kinds)} of {new_files['images']:,} new files in {job.images_url} differ from "
+        f"the images that {job.model.version} was judged on."
+    )
+    report_url = storage.report_url(job.output)
+    resource = {
+        "prefect.resource.id": f"darkroom.model.{job.model.version}",
+        "prefect.resource.name": job.model.version,
+    }
+    payload = {
+        "images": job.images_url,
+        "output": job.output,
+        "drift": drifted_features,
+        "words": words,
+        "report": storage.address_of(report_url) or report_url,
+    }
+    sent = try_to_show(lambda: events.send_event(events.DRIFT, resource, payload), "drift to the server")
+    return [*told, *(new_kinds if sent else ())]
 
 
 def draw_pictures(job: Job, summary: dict[str, Any], tally: Tally) -> dict[str, bytes]:

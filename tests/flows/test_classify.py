@@ -2,21 +2,20 @@
 
 import os
 import shutil
-import time
 from pathlib import Path
 
 import cv2
 import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
-from prefect.client.orchestration import get_client
-from prefect.events.worker import EventsWorker
 
 from flows.classify import classify
 from tasks import events, storage
 from tasks.errors import InputError
 from tasks.parameters import Classification
 from tasks.storage import Run, lock
+from tests.events import payloads_of
+from tests.faults.processes import until
 
 
 @pytest.fixture(scope="module")
@@ -136,8 +135,7 @@ def test_another_folder_replaces_an_output_only_when_told_and_its_drift_is_an_ev
     assert len(rows) == len(list(dark.iterdir()))
     assert ";" in rows[0]["top_labels"]
     assert [record["drifted"] for record in summary["drift"] if record["feature"] == "brightness"] == [True]
-    event = next(event for event in drift_events() if event["payload"]["images"] == str(dark))
-    assert "brightness" in [record["feature"] for record in event["payload"]["drift"]]
+    assert "brightness" in [record["feature"] for record in drifts_told(dark)[0]["drift"]]
 
 
 def test_drift_is_judged_on_the_new_files_alone_and_told_once(
@@ -152,7 +150,7 @@ def test_drift_is_judged_on_the_new_files_alone_and_told_once(
         assert "brightness" in names_of_drift(summary["new_files"]["drift"])
         assert "brightness" not in names_of_drift(summary["drift"])  # drowned
         assert summary["drift_told"].count("brightness") == 1
-    told = [event["payload"] for event in drift_events() if event["payload"]["images"] == str(inbox)]
+    told = drifts_told(inbox)
     assert len([payload for payload in told if "brightness" in payload["words"]]) == 1
 
 
@@ -160,14 +158,15 @@ def names_of_drift(records: list[dict]) -> list[str]:
     return [record["feature"] for record in records if record["drifted"]]
 
 
-def drift_events() -> list[dict]:
-    EventsWorker.drain_all(timeout=10)
-    with get_client(sync_client=True) as client:
-        for _ in range(100):
-            answer = client._client.post(
-                "/events/filter", json={"filter": {"event": {"name": [events.DRIFT]}}}
-            )
-            if emitted := answer.json()["events"]:
-                return emitted
-            time.sleep(0.1)
-    return []
+def drifts_told(images: Path) -> list[dict]:
+    """What events of drift of a folder carry; the server has stored them some moments after they came."""
+    payloads: list[dict] = []
+
+    def some() -> list[dict]:
+        payloads[:] = [
+            payload for payload in payloads_of(events.DRIFT) if payload.get("images") == str(images)
+        ]
+        return payloads
+
+    until(some)
+    return payloads
