@@ -42,7 +42,10 @@ def import_(file: str | None = None, *, sorted: str | None = None, store: Store 
     if (file is None) == (sorted is None):
         raise InputError("Labels are imported from a FILE or from --sorted DIR. Received both or neither.")
     if sorted is not None:
-        recorded, repeated = import_sorted(store, sorted, person())
+        moves = import_sorted(store, sorted, person())
+        recorded, repeated = moves.recorded, moves.repeated
+        if moves.taken_back:
+            tell("Taken back, since their files were put back", f"{moves.taken_back:,}")
     else:
         result = import_labels(store, str(file), person())
         recorded, repeated = result.recorded, result.repeated
@@ -66,13 +69,14 @@ def export(file: str, *, store: Store = "store") -> None:
 
 
 @labels.command
-def undo(*, sha256: str | None = None, store: Store = "store") -> None:
-    """Take back what was answered last: one answer, or all that was answered or imported at once.
+def undo(*, sha256: str | None = None, who: str | None = None, store: Store = "store") -> None:
+    """Take back what you answered last: one answer, or all that you answered or imported at once.
 
     :param sha256: Of the file whose last answer is taken back, instead of the last of all.
+    :param who: Whose answer is taken back, where not your own.
     :param store: Folder or URL that holds the labels.
     """
-    answers = undo_last(store, person(), sha256)
+    answers = undo_last(store, person(), sha256, who)
     first = f"{said(answers[0])} for {answers[0].sha256}"
     tell("Taken back", first + (f" and {len(answers) - 1:,} more" if len(answers) > 1 else ""))
 

@@ -2,10 +2,11 @@
 
 import logging
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from itertools import chain
+from itertools import chain, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -31,17 +32,26 @@ log = logging.getLogger("darkroom")
 
 @dataclass(frozen=True)
 class Moved:
-    """A file that a person moved: where it is now, the class folder it lies in, the one it was put into."""
+    """A file that a person moved: where it is now, the class folder it lies in, and how it was put."""
 
     place: Path
     label: str
-    before: str
+    placed: Placed
 
 
-def import_sorted(store: str, folder: str, who: str) -> tuple[int, int]:
+@dataclass(frozen=True)
+class Imported:
+    """What became of moves: labels recorded, known before, and taken back as their files were put back."""
+
+    recorded: int
+    repeated: int
+    taken_back: int
+
+
+def import_sorted(store: str, folder: str, who: str) -> Imported:
     """Record every file that was moved by hand as labelled by its folder, in one entry of the log.
 
-    Returns how many were recorded, and how many had been before. The pictures are kept in the store, since
+    The label of one that lies again where it was put is taken back. The pictures are kept in the store, since
     inbox and folder may be emptied. Raises InputError where nothing was sorted into the folder.
     """
     folder = storage.absolute(folder)
@@ -49,8 +59,8 @@ def import_sorted(store: str, folder: str, who: str) -> tuple[int, int]:
     compact_answers(store)
     counted, repeated = moves_counted(store), 0
     answers: dict[str, Answer] = {}
-    for moved in moved_files(folder, record):
-        answer = answer_of(moved, str(record["output"]), who)
+    moves = {moved: answer_of(moved, str(record["output"]), who) for moved in moved_files(folder, record)}
+    for moved, answer in moves.items():
         if answers.setdefault(answer.sha256, answer).label != answer.label:
             raise InputError(
                 "Copies of one picture must lie in one class folder. "
@@ -61,8 +71,11 @@ def import_sorted(store: str, folder: str, who: str) -> tuple[int, int]:
             del answers[answer.sha256]
         else:
             keep_image(store, str(moved.place), answer.sha256)
-    record_answers(store, list(answers.values()))
-    return len(answers), repeated
+    undone = moves_undone(store, folder, record, moves)
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    undos = [undo_of(answer, who, at) for on_content in undone.values() for answer in on_content]
+    record_answers(store, [*answers.values(), *undos])
+    return Imported(len(answers), repeated, len(undone))
 
 
 def answer_of(moved: Moved, output: str, who: str) -> Answer:
@@ -71,7 +84,7 @@ def answer_of(moved: Moved, output: str, who: str) -> Answer:
         decision="label",
         label=moved.label,
         shown=None,
-        suggested=None if moved.before in NO_CLASS else moved.before,
+        suggested=None if moved.placed.folder in NO_CLASS else moved.placed.folder,
         confidence=None,
         kind=SORTED,
         run=output,
@@ -80,32 +93,103 @@ def answer_of(moved: Moved, output: str, who: str) -> Answer:
     )
 
 
+def undo_of(answer: Answer, who: str, at: str) -> Answer:
+    by = who if who != answer.author else None
+    return replace(answer, decision="undo", label=None, who=answer.author, at=at, by=by)
+
+
 def tell_moved(job: Job, store: str) -> None:
-    """Log how many files were moved by hand that do not count as labels yet."""
+    """Log how many files were moved by hand that do not count as labels yet, or no more."""
     target = sorting_target(job)
     if target is None:
         return
     folder, _ = target
-    moved = list(moved_files(folder, sorting_record(folder)))
-    if moved:
-        counted = moves_counted(store)
-        answers = (answer_of(file, job.output, "") for file in moved)
-        new = sum(counted.get(answer.sha256) != answer.label for answer in answers)
-        if new:
-            log.warning(
-                "%s moved by hand; `darkroom labels import --sorted %s` counts %s",
-                "1 file was" if new == 1 else f"{new:,} files were",
-                folder,
-                "it as a label" if new == 1 else "them as labels",
-            )
+    record = sorting_record(folder)
+    counted = moves_counted(store)
+    moves = {moved: answer_of(moved, job.output, "") for moved in moved_files(folder, record)}
+    new = sum(counted.get(answer.sha256) != answer.label for answer in moves.values())
+    new += len(moves_undone(store, folder, record, moves))
+    if new:
+        log.warning(
+            "%s moved by hand; `darkroom labels import --sorted %s` counts %s",
+            "1 file was" if new == 1 else f"{new:,} files were",
+            folder,
+            "it as a label" if new == 1 else "them as labels",
+        )
 
 
 def moves_counted(store: str) -> dict[str, str | None]:
     """The label of the last move of each content that counts, though another answer may have come since."""
-    answers = read_answers(store)
-    standing = standing_decisions(zip(answers.entries, answers, strict=True))
-    decisions = (answer for on_content in standing.values() for _, answer in on_content)
+    decisions = (answer for on_content in decisions_in(store).values() for answer in on_content)
     return {answer.sha256: answer.label for answer in decisions if answer.kind == SORTED}
+
+
+def decisions_in(store: str) -> dict[str, list[Answer]]:
+    """The standing decisions on each content, oldest first."""
+    standing = standing_decisions(("", answer) for answer in read_answers(store))
+    return {content: [answer for _, answer in decisions] for content, decisions in standing.items()}
+
+
+def moves_undone(
+    store: str, folder: str, record: Mapping[str, Any], moves: Mapping[Moved, Answer]
+) -> dict[str, list[Answer]]:
+    """The standing answers of moves that a person has undone, by content: its file lies where it was put.
+
+    moves: the files that lie elsewhere, and what that says.
+    """
+    elsewhere = {answer.sha256 for answer in moves.values()}
+    counted = last_moves(store, str(record["output"]))
+    counted = {content: answers for content, answers in counted.items() if content not in elsewhere}
+    sizes = storage.sizes(storage.kept_images_url(store)) if counted else {}
+    sought = {size for name, size in sizes.items() if name.partition(".")[0] in counted}
+    folders = folders_of_contents(folder, record, sought, moves) if sought else {}
+    return {
+        content: answers
+        for content, answers in counted.items()
+        if folders.get(content, answers[0].label) != answers[0].label
+    }
+
+
+def last_moves(store: str, output: str) -> dict[str, list[Answer]]:
+    """The answers of moves, newest first, on each content about which nobody has said anything since."""
+
+    def is_move(answer: Answer) -> bool:
+        return (answer.kind, answer.run) == (SORTED, output)
+
+    moves = {
+        content: list(takewhile(is_move, reversed(answers)))
+        for content, answers in decisions_in(store).items()
+    }
+    return {content: answers for content, answers in moves.items() if answers}
+
+
+def folders_of_contents(
+    folder: str, record: Mapping[str, Any], sizes: Collection[int], moves: Collection[Moved]
+) -> dict[str, str]:
+    """The class folder of each content of one of these sizes whose file lies where it was put.
+
+    Where a file of the same size has gone nobody knows which content it had: then none of that size counts.
+    """
+    moved, gone = {(move.placed.path, move.placed.folder) for move in moves}, set[int]()
+    contents: dict[str, tuple[int, str]] = {}
+    with placed_files(folder, record) as ledgers:
+        for placed in ledgers.rest():
+            size = size_of(placed)
+            if size not in sizes or (placed.path, placed.folder) in moved:
+                continue
+            if placed.is_untouched(folder):
+                contents[storage.sha256(placed.place(folder).read_bytes())] = size, placed.folder
+            else:
+                gone.add(size)
+    return {content: folder for content, (size, folder) in contents.items() if size not in gone}
+
+
+def size_of(placed: Placed) -> int:
+    """The bytes of what was put, or of what a link leads to; 0 where that has gone."""
+    if placed.link is None:
+        return placed.size
+    target = Path(storage.unescape(placed.link))
+    return target.stat().st_size if target.is_file() else 0
 
 
 def sorting_record(folder: str) -> dict[str, Any]:
@@ -124,20 +208,27 @@ def moved_files(folder: str, record: Mapping[str, Any]) -> Iterator[Moved]:
     A file is known again by name and size, or by where its link leads: what a person added is no move, nor
     what lies in `_unsure`, in `_unlike` or in a folder that is no class.
     """
-    with scratch_database() as database:
-        ledgers = Ledgers(database)
-        url = storage.ledgers_url(folder, str(record["plan"]))
-        for name in storage.names(url):
-            ledgers.add(chain.from_iterable(read_ledger(storage.join(url, name)).values()))
-        ledgers.index()
+    with placed_files(folder, record) as ledgers:
         labels = [label for label in record["folders"] if label not in NO_CLASS]
         files = ((label, path) for label in labels for path in files_below(folder, label))
         for label, path in ledgers.strangers(files):
             place = place_of(folder, label, path)
             for placed in ledgers.of_name(path.rpartition("/")[2]):
                 if placed.folder != label and not placed.is_untouched(folder) and is_same(place, placed):
-                    yield Moved(place, label, placed.folder)
+                    yield Moved(place, label, placed)
                     break
+
+
+@contextmanager
+def placed_files(folder: str, record: Mapping[str, Any]) -> Iterator[Ledgers]:
+    """All that was put into a folder."""
+    with scratch_database() as database:
+        ledgers = Ledgers(database)
+        url = storage.ledgers_url(folder, str(record["plan"]))
+        for name in storage.names(url):
+            ledgers.add(chain.from_iterable(read_ledger(storage.join(url, name)).values()))
+        ledgers.index()
+        yield ledgers
 
 
 def is_same(place: Path, placed: Placed) -> bool:

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from tasks import storage
-from tasks.classification.by_hand import import_sorted, tell_moved
+from tasks.classification.by_hand import Imported, Moved, answer_of, import_sorted, tell_moved
 from tasks.classification.job import plan_job
+from tasks.classification.ledger import Placed
 from tasks.corrections import current_corrections, read_answers, record_answers
 from tasks.errors import InputError
 from tasks.parameters import Classification
@@ -37,18 +38,18 @@ def test_a_file_moved_by_hand_is_a_label_and_stays_where_it_was_moved(
     (target / "b/own.jpg").write_bytes(b"\xff\xd8\xff\xe0 a person's")
     content = storage.sha256((pictures / "0.jpg").read_bytes())
 
-    assert import_sorted(store, str(target), "ann") == (1, 0)
+    assert import_sorted(store, str(target), "ann") == Imported(1, 0, 0)
     [(sha256, answer)] = current_corrections(read_answers(store)).items()
     assert (sha256, answer.label, answer.suggested, answer.kind) == (content, "b", "a", "sorted")
     assert storage.names(storage.kept_images_url(store)) == [f"{content}.jpg"]
     record_answers(store, [replace(answer, decision="drop", label=None, kind="wrong_label")])
-    assert import_sorted(store, str(target), "ann") == (0, 1)
+    assert import_sorted(store, str(target), "ann") == Imported(0, 1, 0)
     assert current_corrections(read_answers(store))[content].decision == "drop"
 
     before = tree(target)
     sort(pictures, {"5.jpg": "b"}, other_model(), **options)
     assert tree(target) == before
-    assert import_sorted(store, str(target), "ann") == (0, 1)
+    assert import_sorted(store, str(target), "ann") == Imported(0, 1, 0)
 
 
 def test_a_file_moved_to_and_fro_has_the_label_of_its_last_folder(pictures: Path, tmp_path: Path, store: str):
@@ -58,9 +59,52 @@ def test_a_file_moved_to_and_fro_has_the_label_of_its_last_folder(pictures: Path
     (target / "c").mkdir()
     for before, after in ("ab", "bc", "cb"):
         (target / before / "0.jpg").rename(target / after / "0.jpg")
-        assert import_sorted(store, str(target), "ann") == (1, 0)
+        assert import_sorted(store, str(target), "ann") == Imported(1, 0, 0)
         [answer] = current_corrections(read_answers(store)).values()
         assert answer.label == after
+
+
+@pytest.mark.parametrize("method", ["copy_into", "symlink_into"])
+def test_a_file_that_is_put_back_has_the_label_that_it_had_before_it_was_moved(
+    pictures: Path, tmp_path: Path, store: str, method: str, caplog: pytest.LogCaptureFixture
+):
+    target, options = tmp_path / "sorted", {method: str(tmp_path / "sorted")}
+    model = replace(MODEL, classes=("a", "b", "c"))
+    sort(pictures, {"5.jpg": "b"}, model, **options)
+    job = plan_job.fn(str(pictures), str(tmp_path / "out"), model, Classification(**options))
+    before = answer_of(Moved(pictures / "0.jpg", "c", Placed("0.jpg", "a", 0, 0, None, True)), "other", "eva")
+    record_answers(store, [replace(before, kind="import")])
+    (target / "c").mkdir()
+    for number, label in enumerate("bc"):
+        for name in ("0.jpg", "1.jpg"):
+            (target / "abc"[number] / name).rename(target / label / name)
+        assert import_sorted(store, str(target), "ann") == Imported(2, 0, 0)
+    (target / "c/0.jpg").rename(target / "a/0.jpg")
+    logging.getLogger("darkroom").propagate = True
+    tell_moved(job, store)
+    assert "1 file was moved by hand" in caplog.text
+    assert import_sorted(store, str(target), "ann") == Imported(0, 1, 1)
+    assert current_corrections(read_answers(store))[before.sha256].who == "eva"
+    assert import_sorted(store, str(target), "ann") == Imported(0, 1, 0)
+
+    (target / "a/0.jpg").rename(target / "b/0.jpg")
+    assert import_sorted(store, str(target), "ann") == Imported(1, 1, 0)
+
+
+def test_a_copy_that_stays_where_its_twin_was_moved_and_removed_takes_nothing_back(
+    pictures: Path, tmp_path: Path, store: str
+):
+    target = tmp_path / "sorted"
+    (pictures / "1.jpg").write_bytes((pictures / "0.jpg").read_bytes())
+    sort(pictures, {}, copy_into=str(target))
+    (target / "b").mkdir()
+    (target / "a/0.jpg").rename(target / "b/0.jpg")
+    for import_number in range(3):
+        assert import_sorted(store, str(target), "ann").taken_back == 0
+        if import_number == 1:
+            (target / "b/0.jpg").unlink()
+    [answer] = current_corrections(read_answers(store)).values()
+    assert answer.label == "b"
 
 
 def test_what_was_moved_by_hand_is_told_at_the_next_run_until_it_counts(
