@@ -18,8 +18,9 @@ from deployments.review import TOKEN_HEADER, Review, app_alone
 from deployments.settings import Settings
 from tasks import storage
 from tasks.classification import rows_of_output
-from tasks.corrections import read_answers
+from tasks.corrections import current_corrections, read_answers
 from tasks.evaluation import measured_accuracies
+from tasks.process import person
 from tasks.review import Decision, Desk
 from tests.doubts import Doubts
 from tests.review_server import TOKEN
@@ -104,6 +105,32 @@ def test_what_is_no_answer_is_refused_and_leaves_nothing(reader: TestClient, dou
         "../../etc/passwd"
     ]
     assert not read_answers(doubts.store)
+
+
+def test_answers_have_the_name_typed_and_an_undo_takes_back_no_answer_of_anybody_else(
+    reader: TestClient, doubts: Doubts
+):
+    headers, body = answer_to(reader)
+    [said] = body["answers"]
+
+    def send(*answers: dict[str, object]) -> dict[str, str]:
+        reply = reader.post(
+            "/answers", json={"answers": [said | answer for answer in answers]}, headers=headers
+        )
+        return reply.raise_for_status().json()["refused"]
+
+    undo = {"decision": "undo"}
+    assert send({"who": " Ann "}) == {}
+    assert "Only an own answer" in send(undo | {"who": "bob"})[said["id"]]
+    assert current_corrections(read_answers(doubts.store))[said["id"]].who == "Ann"
+    assert send({"decision": "later", "who": "bob"}, undo | {"who": "bob"}) == {}  # in one batch
+    assert send(undo | {"who": "Ann"}, {"who": ""}) == {}
+    assert current_corrections(read_answers(doubts.store))[said["id"]].who == person()
+    for who in ("x" * 101, "a\nb", 3):
+        assert (
+            reader.post("/answers", json={"answers": [said | {"who": who}]}, headers=headers).status_code
+            == 400
+        )
 
 
 def test_only_pictures_of_questions_are_served_and_none_of_their_own_bytes(

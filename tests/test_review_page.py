@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tasks import storage
 from tasks.corrections import Answer, current_corrections, read_answers
+from tasks.process import person
 from tests.chromium import chromium
 from tests.doubts import Doubts, doubtful_store
 from tests.faults.processes import until
@@ -85,6 +86,28 @@ def test_undo_takes_back_the_last_answer_and_shows_its_question(page: Page, doub
     assert page.evaluate("current") == first
     assert not corrections_of(doubts)
     assert page.locator("#undo").is_disabled()
+
+
+@pytest.mark.slow
+def test_a_name_typed_once_goes_with_every_answer_of_this_browser(page: Page, doubts: Doubts):
+    name, before = page.get_by_label("Your name"), left(page)
+    page.keyboard.press("1")
+    name.fill("Dr. 2 Lud")
+    assert left(page) == before - 1  # no key of a name is an answer
+    page.keyboard.press("Enter")
+    assert page.locator("#undo").is_disabled()  # it was given under another name
+    page.keyboard.press("2")
+    saved(page)
+    second = page.context.new_page()
+    open_review(second, page.url)
+    expect(second.get_by_label("Your name")).to_have_value("Dr. 2 Lud")
+    second.keyboard.press("3")
+    saved(second)
+    by_label = {answer.label: answer.who for answer in corrections_of(doubts).values()}
+    assert [by_label[label] for label in doubts.classes[:3]] == [person(), "Dr. 2 Lud", "Dr. 2 Lud"]
+    second.keyboard.press("u")
+    saved(second)
+    assert doubts.classes[2] not in {answer.label for answer in corrections_of(doubts).values()}
 
 
 @pytest.mark.slow

@@ -18,9 +18,10 @@ class Answer:
     """What a person decided about the file whose bytes have the hash `sha256`.
 
     decision: `label` (it shows the class `label`), `drop` (leave it out), `later` (ask again), or `undo`
-    (what was decided last on this content is taken back). shown: the label its folder gave. suggested,
-    confidence: what a model said. kind: of the question, such as wrong_label. run: the run or output it came
-    from; of a random sample, the model version that it measures. at: ISO time in UTC.
+    (what `who` put last into the log about this content is taken back, and no answer of anybody else).
+    shown: the label its folder gave. suggested, confidence: what a model said. kind: of the question, such as
+    wrong_label. run: the run or output it came from; of a random sample, the model version that it measures.
+    at: ISO time in UTC. by: who put it into the log where that is not `who`, as an import does.
     """
 
     sha256: str
@@ -33,6 +34,12 @@ class Answer:
     run: str | None
     who: str
     at: str
+    by: str | None = None
+
+    @property
+    def author(self) -> str:
+        """Who put it into the log, and may take it back."""
+        return self.by or self.who
 
 
 def check_answer(answer: Answer) -> None:
@@ -80,6 +87,8 @@ def standing_decisions(pairs: Iterable[tuple[str, Answer]]) -> dict[str, list[tu
         on_content = standing.setdefault(answer.sha256, [])
         if answer.decision != "undo":
             on_content.append((entry, answer))
-        elif on_content:
-            on_content.pop()
+            continue
+        theirs = [place for place, (_, earlier) in enumerate(on_content) if earlier.author == answer.who]
+        for place in theirs[-1:]:
+            del on_content[place]
     return {content: decisions for content, decisions in standing.items() if decisions}

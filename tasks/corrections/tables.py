@@ -17,8 +17,9 @@ def to_table(answers: Sequence[Answer]) -> pa.Table:
 
 
 def from_table(table: pa.Table) -> list[Answer]:
-    """The answers of a table, whatever other columns it has."""
-    columns = [values_of(table[name]) for name in NAMES]
+    """The answers of a table, whatever other columns it has. One of an older Darkroom has no `by`."""
+    nothing = pa.chunked_array([pa.nulls(len(table), pa.string())])
+    columns = [values_of(table[name] if name in table.column_names else nothing) for name in NAMES]
     return [Answer(*values) for values in zip(*columns, strict=True)]
 
 

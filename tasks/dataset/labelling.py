@@ -122,6 +122,7 @@ def answer_of(row: LabelRow, contents: Contents, run: str, who: str) -> Answer:
         run=run,
         who=row.who or who,
         at=datetime.now(UTC).isoformat(timespec="seconds"),
+        by=who if row.who not in ("", who) else None,
     )
     check_answer(answer)
     return answer

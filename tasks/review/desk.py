@@ -16,14 +16,20 @@ from tasks.review.kinds import find_questions
 from tasks.review.question import Picture, Question
 from tasks.storage import FileEntry
 
+MOST_LETTERS = 100  # of a person's name
+
 
 @dataclass(frozen=True)
 class Decision:
-    """What a person said to a question: `label` with a class, `drop`, `later`, or `undo` of the last one."""
+    """What a person said to a question: `label` with a class, `drop`, `later`, or `undo` of the last one.
+
+    who: the name that the person gave; None where none was given.
+    """
 
     id: str
     decision: str
     label: str | None = None
+    who: str | None = None
 
 
 class Desk:
@@ -74,11 +80,16 @@ class Desk:
         return {id: {"decision": answer.decision, "label": answer.label} for id, answer in last.items()}
 
     def record(self, decisions: Sequence[Decision], who: str) -> dict[str, str]:
-        """Record what a person said, all in one entry. Returns why some was refused, by the question's id."""
-        answers, refused = [], {}
+        """Record what people said, all in one entry. Returns why some was refused, by the question's id.
+
+        who: where a decision does not say it.
+        """
+        answers: list[Answer] = []
+        refused = {}
         for decision in decisions:
             try:
-                answers += self._answers_of(decision, who)
+                new = self._answers_of(decision, decision.who or who)
+                answers += self._undone(new, answers) if decision.decision == "undo" else new
             except (InputError, JobError) as error:
                 refused[decision.id] = str(error)
         record_answers(self._store, answers)
@@ -115,6 +126,22 @@ class Desk:
             for sha256, picture in pictures.items()
         ]
 
+    def _undone(self, undos: Sequence[Answer], unsaved: Sequence[Answer]) -> list[Answer]:
+        """Those undos that take back something. Raises InputError where none does: others' answers stay."""
+        contents = {undo.sha256: undo for undo in undos}
+        answers = [answer for answer in read_answers(self._store) if answer.sha256 in contents]
+        standing = standing_decisions(("", answer) for answer in [*answers, *unsaved])
+        theirs = [
+            undo
+            for content, undo in contents.items()
+            if any(answer.author == undo.who for _, answer in standing.get(content, ()))
+        ]
+        if not theirs:
+            raise InputError(
+                f"Only an own answer is taken back. Received an undo of {undos[0].who}, who has none."
+            )
+        return theirs
+
     def _look(self) -> None:
         """Look for questions, unless nothing has finished since that was done."""
         with self._lock:
@@ -131,11 +158,14 @@ class Desk:
 def decision_of(record: Any) -> Decision:
     """A decision as a page sends it. Raises InputError for anything else."""
     if not isinstance(record, Mapping) or not all(
-        isinstance(record.get(name), str | None) for name in ("id", "decision", "label")
+        isinstance(record.get(name), str | None) for name in ("id", "decision", "label", "who")
     ):
         raise InputError(f"An answer must have `id`, `decision` and `label`. Received: {record!r}.")
     if record.get("decision") not in DECISIONS:
         raise InputError(
             f"A decision must be one of {', '.join(DECISIONS)}. Received: {record.get('decision')!r}."
         )
-    return Decision(record.get("id") or "", record.get("decision") or "", record.get("label"))
+    who = (record.get("who") or "").strip()
+    if len(who) > MOST_LETTERS or not who.isprintable():
+        raise InputError(f"A name must be plain text of at most {MOST_LETTERS} letters. Received: {who!r}.")
+    return Decision(record.get("id") or "", record.get("decision") or "", record.get("label"), who or None)

@@ -4,6 +4,7 @@ const AHEAD = 8, KEYS = 9, POLL_MS = 4000, MOST_AT_ONCE = 200, LONGEST_WAIT_MS =
 const PLACES = { train: "training image", val: "validation image", test: "test image", leaked: "left out as a copy" };
 const ENLARGED = 4; // times at most
 const KEPT = "darkroom-review"; // in sessionStorage: answers that are not saved yet, and what can be undone
+const NAME = "darkroom-name"; // in localStorage: who answers here, typed once
 
 const at = (id) => document.getElementById(id);
 const questions = new Map(), decisions = new Map(), pictures = new Map(), cells = new Map(), refused = new Map(), selected = new Set();
@@ -26,7 +27,7 @@ async function load() {
   const reply = await fetch("questions", { cache: "no-store" });
   if (!reply.ok) throw new Error(await reply.text());
   const body = await reply.json();
-  [csrf, classes] = [body.csrf, body.classes];
+  [csrf, classes, at("who").placeholder] = [body.csrf, body.classes, body.who];
   for (const question of body.questions) {
     if (!questions.has(question.id)) order.push(question.id);
     questions.set(question.id, question);
@@ -108,7 +109,7 @@ function answer(ids, decision, label = null) {
   ids.forEach((id) => refused.delete(id));
   for (const id of ids) {
     decisions.set(id, { decision, label });
-    unsaved.push({ id, decision, label });
+    unsaved.push({ id, decision, label, who: me() });
     if (decision === "later") order = [...order.filter((other) => other !== id), id];
   }
   saved += 1;
@@ -126,7 +127,7 @@ function undo() {
   if (!ids) return;
   for (const id of ids) {
     decisions.delete(id);
-    unsaved.push({ id, decision: "undo", label: null });
+    unsaved.push({ id, decision: "undo", label: null, who: me() });
   }
   saved += 1;
   say("Undone.");
@@ -151,6 +152,14 @@ function following(id) {
     ?? (id && isOpen(id) ? id : null);
 }
 
+function rename() { // what was answered under one name is not taken back under another
+  localStorage.setItem(NAME, me());
+  undoable = [];
+  keep();
+  drawProgress();
+}
+
+const me = () => at("who").value.trim();
 const targets = () => (gridded ? [...selected] : current ? [current] : []);
 
 // One question
@@ -384,6 +393,10 @@ function browse(step) {
 function pressed(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
   const filter = at("filter"), typing = document.activeElement === filter;
+  if (document.activeElement === at("who")) {
+    if (["Enter", "Escape"].includes(event.key)) at("who").blur();
+    return;
+  }
   if (event.key === "Escape") {
     filter.value = "";
     filter.blur();
@@ -409,6 +422,7 @@ function pressed(event) {
 }
 
 async function begin() {
+  at("who").value = localStorage.getItem(NAME) ?? "";
   const kept = JSON.parse(sessionStorage.getItem(KEPT) ?? "{}");
   [unsaved, undoable] = [kept.unsaved ?? [], kept.undoable ?? []];
   for (let wait = 500; ; wait = Math.min(2 * wait, LONGEST_WAIT_MS)) {
@@ -447,6 +461,7 @@ async function follow() { // the address names a picture, perhaps of a question 
 
 document.addEventListener("keydown", pressed);
 at("filter").addEventListener("input", () => drawClasses(gridded ? null : questions.get(current)));
+at("who").addEventListener("change", rename);
 at("drop").addEventListener("click", () => answer(targets(), "drop"));
 at("later").addEventListener("click", () => answer(targets(), "later"));
 at("undo").addEventListener("click", undo);

@@ -11,6 +11,7 @@ import pytest
 from flows.cli.main import run
 from tasks import storage
 from tasks.corrections import current_corrections, read_answers
+from tasks.process import person
 from tests.tasks.dataset.test_corrections import sha256_of
 from tests.tasks.dataset.test_parts import decode_all
 
@@ -62,6 +63,7 @@ def test_labels_by_path_and_by_hash_are_imported(
         sha256_of(images / sea[3]): "street",
     }
     assert read_answers(store)[0].who == "bob"
+    assert read_answers(store)[0].author == read_answers(store)[1].who == person()
     assert "row 3" in told and "'nowhere.jpg'" in told
     assert "Rows that are of no use: 1" in told
     assert "Rows without a label: 1" in told
@@ -227,7 +229,7 @@ def test_undo_takes_back_the_last_import_whole_or_one_answer(
     assert "1 corrections in force" in capsys.readouterr().out
     assert run(["labels", "undo", "--store", store]) == 0
     assert run(["labels", "undo", "--store", store]) == 2
-    assert "an answer to take back" in capsys.readouterr().err
+    assert "to take back" in capsys.readouterr().err
 
 
 def test_a_label_for_what_is_no_picture_is_told_and_not_kept(

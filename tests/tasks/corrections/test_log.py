@@ -16,6 +16,7 @@ from tasks.corrections import (
     log,
     read_answers,
     record_answers,
+    undo_last,
 )
 from tasks.errors import InputError, JobError
 
@@ -182,3 +183,27 @@ def test_a_damaged_entry_is_told_and_not_passed_over(store: str):
     storage.write_bytes(storage.join(storage.answers_url(store), names[0]), b'{"answers": [{"sha256"')
     with pytest.raises(JobError, match=names[0]):
         read_answers(store)
+
+
+def test_undo_takes_back_ones_own_last_answer_and_never_anothers(store: str):
+    record_answers(store, [answer(1, label="dog", who="ann"), answer(2, who="ann")])
+    record_answers(store, [answer(1, label="cow", who="bob")])
+    assert [taken.sha256 for taken in undo_last(store, "ann")] == [content(1), content(2)]
+    assert {c: a.label for c, a in current_corrections(read_answers(store)).items()} == {content(1): "cow"}
+    with pytest.raises(InputError, match="but of bob: `--who` names whose"):
+        undo_last(store, "ann", content(1))
+    with pytest.raises(InputError, match="an answer of ann to take back"):
+        undo_last(store, "ann")
+    record_answers(store, [answer(1, "undo", who="ann")])  # as a page of an earlier hour may send it
+    assert list(current_corrections(read_answers(store))) == [content(1)]
+    undo_last(store, "ann", whose="bob")
+    assert not current_corrections(read_by_another_process(store))
+    assert (read_answers(store)[-1].who, read_answers(store)[-1].by) == ("bob", "ann")
+
+
+def test_an_import_is_taken_back_by_who_imported_it_whoever_had_decided(store: str):
+    record_answers(store, [replace(answer(1, who="eva"), by="bob"), answer(2, who="bob")])
+    record_answers(store, [answer(1, label="cow", who="eva")])
+    compact_answers(store, least_entries=1)
+    assert len(undo_last(store, "bob")) == 2
+    assert [a.label for a in current_corrections(read_by_another_process(store)).values()] == ["cow"]
