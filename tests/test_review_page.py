@@ -3,16 +3,18 @@
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import psutil
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tasks import storage
 from tasks.corrections import Answer, current_corrections, read_answers
 from tasks.process import person
-from tests.chromium import chromium
+from tests.chromium import chromium, launch
 from tests.doubts import Doubts, doubtful_store
 from tests.faults.processes import until
 from tests.review_server import review_page
@@ -281,6 +283,29 @@ def test_the_page_fits_a_phone_and_says_everything_to_a_screen_reader(browser: B
         assert page.locator("#one img").first.get_attribute("alt")
         page.get_by_role("button", name="Later").click()
         expect(page.locator("#says")).to_contain_text("Later.")
+
+
+@pytest.mark.slow
+def test_a_killed_browser_loses_at_most_the_answer_in_flight(browser: Browser, address: str, doubts: Doubts):
+    before = psutil.Process().children(recursive=True)
+    page = launch(browser.browser_type).new_page()
+    doomed = [process for process in psutil.Process().children(recursive=True) if process not in before]
+    open_review(page, address)
+    answered = []
+    for key in "12d3l4d1":
+        saved(page)
+        answered.append(page.evaluate("current"))
+        page.keyboard.press(key)
+    for process in doomed:
+        with suppress(psutil.NoSuchProcess):  # its parent was killed
+            process.kill()
+    kept = [id for id in answered if id in {answer.sha256 for answer in read_answers(doubts.store)}]
+    assert kept in (answered, answered[:-1])
+    with browser.new_context() as context:
+        page = context.new_page()
+        open_review(page, address)
+        assert page.evaluate("order.length") == page.evaluate("openIds().length")
+        assert set(answered) & set(page.evaluate("order")) <= {answered[-1], answered[4]}  # one was put off
 
 
 @pytest.mark.slow
