@@ -13,7 +13,9 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from prefect import flow
 from prefect.client.orchestration import get_client
+from prefect.flow_engine import run_flow
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.testing.cli import CycloptsCliRunner
 from starlette.testclient import TestClient
@@ -33,6 +35,7 @@ from deployments.baseline import write_baseline
 from deployments.deploy import FILE, deploy
 from deployments.files import files_app
 from deployments.settings import Settings
+from flows.classify import announce_answers
 from tasks import events, storage
 from tasks.corrections import Answer, record_answers
 from tasks.parameters import Training
@@ -243,3 +246,24 @@ def test_the_stacks_server_notices_answers_that_nobody_told_it_of(
             until(lambda number=number: len(announced(store)) == number)
         answer_some(store, 1)
     assert announced(store) == [2, 2]
+
+
+def test_a_deployed_classification_announces_answers_and_one_from_a_command_line_does_not(
+    api: str, store: str, monkeypatch: pytest.MonkeyPatch
+):
+    """Its temporary server has no automation, and would hear it in vain."""
+
+    @flow
+    def night() -> None:
+        announce_answers(store)
+
+    monkeypatch.setenv("DARKROOM_RETRAIN_ANSWERS", "2")
+    answer_some(store, 2)
+    night()
+    assert announce_labels(store, enough=100) == 2  # not counted yet
+    with get_client(sync_client=True) as client:
+        deployment_id = client.create_deployment(client.create_flow(night), name="night")
+        run_flow(night, flow_run=client.create_flow_run_from_deployment(deployment_id))
+        client.delete_deployment(deployment_id)
+    until(lambda: announced(store))
+    assert announced(store) == [2]
