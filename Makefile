@@ -65,8 +65,8 @@ bench-gpu: setup
 	$(BIN)/python -m tests.bench.gpu
 
 lock: setup
-	$(COMPILE) --extra s3 --extra gcs --extra mlflow --extra dev pyproject.toml -o requirements.lock
-	$(COMPILE) --extra s3 --extra gcs --extra mlflow --extra dev --extra gpu --constraint requirements.lock \
+	$(COMPILE) --extra s3 --extra gcs --extra mlflow --extra heic --extra dev pyproject.toml -o requirements.lock
+	$(COMPILE) --extra s3 --extra gcs --extra mlflow --extra heic --extra dev --extra gpu --constraint requirements.lock \
 		pyproject.toml -o requirements-gpu.lock
 
 clean:

@@ -17,10 +17,11 @@ from typing import IO
 
 import numpy as np
 
+from tasks.pictures.fit import FITS, Fit
 from tasks.pictures.outcome import DecodedImage, ImageError, corrupt
 
 ROOT = Path(__file__).resolve().parents[2]
-REQUEST = struct.Struct("<QI")  # bytes of the file, and the size wanted
+REQUEST = struct.Struct("<QIB")  # bytes of the file, the size wanted, and the number of its fit
 MOST_MEMORY = 3 * 2**30  # bytes; a picture of 179 megapixels takes 2 GB and more
 MOST_SECONDS = 60  # of processor time; in sum no file may take ten times as long
 READY = b"ready\n"
@@ -35,25 +36,25 @@ class Helpers:
     def __init__(self) -> None:
         self.idle: queue.LifoQueue[Helper] = queue.LifoQueue()
 
-    def decode(self, data: bytes, size_px: int) -> DecodedImage:
+    def decode(self, data: bytes, size_px: int, fit: Fit = "squeeze") -> DecodedImage:
         """Decode a file in a helper. Raises ImageError, also where that dies of the file."""
         try:
-            return self.try_once(data, size_px)
+            return self.try_once(data, size_px, fit)
         except DiedError as death:
             if -death.exit_status in OF_ITS_OWN:
                 raise corrupt(cause_of_death(death.exit_status)) from None
         try:  # it may have been killed from outside, which says nothing about the file
-            return self.try_once(data, size_px)
+            return self.try_once(data, size_px, fit)
         except DiedError as death:
             raise corrupt(cause_of_death(death.exit_status)) from None
 
-    def try_once(self, data: bytes, size_px: int) -> DecodedImage:
+    def try_once(self, data: bytes, size_px: int, fit: Fit) -> DecodedImage:
         try:
             helper = self.idle.get_nowait()
         except queue.Empty:
             helper = Helper()
         try:
-            return helper.decode(data, size_px)
+            return helper.decode(data, size_px, fit)
         finally:
             if helper.lives:
                 self.idle.put(helper)
@@ -88,11 +89,11 @@ class Helper:
         assert self.process.stdout
         return self.process.stdout
 
-    def decode(self, data: bytes, size_px: int) -> DecodedImage:
+    def decode(self, data: bytes, size_px: int, fit: Fit) -> DecodedImage:
         """Raises ImageError for the file, and DiedError where the helper died of it."""
         assert self.process.stdin
         try:
-            self.process.stdin.write(REQUEST.pack(len(data), size_px) + data)
+            self.process.stdin.write(REQUEST.pack(len(data), size_px, FITS.index(fit)) + data)
             self.process.stdin.flush()
             answer = json.loads(self.output.readline())
             if "reason" in answer:

@@ -1,15 +1,23 @@
-"""When a photograph was taken, by the EXIF of a JPEG or TIFF. Source: CIPA DC-008 (EXIF), 4.6.5."""
+"""When a photograph was taken, by the EXIF of its file. Source: CIPA DC-008 (EXIF), 4.6.5."""
 
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 
-from tasks.pictures import kinds
+from tasks.pictures import heif, jpeg, kinds, png, webp
 from tasks.pictures.ifd import Entry, read_directory
-from tasks.pictures.jpeg import exif_in
 from tasks.pictures.orientation import EXIF_START
 from tasks.pictures.outcome import ImageError
 
+EXIF_OF: dict[str, Callable[[bytes], bytes]] = {
+    kinds.JPEG: jpeg.exif_in,
+    kinds.PNG: png.exif_in,
+    kinds.WEBP: webp.exif_in,
+    kinds.TIFF: lambda data: data,
+    kinds.AVIF: heif.exif_in,
+    kinds.HEIC: heif.exif_in,
+}
 EXIF_DIRECTORY, TAKEN, OFFSET = 0x8769, 0x9003, 0x9011
 
 
@@ -30,8 +38,7 @@ def captured_at(data: bytes) -> str | None:
 
 def _photograph_tags(data: bytes) -> dict[int, Entry]:
     kind = kinds.format_of(data)
-    exif = data if kind == kinds.TIFF else exif_in(data) if kind == kinds.JPEG else b""
-    exif = exif.removeprefix(EXIF_START)
+    exif = EXIF_OF[kind](data).removeprefix(EXIF_START) if kind in EXIF_OF else b""
     pointer = read_directory(exif).get(EXIF_DIRECTORY) if exif else None
     return read_directory(exif, pointer.numbers[0]) if pointer and pointer.numbers else {}
 

@@ -56,15 +56,14 @@ def over_white(pixels: np.ndarray) -> np.ndarray:
     return out
 
 
-def resize(pixels: np.ndarray, size_px: int) -> np.ndarray:
-    """A picture as a square: averages areas to shrink it, interpolates linearly to enlarge either side."""
+def resize(pixels: np.ndarray, width_px: int, height_px: int | None = None) -> np.ndarray:
+    """A picture at another size, by default a square: averages areas, but interpolates to enlarge a side."""
     height, width = pixels.shape[:2]
-    if (width, height) == (size_px, size_px):
+    wanted = width_px, height_px or width_px
+    if (width, height) == wanted:
         return pixels
-    shrinks = width >= size_px and height >= size_px
-    return cv2.resize(
-        pixels, (size_px, size_px), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    )
+    shrinks = width >= wanted[0] and height >= wanted[1]
+    return cv2.resize(pixels, wanted, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
 
 
 def resize_all(images: np.ndarray, size_px: int) -> np.ndarray:

@@ -9,6 +9,7 @@ import warnings
 from typing import IO
 
 from tasks.pictures.apart import MOST_MEMORY, MOST_SECONDS, READY, REQUEST
+from tasks.pictures.fit import FITS
 from tasks.pictures.outcome import ImageError
 
 
@@ -25,11 +26,11 @@ def main() -> None:
     answers.write(READY)
     answers.flush()
     while head := requests.read(REQUEST.size):
-        length, size_px = REQUEST.unpack(head)
+        length, size_px, fit = REQUEST.unpack(head)
         data = requests.read(length)
         start_clock()
         try:
-            image = finish(open_picture(data), size_px)
+            image = finish(open_picture(data), size_px, FITS[fit])
             answer: dict[str, int | str] = {"width": image.width, "height": image.height}
             pixels = image.pixels.tobytes()
         except Exception as error:  # whatever it is, the file is to blame

@@ -19,11 +19,14 @@ import simplejpeg
 
 from tasks.pictures.colours import rgb
 from tasks.pictures.orientation import EXIF_START, orientation_of
-from tasks.pictures.outcome import Picture, check_size, corrupt, unsupported
+from tasks.pictures.outcome import Picture, Profile, check_size, corrupt, unsupported
+from tasks.pictures.pillow import load
+from tasks.pictures.profiles import read_profile
 
 START, END = b"\xff\xd8\xff", b"\xff\xd9"
 XMP_START = b"http://ns.adobe.com/xap/1.0/\0"
-APP0, APP1, APP14, COMMENT, SCAN = 0xE0, 0xE1, 0xEE, 0xFE, 0xDA
+PROFILE_START = b"ICC_PROFILE\0"
+APP0, APP1, APP2, APP14, COMMENT, SCAN = 0xE0, 0xE1, 0xE2, 0xEE, 0xFE, 0xDA
 BASELINE, EXTENDED, PROGRESSIVE = 0xC0, 0xC1, 0xC2
 HUFFMAN = (BASELINE, EXTENDED, PROGRESSIVE)
 ARITHMETIC = (0xC9, 0xCA)
@@ -63,17 +66,23 @@ def open_jpeg(data: bytes) -> Picture:
         raise corrupt("a JPEG that ends before its picture begins")
     check_frame(frame, len(data))
     scans = check_scans(data, frame, segments[-1])
+    profile = profile_in(data, segments, frame)
     plain = (
         frame.process in HUFFMAN
         and len(frame.components) in (1, 3)
         and frame.width * frame.height <= PLAIN_PIXELS
         and scans <= PLAIN_SCANS
+        and (profile is None or profile.plain)
     )
 
     def decode(size_px: int) -> np.ndarray:
+        if len(frame.components) == 4:
+            return decode_cmyk(data, profile)
         return decode_jpeg(data, frame, size_px)
 
-    return Picture("JPEG", frame.width, frame.height, orientation_in(data, segments), plain, decode)
+    orientation = orientation_in(data, segments)
+    of_rgb = None if len(frame.components) == 4 else profile
+    return Picture("JPEG", frame.width, frame.height, orientation, plain, decode, of_rgb)
 
 
 def read_segments(data: bytes) -> Iterator[Segment]:
@@ -177,20 +186,29 @@ def orientation_in(data: bytes, segments: list[Segment]) -> int:
     return orientation_of(exif, xmp)
 
 
+def profile_in(data: bytes, segments: list[Segment], frame: Frame) -> Profile | None:
+    """The profile that lies in one or more segments, each with its number and their count before it."""
+    contents = [data[each.start : each.stop] for each in segments if each.marker == APP2]
+    pieces = sorted(content[12:] for content in contents if content.startswith(PROFILE_START))
+    if not pieces:
+        return None
+    return read_profile(b"".join(piece[2:] for piece in pieces), cmyk=len(frame.components) == 4)
+
+
 def decode_jpeg(data: bytes, frame: Frame, size_px: int) -> np.ndarray:
     """Decode to RGB, scaled by 1, 1/2, 1/4 or 1/8 while decoding: the smallest that leaves `size_px`.
 
     Raises ImageError where the data are not whole.
     """
-    if len(frame.components) == 4:
-        return decode_cmyk(data)
     factor = next((f for f in (8, 4, 2) if min(frame.width, frame.height) >= f * size_px), 1)
     least = {"min_height": -(-frame.height // factor), "min_width": -(-frame.width // factor)}
     return decode_strictly(data, colorspace="RGB", min_factor=factor, **least)
 
 
-def decode_cmyk(data: bytes) -> np.ndarray:
+def decode_cmyk(data: bytes, inks: Profile | None) -> np.ndarray:
     decode_strictly(data, colorspace="CMYK")
+    if inks:
+        return load(data, "JPEG", inks)
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     if pixels is None:
         raise corrupt("does not decode")

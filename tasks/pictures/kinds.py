@@ -5,6 +5,7 @@ import re
 from tasks.pictures.outcome import ImageError, corrupt, unsupported
 
 JPEG, PNG, WEBP, GIF, BMP, TIFF = "JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"
+AVIF, HEIC = "AVIF", "HEIC"
 
 DECODED = (
     (JPEG, re.compile(rb"\xff\xd8\xff")),
@@ -16,9 +17,11 @@ DECODED = (
 TIFF_START = re.compile(rb"II[*+]\0|MM\0[*+]")
 RAW_IN_TIFF = re.compile(rb"II\*\0.{4}CR|II[*]\0.{4}HEAPCCDR", re.DOTALL)
 
+AVIF_BRANDS = {b"avif", b"avis"}
+HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}
+ANY_BRANDS = {b"mif1", b"mif2", b"msf1", b"miaf"}  # of HEIF in general
+MOST_BRANDS = 256  # bytes
 BRANDS = (  # of ISO media files: bytes 8 to 12, after `ftyp`
-    (re.compile(rb"avi[fs]"), "an AVIF image"),
-    (re.compile(rb"hei[cxms]|hev[cxms]|mif[12]|msf1"), "a HEIC image"),
     (re.compile(rb"crx "), "a camera's raw file (CR3)"),
     (re.compile(rb"jp2 |jpx "), "a JPEG 2000 image"),
     (re.compile(rb"M4A |M4B "), "a sound file"),
@@ -91,11 +94,23 @@ def format_of(data: bytes) -> str:
     for format, pattern in DECODED:
         if pattern.match(start):
             return format
+    if start[4:8] == b"ftyp" and (heif := format_of_brands(start)):
+        return heif
     if TIFF_START.match(start):
         if RAW_IN_TIFF.match(start):
             raise unsupported("a camera's raw file")
         return TIFF
     raise error_for(start, data)
+
+
+def format_of_brands(start: bytes) -> str | None:
+    """Whether an ISO media file is AVIF or HEIC, by its own brand, else by those it is compatible with."""
+    stop = min(int.from_bytes(start[:4], "big"), MOST_BRANDS)
+    brands = [start[8:12], *(start[at : at + 4] for at in range(16, stop, 4))]
+    kinds = [AVIF if brand in AVIF_BRANDS else HEIC for brand in brands if brand in AVIF_BRANDS | HEIC_BRANDS]
+    if brands[0] in ANY_BRANDS | AVIF_BRANDS | HEIC_BRANDS:
+        return kinds[0] if kinds else HEIC
+    return None
 
 
 def error_for(start: bytes, data: bytes) -> ImageError:

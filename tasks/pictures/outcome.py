@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -34,6 +35,17 @@ class DecodedImage:
     height: int
 
 
+class Profile(Protocol):
+    """What the colours of a picture mean. plain: it is read and converted without a library."""
+
+    @property
+    def plain(self) -> bool: ...
+
+    def convert(self, pixels: np.ndarray) -> np.ndarray:
+        """Pixels uint8 [height, width, channels] as sRGB."""
+        ...
+
+
 @dataclass(frozen=True)
 class Picture:
     """An image file whose structure was read, and whose pixels were not yet.
@@ -41,7 +53,7 @@ class Picture:
     width, height: as stored, before `orientation` (EXIF's, 1 to 8) turns them. plain: so common and so well
     checked that it is decoded in this process. decode: from the wanted size in pixels to the whole picture,
     uint8 RGB or RGBA [height, width, channels]; a JPEG may come out smaller than it is, but not smaller
-    than wanted. It raises ImageError where the file is not whole.
+    than wanted. It raises ImageError where the file is not whole. profile: of its colours; None for sRGB.
     """
 
     format: str
@@ -50,6 +62,7 @@ class Picture:
     orientation: int
     plain: bool
     decode: Callable[[int], np.ndarray]
+    profile: Profile | None = None
 
 
 def corrupt(reason: str) -> ImageError:

@@ -15,7 +15,8 @@ import numpy as np
 
 from tasks.pictures.colours import eight_bits, rgb
 from tasks.pictures.orientation import orientation_of, raw_profile
-from tasks.pictures.outcome import Picture, check_size, corrupt, unsupported
+from tasks.pictures.outcome import Picture, Profile, check_size, corrupt, unsupported
+from tasks.pictures.profiles import LARGEST_PROFILE, profile_of_codes, read_profile
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 END = b"\0\0\0\0IEND\xaeB`\x82"
@@ -68,8 +69,9 @@ def open_png(data: bytes) -> Picture:
     def decode(_: int) -> np.ndarray:
         return decode_png(data, header, chunks)
 
-    plain = decoded_bytes <= PLAIN_BYTES
-    return Picture("PNG", header.width, header.height, orientation_in(data, chunks), plain, decode)
+    profile = profile_in(data, chunks)
+    plain = decoded_bytes <= PLAIN_BYTES and (profile is None or profile.plain)
+    return Picture("PNG", header.width, header.height, orientation_in(data, chunks), plain, decode, profile)
 
 
 def read_chunks(data: bytes) -> Iterator[Chunk]:
@@ -170,12 +172,35 @@ def closed(data: bytes, chunk: Chunk) -> bytes:
     return (len(raw) - 8).to_bytes(4, "big") + raw[4:] + zlib.crc32(raw[4:]).to_bytes(4, "big")
 
 
+def exif_in(data: bytes) -> bytes:
+    """The EXIF of a PNG; empty where it has none, or one that is damaged."""
+    chunks = (chunk for chunk in read_chunks(data) if chunk.name == b"eXIf" and has_checksum(data, chunk))
+    return next((chunk.content(data) for chunk in chunks), b"")
+
+
 def orientation_in(data: bytes, chunks: list[Chunk]) -> int:
     exif = [chunk.content(data) for chunk in chunks if chunk.name == b"eXIf" and has_checksum(data, chunk)]
     texts = [text_of(chunk, data) for chunk in chunks if chunk.name in (b"tEXt", b"zTXt", b"iTXt")]
     profiles = (b"Raw profile type exif", b"Raw profile type APP1")
     exif += [raw_profile(text) for keyword, text in texts if keyword in profiles]
     return orientation_of(exif, [text for keyword, text in texts if keyword == b"XML:com.adobe.xmp"])
+
+
+def profile_in(data: bytes, chunks: list[Chunk]) -> Profile | None:
+    """By cICP, else iCCP; None for sRGB, and where they are damaged. Raises ImageError for HDR."""
+    contents = {
+        chunk.name: chunk.content(data)
+        for chunk in reversed(chunks)
+        if chunk.name in (b"cICP", b"iCCP") and has_checksum(data, chunk)
+    }
+    if len(contents.get(b"cICP", b"")) == 4:
+        primaries, transfer, _, _ = contents[b"cICP"]
+        return profile_of_codes(primaries, transfer)
+    packed = contents.get(b"iCCP", b"").partition(b"\0")[2][1:]
+    try:
+        return read_profile(zlib.decompressobj().decompress(packed, LARGEST_PROFILE)) if packed else None
+    except zlib.error:
+        return None
 
 
 def text_of(chunk: Chunk, data: bytes) -> tuple[bytes, bytes]:

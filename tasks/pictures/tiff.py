@@ -12,9 +12,10 @@ import numpy as np
 from tasks.pictures.colours import check_range, eight_bits
 from tasks.pictures.ifd import Entry, Layout, layout_of, read_directory
 from tasks.pictures.orientation import ORIENTATION_TAG, UPRIGHT, xmp_orientation
-from tasks.pictures.outcome import Picture, check_size, corrupt, unsupported
+from tasks.pictures.outcome import Picture, Profile, check_size, corrupt, unsupported
 from tasks.pictures.page import (
     BITS,
+    CMYK,
     COLOUR_MAP,
     COLOURS,
     COMPRESSION,
@@ -33,6 +34,7 @@ from tasks.pictures.page import (
     PHOTOMETRIC,
     PLANES,
     PREDICTOR,
+    PROFILE,
     ROWS,
     SAMPLES,
     TILE_COUNTS,
@@ -49,6 +51,7 @@ from tasks.pictures.page import (
     page_of,
 )
 from tasks.pictures.pillow import load, printed
+from tasks.pictures.profiles import read_profile
 from tasks.pictures.strips import check_strips
 
 OF_PIXELS = {
@@ -89,11 +92,12 @@ def open_tiff(data: bytes) -> Picture:
     page = page_of(tags)
     check_page(page, tags)
     check_size(page.width, page.height)
+    profile = profile_in(tags, page)
 
     def decode(_: int) -> np.ndarray:
         check_strips(data, tags, page)
         with printed() as errors:
-            pixels = load(with_directory(data, layout, tags), "TIFF")
+            pixels = load(with_directory(data, layout, tags), "TIFF", profile)
         if errors and COMPRESSIONS[page.compression] == "fax":  # of bad codes libtiff only prints
             raise corrupt(f"damaged: {errors[0].decode(errors='replace')}")
         if pixels.ndim == 2:
@@ -102,7 +106,12 @@ def open_tiff(data: bytes) -> Picture:
             check_range(int(pixels[:, :, :3].max()) << 8)
         return pixels
 
-    return Picture("TIFF", page.width, page.height, orientation_in(tags), False, decode)
+    of_rgb = None if page.photometric == CMYK else profile
+    return Picture("TIFF", page.width, page.height, orientation_in(tags), False, decode, of_rgb)
+
+
+def profile_in(tags: dict[int, Entry], page: Page) -> Profile | None:
+    return read_profile(tags[PROFILE].content, page.photometric == CMYK) if PROFILE in tags else None
 
 
 def orientation_in(tags: dict[int, Entry]) -> int:

@@ -16,6 +16,7 @@ import numpy as np
 from tasks.pictures.orientation import orientation_of
 from tasks.pictures.outcome import ImageError, Picture, check_size, corrupt
 from tasks.pictures.pillow import load
+from tasks.pictures.profiles import read_profile
 
 LOSSY, LOSSLESS, ALPHA, FRAME, EXTENDED = b"VP8 ", b"VP8L", b"ALPH", b"ANMF", b"VP8X"
 HAS_ALPHA = 0x10
@@ -56,12 +57,19 @@ def open_webp(data: bytes) -> Picture:
         raise corrupt("a WebP whose picture is larger than its canvas")
     check_size(width, height)
     exif, xmp = ([content for name, content in chunks if name == kind] for kind in (b"EXIF", b"XMP "))
+    icc = next((content for name, content in chunks if name == b"ICCP"), None)
+    profile = read_profile(icc) if icc else None
 
     def decode(_: int) -> np.ndarray:
         check_whole(still)
         return on_canvas(load(still.file(), "WEBP"), still, width, height)
 
-    return Picture("WEBP", width, height, orientation_of(exif, xmp), False, decode)
+    return Picture("WEBP", width, height, orientation_of(exif, xmp), False, decode, profile)
+
+
+def exif_in(data: bytes) -> bytes:
+    """The EXIF of a WebP; empty where it has none."""
+    return next((content for name, content in read_chunks(data, 12) if name == b"EXIF"), b"")
 
 
 def read_chunks(data: bytes, at: int) -> Iterator[tuple[bytes, bytes]]:

@@ -4,10 +4,14 @@ import io
 import struct
 import zlib
 from collections.abc import Iterator
+from itertools import chain
 
 import cv2
 import numpy as np
+import pillow_heif
 from PIL import Image, PngImagePlugin
+
+from tests.fuzz import profiles
 
 SIZE = (90, 60)
 PNG_START = b"\x89PNG\r\n\x1a\n"
@@ -127,5 +131,43 @@ def tiffs() -> Iterator[tuple[str, bytes]]:
     yield "tiff 16 bits", encode(grey_of_16_bits(), "TIFF")
 
 
+def heic(image: Image.Image, **options: object) -> bytes:
+    """options: as of `HeifFile.save`, and `icc_profile`."""
+    file, out = pillow_heif.from_pillow(image), io.BytesIO()
+    if profile := options.pop("icc_profile", None):
+        file.info["icc_profile"] = profile
+    file.save(out, **options)
+    return out.getvalue()
+
+
+def avifs() -> Iterator[tuple[str, bytes]]:
+    clear = photo()
+    clear.putalpha(128)
+    yield "avif", encode(photo(), "AVIF")
+    yield "avif 4:4:4", encode(photo(), "AVIF", subsampling="4:4:4", quality=100)
+    yield "avif grey", encode(photo().convert("L"), "AVIF")
+    yield "avif alpha", encode(clear, "AVIF")
+    yield "avif turned", encode(photo(), "AVIF", exif=b"Exif\0\0" + exif(6))
+    yield "avif animated", encode(photo(), "AVIF", save_all=True, append_images=[photo(seed=1)])
+
+
+def heics() -> Iterator[tuple[str, bytes]]:
+    clear = photo()
+    clear.putalpha(128)
+    yield "heic", heic(photo())
+    yield "heic grid", heic(photo(), tile_size=32)
+    yield "heic alpha", heic(clear)
+    yield "heic turned", heic(photo(), exif=b"Exif\0\0" + exif(6))
+    yield "heic 10 bits", heic(grey_of_16_bits())
+
+
+def profiled() -> Iterator[tuple[str, bytes]]:
+    yield "jpeg profile", encode(photo(), "JPEG", icc_profile=profiles.DISPLAY_P3)
+    yield "jpeg cmyk profile", encode(photo().convert("CMYK"), "JPEG", icc_profile=profiles.inks())
+    yield "png profile", encode(photo(), "PNG", icc_profile=profiles.ADOBE_RGB)
+    yield "tiff cmyk profile", encode(photo().convert("CMYK"), "TIFF", icc_profile=profiles.inks())
+
+
 def corpus() -> dict[str, bytes]:
-    return dict([*jpegs(), *pngs(), *webps(), *gifs(), *bmps(), *tiffs()])
+    kinds = (jpegs(), pngs(), webps(), gifs(), bmps(), tiffs(), avifs(), heics(), profiled())
+    return dict(chain.from_iterable(kinds))

@@ -58,7 +58,7 @@ def test_what_is_transparent_is_laid_over_white(image: Image.Image, options: dic
     assert decode_image(encode(image, "PNG", **options), 10).pixels.min() == 255
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"])
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.95])
 def test_a_truncated_file_is_corrupt_and_never_half_grey(kind: str, share: float):
     noise = np.random.default_rng(0).integers(0, 255, (100, 100, 3), dtype=np.uint8)

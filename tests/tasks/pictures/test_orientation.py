@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from tasks.pictures import decode_image
-from tests.fuzz.corpus import encode, exif, photo, png, png_chunks
+from tests.fuzz.corpus import encode, exif, heic, photo, png, png_chunks
 
 TURNS = Image.Transpose
 UPRIGHT: dict[int, Callable[[Image.Image], Image.Image]] = {  # CIPA DC-008 4.6.5, by Pillow's own turns
@@ -52,6 +52,8 @@ PLACES: dict[str, Callable[[int], bytes]] = {
     "PNG XMP": lambda n: png_ending_with(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp(n)),
     "WebP EXIF": lambda n: encode(photo(), "WEBP", exif=b"Exif\0\0" + exif(n)),
     "WebP XMP": lambda n: encode(photo(), "WEBP", xmp=xmp(n)),
+    "AVIF": lambda n: encode(photo(), "AVIF", exif=b"Exif\0\0" + exif(n)),
+    "HEIC": lambda n: heic(photo(), quality=90, exif=b"Exif\0\0" + exif(n)),
     "TIFF strips": lambda n: tiff(n, tags={278: 16}),
     "TIFF LZW strips": lambda n: tiff(n, tags={278: 16}, compression="tiff_lzw"),
     "TIFF JPEG": lambda n: tiff(n, compression="jpeg"),

@@ -1,9 +1,12 @@
 """A file that is not decoded is called what it is."""
 
+import sys
+
 import pytest
 
 from tasks.pictures import ImageError, decode_image
-from tests.fuzz.corpus import encode, photo
+from tasks.pictures.decode import finish, open_picture
+from tests.fuzz.corpus import encode, heic, photo
 
 
 def twelve_bits() -> bytes:
@@ -15,8 +18,8 @@ def twelve_bits() -> bytes:
 @pytest.mark.parametrize(
     ("data", "name"),
     [
-        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "a HEIC image"),
-        (b"\0\0\0\x1cftypavif\0\0\0\0avifmif1", "an AVIF image"),
+        (heic(photo()).replace(b"hvc1", b"vvc1"), "a VVC picture in HEIF"),
+        (heic(photo(), color_primaries=9, transfer_characteristics=16), "a picture in HDR (PQ)"),
         (b"\xff\x0a\xfa\x7f", "a JPEG XL image"),
         (b"\0\0\0\x0cJXL \r\n\x87\n", "a JPEG XL image"),
         (encode(photo(), "JPEG2000"), "a JPEG 2000 image"),
@@ -48,3 +51,10 @@ def test_a_file_of_nothing_is_corrupt(data: bytes, reason: str):
     with pytest.raises(ImageError, match=reason) as error:
         decode_image(data, 60)
     assert error.value.status == "corrupt"
+
+
+def test_where_pillow_heif_is_not_installed_a_heic_says_so(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)  # so that Python does not find it
+    with pytest.raises(ImageError, match="install pillow-heif") as error:
+        finish(open_picture(heic(photo())), 60, "squeeze")
+    assert error.value.status == "unsupported"

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tasks.pictures import ImageError, decode_image
-from tests.fuzz.corpus import corpus, encode, photo, png, png_chunks
+from tasks.pictures import ImageError, decode_image, open_picture
+from tests.fuzz.corpus import corpus, encode, heic, photo, png, png_chunks
 
 PHOTO = photo((300, 200))
 COMPRESSED = {
@@ -20,6 +20,9 @@ COMPRESSED = {
     "lzw tiff": encode(PHOTO, "TIFF", compression="tiff_lzw"),
     "deflate tiff": encode(PHOTO, "TIFF", compression="tiff_adobe_deflate"),
     "jpeg tiff": encode(PHOTO, "TIFF", compression="jpeg"),
+    "avif": encode(PHOTO, "AVIF", quality=95),
+    "heic": heic(PHOTO, quality=90),
+    "heic grid": heic(PHOTO, quality=90, tile_size=128),
     "fax tiff": encode(PHOTO.convert("1"), "TIFF", compression="group4"),
 }
 
@@ -52,6 +55,32 @@ def test_a_lost_sector_is_noticed(kind: str, at: float):
 def test_a_cut_file_is_not_whole_for_an_end_marker(kind: str, ending: bytes, share: float):
     data = COMPRESSED[kind]
     refusal(data[: int(len(data) * share)] + ending)
+
+
+@pytest.mark.parametrize("kind", ["avif", "heic", "heic grid"])
+@pytest.mark.parametrize("share", [0.2, 0.4, 0.95, 0.999])
+def test_an_avif_or_heic_that_is_cut_is_corrupt(kind: str, share: float):
+    data = COMPRESSED[kind]
+    refusal(data[: int(len(data) * share)])
+
+
+@pytest.mark.parametrize("kind", ["avif", "heic", "heic grid"])
+def test_removed_data_of_an_avif_or_heic_are_missed(kind: str):
+    data = COMPRESSED[kind]
+    refusal(data[: len(data) // 2] + data[len(data) // 2 + 100 :])
+
+
+@pytest.mark.parametrize("kind", ["avif", "heic"])
+def test_a_large_picture_in_an_avif_or_heic_is_refused_before_it_is_decoded(kind: str):
+    data = COMPRESSED[kind]
+    size = data.index(b"ispe") + 8
+    with pytest.raises(ImageError) as error:
+        open_picture(data[:size] + (60_000).to_bytes(4, "big") * 2 + data[size + 8 :])
+    assert error.value.status == "too_large"
+
+
+def test_flat_areas_of_an_avif_are_no_lost_sectors():
+    assert (decode_image(encode(Image.new("RGB", (3000, 3000), "white"), "AVIF"), 60).pixels == 255).all()
 
 
 def test_a_png_cut_between_two_chunks_of_image_data_is_corrupt():
