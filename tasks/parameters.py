@@ -47,6 +47,7 @@ def _check_text(value: Any) -> Any:
 
 Word = Annotated[str, BeforeValidator(_check_text), StringConstraints(min_length=1)]
 Leakage = Literal["exclude", "report"]
+Fit = Literal["squeeze", "pad", "crop"]
 MaxBadShare = Annotated[float, Field(ge=0, le=1)]
 Globs = Annotated[tuple[str, ...], BeforeValidator(_split_commas)]
 LABEL_COLUMNS = ("path", "label", "split", "group", "time")
@@ -61,7 +62,7 @@ def _check_columns(pairs: tuple[str, ...]) -> tuple[str, ...]:
 
 
 class Data(BaseModel):
-    """Where labels come from, and how the images are divided among the splits."""
+    """Where labels come from, how images are divided among the splits, and how they become squares."""
 
     model_config = FORM
 
@@ -83,6 +84,11 @@ class Data(BaseModel):
     )
     newest_as_test: bool = Field(
         False, description="Draw the latest groups or images as test, instead of any."
+    )
+    fit: Fit = Field(
+        "squeeze",
+        description="How pictures become squares: squeezed, padded with grey, or cropped to their middle. "
+        "The model keeps it for whatever it classifies.",
     )
 
     @model_validator(mode="after")

@@ -99,13 +99,18 @@ def describe_metrics(test: Record) -> dict[str, str]:
     return {"on the test images": f"{test['images']:,} images"} | metric_texts(unmeasured | dict(test))
 
 
+def describe_images(record: Record) -> str:
+    fits = {"pad": ", padded", "crop": ", cropped"}
+    return f"images of {record['size_px']} px{fits.get(record.get('fit', ''), '')}"
+
+
 def describe(store: str, record: Record) -> dict[str, str]:
     name, counts = record["version"], record.get("counts")
     folder = storage.version_url(store, name)
     files = [file for file in storage.VERSION_FILES if storage.exists(storage.join(folder, file))]
     return {
         "version": f"{name}{', the champion' if name == champion(store) else ''}",
-        "kind": f"{record['kind']}, {record['parameters']:,} parameters, images of {record['size_px']} px",
+        "kind": f"{record['kind']}, {record['parameters']:,} parameters, {describe_images(record)}",
         "created": f"{minute(record['created'])} UTC",
         "temperature": decimals(record["temperature"]),
         "classes": ", ".join(record["classes"]),

@@ -40,6 +40,12 @@ def groups_are_torn(audit: Audit) -> bool:
     return bool(audit["counts"].get("torn"))
 
 
+FITS = {
+    "pad": "Pictures are padded with grey to squares.",
+    "crop": "Pictures are cropped to the square in their middle.",
+}
+
+
 def origin_words(audit: Audit) -> Iterator[str]:
     """Sentences about where labels and splits came from; none of older audits, which do not tell."""
     origin, groups = audit.get("origin", {}), audit.get("groups", {}).get("count", 0)
@@ -50,6 +56,8 @@ def origin_words(audit: Audit) -> Iterator[str]:
         kept = f"{count(groups, 'group')} and copies" if groups else "copies and near copies"
         stays = "" if origin["newest_as_test"] else "; a file keeps its side when others arrive"
         yield f"There was no test split: {share:.0%} were drawn for it, {how}; {kept} stay together{stays}."
+    if FITS.get(origin.get("fit")):
+        yield FITS[origin["fit"]]
     if problems := audit.get("label_problems"):
         kinds = ", ".join(f"{number:,} {kind}" for kind, number in problems.items())
         yield f"Of the file of labels were of no use: {kinds}; label_problems.json of the dataset lists them."

@@ -27,7 +27,7 @@ from tasks.classification.rows import (
     write_rows,
 )
 from tasks.classification.sorting import sort_files
-from tasks.dataset import UNREADABLE, ImageError, decode_image, measure_looks, read_images
+from tasks.dataset import UNREADABLE, ImageError, captured_at, decode_image, measure_looks, read_images
 from tasks.errors import InputError
 from tasks.evaluation import likeness_of, scale_temperature
 from tasks.networks import BATCH, ModelVersion, load_classifier
@@ -180,7 +180,7 @@ def predict_parts(parts: Sequence[Part], suspects: frozenset[int] = frozenset())
     job = parts[0].job
     cpus, gpus = job.options.cpus_per_task, job.options.gpus_per_task
     threads = 0 if cpus == 1 and not gpus else cpus
-    decode = partial(decoded_batches, job.images_url, parts, job.model.size_px, threads, suspects)
+    decode = partial(decoded_batches, parts, threads, suspects)
     batches = prefetch(decode) if threads else decode()
     for part in parts:
         rows: list[Row] = []
@@ -193,20 +193,17 @@ def predict_parts(parts: Sequence[Part], suspects: frozenset[int] = frozenset())
 
 
 def decoded_batches(
-    images_url: str,
-    parts: Sequence[Part],
-    size_px: int,
-    threads: int,
-    suspects: frozenset[int] = frozenset(),
+    parts: Sequence[Part], threads: int, suspects: frozenset[int] = frozenset()
 ) -> Iterator[tuple[list[Row], np.ndarray]]:
-    """Yield batches of at most BATCH files of one part: a row for each file, and the usable images.
+    """Yield batches of at most BATCH files of one part of a job: a row a file, and the usable images.
 
     Images are uint8 [n, size_px, size_px, 3], in the order of the rows with status `ok`.
     """
+    images_url, model = parts[0].job.images_url, parts[0].job.model
     files = list(chain.from_iterable(part.files for part in parts))
     apart = chain.from_iterable(repeat(part.number in suspects, len(part.files)) for part in parts)
     decoded_files = map_ahead(
-        lambda triple: decode_file(triple[0], triple[1], size_px, apart=triple[2]),
+        lambda triple: decode_file(triple[0], triple[1], model, apart=triple[2]),
         zip(files, read_images(images_url, files), apart, strict=True),
         threads,
         DECODED_AHEAD,
@@ -216,22 +213,23 @@ def decoded_batches(
         for start in range(0, len(part.files), BATCH):
             batch = list(islice(decoded_files, min(BATCH, len(part.files) - start)))
             images = [pixels for _, pixels in batch if pixels is not None]
-            stacked = np.stack(images) if images else np.empty((0, size_px, size_px, 3), np.uint8)
+            stacked = np.stack(images) if images else np.empty((0, model.size_px, model.size_px, 3), np.uint8)
             yield [row for row, _ in batch], stacked
 
 
 def decode_file(
-    file: FileEntry, content: bytes | ImageError, size_px: int, apart: bool = False
+    file: FileEntry, content: bytes | ImageError, model: ModelVersion, apart: bool = False
 ) -> tuple[Row, np.ndarray | None]:
-    """A file's row as it is before prediction, and its pixels; None for a file that is not usable."""
+    """A file's row as it is before prediction, and its pixels as the model sees them; None if unusable."""
     try:
         if isinstance(content, ImageError):
             raise content
-        pixels = decode_image(content, size_px, apart).pixels
+        decoded = decode_image(content, model.size_px, apart, model.fit)
     except ImageError as error:
         return {"path": file.path, "status": error.status, "error": error.reason}, None
-    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
-    return {"path": file.path, "status": "ok", **measure_looks(grey)}, pixels
+    grey = cv2.cvtColor(decoded.pixels, cv2.COLOR_RGB2GRAY)
+    facts = {"width": decoded.width, "height": decoded.height, "captured": captured_at(content)}
+    return {"path": file.path, "status": "ok", **measure_looks(grey), **facts}, decoded.pixels
 
 
 def add_predictions(batch: Sequence[Row], images: np.ndarray, job: Job) -> None:

@@ -46,8 +46,8 @@ def as_csv(rows: Sequence[Mapping[str, Any]]) -> bytes:
 
 
 def load_photos(job: Job, rows: Sequence[dict[str, Any]]) -> list[tuple[dict[str, Any], np.ndarray]]:
-    """Each row with its pixels at the model's size; rows whose files have gone since are left out."""
-    decoded_files = [decode_file(file, content, job.model.size_px) for file, content in read_files(job, rows)]
+    """Each row with its pixels as the model sees them; rows whose files have gone since are left out."""
+    decoded_files = [decode_file(file, content, job.model) for file, content in read_files(job, rows)]
     return [(row, pixels) for row, (_, pixels) in zip(rows, decoded_files, strict=True) if pixels is not None]
 
 

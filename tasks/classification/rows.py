@@ -35,6 +35,9 @@ SCHEMA = pa.schema(
         "brightness": pa.float32(),
         "sharpness": pa.float32(),
         "likeness": pa.float32(),
+        "width": pa.int32(),
+        "height": pa.int32(),
+        "captured": pa.string(),
     }
 )
 USABLE = ("ok", "unsure")  # statuses of files that got a label

@@ -85,10 +85,11 @@ def marker_of(manifest: Manifest, index: pa.Table) -> Marker:
         "decoder": PARTS_VERSION,
         "root": manifest.images_url,
         "unreadable": index["status"].to_pylist().count(UNREADABLE),
-        "parts": [part_key(files, manifest.size_px) for files in parts],
+        "parts": [part_key(files, manifest.size_px, manifest.fit) for files in parts],
         "first_files": [identity(files[0]) for files in parts],
         "pixels": [storage.sha256(json.dumps(pixels).encode())[:32] for pixels in pixels_of_parts(index)],
         "drawing": drawing_key(manifest),
+        "fit": manifest.fit,
     }
 
 
@@ -121,6 +122,7 @@ def read_dataset(manifest: Manifest, decoded: int) -> Dataset:
         reused=len(rows) - decoded,
         corrections=corrections,
         origin=origin_of(manifest),
+        fit=manifest.fit,
     )
 
 
@@ -128,9 +130,9 @@ def origin_of(manifest: Manifest) -> dict[str, Any]:
     """How labels and splits came about, as summaries and audits tell it.
 
     listing: how the folder was understood, in words. test_share: the share drawn for test; 0 where the user
-    has a test split. group_by, newest_as_test: see `Data`.
+    has a test split. group_by, newest_as_test, fit: see `Data`.
     """
-    return {"listing": manifest.words} | asdict(manifest.drawing)
+    return {"listing": manifest.words} | asdict(manifest.drawing) | {"fit": manifest.fit}
 
 
 def build_index(manifest: Manifest) -> pa.Table:

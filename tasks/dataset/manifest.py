@@ -21,7 +21,7 @@ from tasks.dataset.folders import LabelledFile
 from tasks.dataset.layout import check_class_names
 from tasks.dataset.listing import drawing_of, label_images
 from tasks.dataset.records import Drawing, Manifest
-from tasks.parameters import Data, Leakage
+from tasks.parameters import Data, Fit, Leakage
 from tasks.pictures import DECODER_VERSION
 from tasks.storage import FileEntry
 from tasks.task_runs import task
@@ -66,12 +66,16 @@ def list_images(
     added = added_files(store, corrections)
     rows = sorted([*listing.rows, *added], key=lambda row: row.file.path)
     drawing = drawing_of(rows, data)
-    fingerprint = fingerprint_of(images_url, rows, size_px, val_share, leakage, corrections, drawing)
+    fingerprint = fingerprint_of(
+        images_url, rows, size_px, val_share, leakage, corrections, drawing, data.fit
+    )
     name = choose_dataset(store, images_url, [row.file for row in rows], fingerprint, dataset_begun)
     dataset_url = storage.dataset_url(store, name)
     write_corrections(dataset_url, corrections)
     if not is_listed(dataset_url):
-        parts = cut_into_parts(rows, partial(previous_parts, read_catalogue(store, images_url), size_px))
+        parts = cut_into_parts(
+            rows, partial(previous_parts, read_catalogue(store, images_url), size_px, data.fit)
+        )
         write_manifest(storage.manifest_url(dataset_url), parts)
         if listing.problems:
             storage.write_json(storage.label_problems_url(dataset_url), listing.problems)
@@ -88,6 +92,7 @@ def list_images(
         leakage=leakage,
         drawing=drawing,
         words=listing.words,
+        fit=data.fit,
     )
 
 
@@ -116,6 +121,7 @@ def fingerprint_of(
     leakage: Leakage,
     corrections: Corrections,
     drawing: Drawing,
+    fit: Fit,
 ) -> str:
     """16 hex digits that change with the folder, its files, their labels and splits, options and corrections.
 
@@ -124,6 +130,8 @@ def fingerprint_of(
     options = [PARTS_VERSION, INDEX_VERSION, images_url, size_px, val_share, leakage]
     if drawing != Drawing():
         options.append(astuple(drawing))
+    if fit != "squeeze":
+        options.append(fit)
     digest = hashlib.sha256(json.dumps(options).encode())
     for row in rows:
         by_file = [row.group, row.time] if row.group or row.time else []
@@ -133,12 +141,13 @@ def fingerprint_of(
     return digest.hexdigest()[:16]
 
 
-def part_key(files: Iterable[FileEntry], size_px: int) -> str:
-    """32 hex digits that change with what a decoded part depends on: its files, the size and the decoder.
+def part_key(files: Iterable[FileEntry], size_px: int, fit: Fit) -> str:
+    """32 hex digits that change with what a decoded part depends on: files, size, fit and decoder.
 
     Parts of equal key in another folder may show other pictures (see `has_same_content`).
     """
-    digest = hashlib.sha256(json.dumps([PARTS_VERSION, size_px]).encode())
+    options = [PARTS_VERSION, size_px] if fit == "squeeze" else [PARTS_VERSION, size_px, fit]
+    digest = hashlib.sha256(json.dumps(options).encode())
     for file in files:
         digest.update(json.dumps(identity(file)).encode())
     return digest.hexdigest()[:32]
@@ -166,7 +175,7 @@ def cut_into_parts(rows: Sequence[LabelledFile], previous: PreviousParts) -> lis
 
 
 def previous_parts(
-    catalogue: Catalogue, size_px: int, remaining: Container[Identity]
+    catalogue: Catalogue, size_px: int, fit: Fit, remaining: Container[Identity]
 ) -> Iterator[list[FileEntry]]:
     """The files of parts of a store's datasets whose first file is among the remaining ones.
 
@@ -177,7 +186,8 @@ def previous_parts(
     markers = {
         url: marker
         for url, marker in catalogue.markers.items()
-        if marker["size_px"] == size_px and marker["decoder"] == PARTS_VERSION
+        if (marker["size_px"], marker.get("fit", "squeeze")) == (size_px, fit)
+        and marker["decoder"] == PARTS_VERSION
     }
     read = 0
     for dataset_url, marker in markers.items():

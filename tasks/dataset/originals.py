@@ -1,4 +1,4 @@
-"""The images of a split at another size than that of its dataset: decoded anew from their files."""
+"""The images of a split at another size or fit than those of its dataset: decoded anew from their files."""
 
 import hashlib
 from collections.abc import Sequence
@@ -10,20 +10,23 @@ from tasks import storage
 from tasks.dataset.decode import read_images
 from tasks.dataset.reader import Split
 from tasks.errors import JobError
+from tasks.parameters import Fit
 from tasks.pictures import ImageError, decode_image
 from tasks.storage import FileEntry
 
 
 class SplitOfFiles(Split):
-    """Like `Split`, for any size; images_url is the folder that the dataset was listed in.
+    """Like `Split`, for any size and fit; images_url is the folder that the dataset was listed in.
 
     `take` raises JobError where a file cannot be read any more, or is another than was indexed.
     """
 
-    def __init__(self, dataset_url: str, images_url: str, classes: Sequence[str], size_px: int, *splits: str):
+    def __init__(
+        self, dataset_url: str, images_url: str, classes: Sequence[str], size_px: int, fit: Fit, *splits: str
+    ):
         super().__init__(dataset_url, classes, size_px, *splits)
         bytes_of = column_by_path(storage.manifest_url(dataset_url), "bytes")
-        self._images_url = images_url
+        self._images_url, self._fit = images_url, fit
         self._files = [FileEntry(path, bytes_of[path], "") for path in self.paths]
         self._sha256 = column_by_path(storage.index_url(dataset_url), "sha256")
 
@@ -41,7 +44,7 @@ class SplitOfFiles(Split):
                 raise content
             if hashlib.sha256(content).hexdigest() != self._sha256[path]:
                 raise ImageError("changed", "it holds other bytes")
-            return decode_image(content, self._size_px).pixels
+            return decode_image(content, self._size_px, fit=self._fit).pixels
         except ImageError as error:
             raise JobError(
                 f"The images must still be the files that dataset {storage.name_of(self._dataset_url)} was "

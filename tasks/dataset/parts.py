@@ -16,6 +16,7 @@ from tasks.dataset.decode import read_images
 from tasks.dataset.looks import THUMBNAIL_PX, describe_picture
 from tasks.dataset.manifest import part_files, part_key, read_parts
 from tasks.dataset.records import Manifest
+from tasks.parameters import Fit
 from tasks.pictures import UNREADABLE, ImageError, captured_at, decode_image
 from tasks.storage import FileEntry
 from tasks.task_runs import task
@@ -89,7 +90,7 @@ def _part_to_decode(
     was_committed: bool,
     unread_files: Mapping[str, str],
 ) -> PartToDecode:
-    key = part_key(files, manifest.size_px)
+    key = part_key(files, manifest.size_px, manifest.fit)
     unread_files = {file.path: unread_files[file.path] for file in files if file.path in unread_files}
     others = [place for place in places.get(key, ()) if place.dataset_url != manifest.dataset_url]
     # Elsewhere such files may have been readable.
@@ -121,9 +122,9 @@ def decode_part(part: PartToDecode) -> DecodedPart:
     if any(take_over_part(part, place, files) for place in part.places):
         return _counted(storage.read_table(part.side_car_url, ["status"]), decoded=False)
     with storage.noting_death(part.begun_url) as died_before, storage.committing(part.pixels_url) as path:
-        size_px, images_url = part.manifest.size_px, part.manifest.images_url
-        store = storage.store_of(part.manifest.dataset_url)
-        rows = decode_files(images_url, files, size_px, path, died_before, part.unread_files, store)
+        manifest, store = part.manifest, storage.store_of(part.manifest.dataset_url)
+        how = manifest.size_px, path, died_before, part.unread_files, store, manifest.fit
+        rows = decode_files(manifest.images_url, files, *how)
     table = pa.Table.from_pylist(rows, schema=SIDE_CAR).replace_schema_metadata({"key": part.key})
     storage.write_table(part.side_car_url, table)
     return _counted(table, decoded=True)
@@ -196,6 +197,7 @@ def decode_files(
     apart: bool,
     unread_files: Mapping[str, str],
     store: str,
+    fit: Fit = "squeeze",
 ) -> list[dict]:
     """Decode `files` into the .npy file `path`, uint8 [files, size_px, size_px, 3]; bad files become zeros.
 
@@ -206,7 +208,7 @@ def decode_files(
     pixels = storage.new_array(path, np.uint8, (len(files), size_px, size_px, 3))
     contents = _contents(images_url, files, unread_files, store)
     rows = [
-        {"path": file.path} | _decode_into(out, content, apart)
+        {"path": file.path} | _decode_into(out, content, apart, fit)
         for file, out, content in zip(files, pixels, contents, strict=True)
     ]
     pixels.flush()
@@ -241,13 +243,13 @@ SIDE_CAR = pa.schema(
 )
 
 
-def _decode_into(out: np.ndarray, content: bytes | ImageError, apart: bool) -> dict:
+def _decode_into(out: np.ndarray, content: bytes | ImageError, apart: bool, fit: Fit) -> dict:
     """Write the pixels of one file to `out` and return its row without the path."""
     row: dict = {"sha256": hashlib.sha256(content).hexdigest()} if isinstance(content, bytes) else {}
     try:
         if isinstance(content, ImageError):
             raise content
-        decoded = decode_image(content, out.shape[0], apart)
+        decoded = decode_image(content, out.shape[0], apart, fit)
     except ImageError as error:
         return row | {"status": error.status, "reason": error.reason}
     out[:] = decoded.pixels

@@ -5,7 +5,7 @@ from typing import Any
 
 from tasks.dataset.originals import SplitOfFiles
 from tasks.dataset.reader import Split
-from tasks.parameters import Leakage
+from tasks.parameters import Fit, Leakage
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Manifest:
 
     unlabelled: files in no class folder, which are not listed. parts: how many there are to decode.
     val_share, leakage, drawing: how splits are made (see `settle_splits`). words: how the folder was
-    understood.
+    understood. fit: how pictures become squares (see `Data`).
     """
 
     images_url: str
@@ -38,6 +38,7 @@ class Manifest:
     leakage: Leakage
     drawing: Drawing = Drawing()
     words: str = ""
+    fit: Fit = "squeeze"
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Dataset:
     decoded by this run. reused: files whose part was there already. corrections: see `count_corrections`.
     origin: see `origin_of`.
     left_out: what classes lack that are not among `classes` for that reason (see `without_small_classes`).
+    fit: how pictures became squares.
     """
 
     url: str
@@ -63,13 +65,14 @@ class Dataset:
     corrections: dict[str, Any] = field(default_factory=dict)
     origin: dict[str, Any] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
+    fit: Fit = "squeeze"
 
     def split(self, *names: str) -> Split:
         """The usable images of splits: `train`, `val`, `test`, or `leaked` (left out as copies)."""
         return Split(self.url, self.classes, self.size_px, *names)
 
-    def split_at(self, size_px: int, *names: str) -> Split:
-        """Like `split`, the images `size_px` wide: decoded anew from the files where they are not."""
-        if size_px == self.size_px:
+    def split_at(self, size_px: int, fit: Fit, *names: str) -> Split:
+        """Like `split`, the images as another model sees them: decoded anew from the files where need be."""
+        if (size_px, fit) == (self.size_px, self.fit):
             return self.split(*names)
-        return SplitOfFiles(self.url, self.images_url, self.classes, size_px, *names)
+        return SplitOfFiles(self.url, self.images_url, self.classes, size_px, fit, *names)

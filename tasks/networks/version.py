@@ -7,7 +7,7 @@ from typing import Any, Self, get_args
 
 from tasks import storage
 from tasks.errors import JobError
-from tasks.parameters import ModelKind
+from tasks.parameters import Fit, ModelKind
 
 BATCH = 64  # images per prediction by TensorFlow
 LARGEST_PX = 1024  # side of the images, as in `Training`
@@ -20,7 +20,8 @@ class ModelVersion:
     folder_url: where its files lie. sha256, onnx_sha256: of model.keras and model.onnx, None without one.
     temperature: divides the logits before the softmax, for calibrated probabilities. unlike_below: likeness
     below which an image is unlike all that the model knows; None where it cannot tell (see `Likeness`), as
-    versions of an older Darkroom. likeness_sha256: of likeness.npz.
+    versions of an older Darkroom. likeness_sha256: of likeness.npz. fit: how its pictures become squares;
+    versions of an older Darkroom do not tell.
     """
 
     version: str
@@ -33,6 +34,7 @@ class ModelVersion:
     onnx_sha256: str | None = None
     unlike_below: float | None = None
     likeness_sha256: str | None = None
+    fit: Fit = "squeeze"
 
     @classmethod
     def of(cls, record: Mapping[str, Any], folder_url: str) -> Self:
@@ -41,7 +43,8 @@ class ModelVersion:
         Its words become names of files and folders, columns of tables and sizes of arrays.
         """
         values: dict[str, Any] = {field.name: record.get(field.name) for field in fields(cls)}
-        version = cls(**values | {"folder_url": folder_url})
+        fit = record.get("fit", cls.fit)
+        version = cls(**values | {"folder_url": folder_url, "fit": fit})
         wrong = [name for name, is_right in version._checks() if not is_right]
         if wrong:
             raise JobError(
@@ -65,6 +68,7 @@ class ModelVersion:
         yield "size_px", isinstance(size_px, int) and 1 <= size_px <= LARGEST_PX
         yield "unlike_below", self.unlike_below is None or is_finite(self.unlike_below)
         yield "likeness_sha256", isinstance(self.likeness_sha256, str | None)
+        yield "fit", self.fit in get_args(Fit)
         yield "temperature", isinstance(temperature, float | int) and 0 < temperature < math.inf
 
 

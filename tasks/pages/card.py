@@ -28,6 +28,7 @@ def model_card(record: Record, metrics: Record) -> str:
         "weakest": min(tested_classes, key=lambda row: row["recall"]),
         "worse_slices": [row for row in metrics["slices"] if row["worse"]],
         "parameters": list(parameters_of(record)),
+        "fit": record.get("fit", "squeeze"),
         "corrections": " ".join(correction_words(record.get("corrections", {}))),
     }
     return _environment().get_template("card.md.j2").render(page, record=record, metrics=metrics)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from tasks.pictures.outcome import corrupt
 
-MOST_ITEMS = 4096
+MOST_ITEMS, MOST_BOXES, MOST_META = 4096, 1 << 16, 1 << 24  # the last in bytes: a few numbers state much
 IN_FILE, IN_META = 0, 1  # where the data of an item lie
 MADE_OF, BELONGS_TO = b"dimg", b"auxl"
 
@@ -80,8 +80,8 @@ def read_items(data: bytes) -> Items:
     """Raises ImageError where the file has no picture, or its structure is broken."""
     try:
         meta = next((box for box in boxes_in(data, Box(b"", 0, len(data))) if box.name == b"meta"), None)
-        if meta is None:
-            raise corrupt("it has no picture (no meta box)")
+        if meta is None or meta.stop - meta.start > MOST_META:
+            raise corrupt("it has no picture, or one of too many pieces")
         inner = {box.name: box for box in boxes_in(data, Reader(data, meta).head().rest())}
         if not {b"pitm", b"iinf", b"iloc"} <= inner.keys():
             raise corrupt("it has no picture")
@@ -103,7 +103,9 @@ def read_items(data: bytes) -> Items:
 def boxes_in(data: bytes, around: Box) -> Iterator[Box]:
     """Yield the boxes within another, or within a file. The last of a file may be cut by its end."""
     at = around.start
-    while at + 8 <= around.stop:
+    for _ in range(MOST_BOXES):
+        if at + 8 > around.stop:
+            return
         length, name = struct.unpack_from(">I4s", data, at)
         start = at + 8
         if length == 1:
@@ -114,6 +116,7 @@ def boxes_in(data: bytes, around: Box) -> Iterator[Box]:
             raise struct.error("a box of no sensible size")
         yield Box(name, start, min(stop, around.stop))
         at = stop
+    raise struct.error("too many boxes")
 
 
 def kinds_of(data: bytes, box: Box) -> dict[int, Item]:
@@ -133,14 +136,18 @@ def add_spans(data: bytes, box: Box, idat: Box | None, items: dict[int, Item]) -
     reader = Reader(data, box).head()
     sizes = reader.number(2)
     offset_size, length_size, base_size, index_size = (sizes >> shift & 15 for shift in (12, 8, 4, 0))
-    for _ in range(min(reader.number(2 if reader.version < 2 else 4), MOST_ITEMS)):
-        item = items.get(reader.number(2 if reader.version < 2 else 4), Item(b""))
+    spans, number_size = 0, 2 if reader.version < 2 else 4
+    for _ in range(min(reader.number(number_size), MOST_ITEMS)):
+        item = items.get(reader.number(number_size), Item(b""))
         method = reader.number(2) & 15 if reader.version else IN_FILE
         reader.number(2)
         base = reader.number(base_size)
         for _ in range(reader.number(2)):
             if reader.version:
                 reader.number(index_size)
+            spans += 1
+            if spans > MOST_BOXES:
+                raise struct.error("data in too many pieces")
             start, length = base + reader.number(offset_size), reader.number(length_size)
             around = idat if method == IN_META else Box(b"", 0, len(data))
             if method > IN_META or around is None:

@@ -33,7 +33,7 @@ TURNS = {  # by quarters anticlockwise, and the axis of the mirror that follows,
     (0, 0): 4, (1, 0): 5, (2, 0): 2, (3, 0): 7,
     (0, 1): 2, (1, 1): 7, (2, 1): 4, (3, 1): 5,
 }  # fmt: skip
-EXIF = b"Exif"
+EXIF, LONGEST_EXIF = b"Exif", 1_000_000
 
 
 @dataclass(frozen=True)
@@ -100,16 +100,16 @@ def is_alpha_of(item: Item, primary: int) -> bool:
 
 def closure(items: Items, numbers: list[int]) -> list[int]:
     """The numbers of items, and of all that they are made of. Raises ImageError where one is missing."""
-    seen: list[int] = []
+    seen: dict[int, None] = {}
     waiting = list(numbers)
     while waiting:
-        number = waiting.pop(0)
+        number = waiting.pop()
         if number not in items.by_number:
             raise corrupt("a tile of it is missing")
         if number not in seen:
-            seen.append(number)
+            seen[number] = None
             waiting += items.by_number[number].made_of
-    return seen
+    return list(seen)
 
 
 def check_spans(data: bytes, still: Still) -> None:
@@ -178,6 +178,6 @@ def profile_of(item: Item) -> Profile | None:
 def exif_in(data: bytes) -> bytes:
     """The EXIF of an AVIF or HEIC file; empty where it has none. Raises ImageError for a broken structure."""
     items = read_items(data).by_number.values()
-    spans = next((item.spans for item in items if item.kind == EXIF and item.spans), [])
-    content = b"".join(data[start:stop] for start, stop in spans)
+    start, stop = next((item.spans[0] for item in items if item.kind == EXIF and item.spans), (0, 0))
+    content = data[start : min(stop, start + LONGEST_EXIF)]
     return content[4 + int.from_bytes(content[:4], "big") :]  # which begins with where the TIFF header is

@@ -205,8 +205,8 @@ def rules_against_champion(
 ) -> tuple[list[Rule], dict[str, Any] | None]:
     """The rules that depend on the champion, and the comparison with it; None where it cannot be compared.
 
-    It is judged by what it would be given to classify: pictures of its own size. A challenger that knows
-    more classes is compared with it on test images of those that both know. Raises errors of all kinds
+    It is judged by what it would be given to classify: pictures of its own size and fit. A challenger that
+    knows more classes is compared with it on test images of those that both know. Raises errors of all kinds
     where the champion, or the files of the test images, are lost or damaged.
     """
     champion = read_version(run.store, champion_version)
@@ -214,7 +214,7 @@ def rules_against_champion(
     rules = [classes_rule(champion_version, champion.classes, dataset.classes, by_hand)]
     if not rules[0].passed:
         return rules, None
-    test = dataset.split_at(champion.size_px, "test")
+    test = dataset.split_at(champion.size_px, champion.fit, "test")
     is_shared = np.isin(test.labels, columns_of(champion.classes, dataset.classes))
     unseen = unseen_tests(dataset, read_record(run.store, champion_version).get("dataset"))
     if unseen is not None and not (unseen & is_shared).any():

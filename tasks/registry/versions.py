@@ -70,6 +70,7 @@ def version_record(
         "versions": package_versions(),
         "yardstick": yardstick(metrics),
         **likeness(metrics, folder_url),
+        "fit": dataset.fit,
     }
     return storage.with_schema_version(record)
 

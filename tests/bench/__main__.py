@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tasks.sample.draw import draw_sample
-from tests.bench import auditing, decoding, memory, predicting, recovery, reviewing, scale, training
+from tests.bench import auditing, decoding, fitting, memory, predicting, recovery, reviewing, scale, training
 from tests.bench.measure import Measured
 
 BENCHES = {
@@ -25,6 +25,7 @@ BENCHES = {
     "recovery": recovery.bench,
     "scale": scale.bench,
     "reviewing": reviewing.bench,
+    "fitting": fitting.bench,
 }
 
 

@@ -21,7 +21,7 @@ from tasks.dataset.corrections import correct
 from tasks.errors import JobError
 from tasks.evaluation.calibration import fit_temperature
 from tasks.evaluation.records import write_arrays
-from tasks.parameters import Training
+from tasks.parameters import Data, Training
 from tasks.review import Decision, Desk
 from tasks.storage import Run
 
@@ -52,14 +52,14 @@ class World:
         return self.column("split") == name
 
 
-def embed(images: Path, folder: Path, weights: str) -> World:
+def embed(images: Path, folder: Path, weights: str, data: Data = Data()) -> World:
     """The images of a labelled folder as a world; what was computed before in the folder is kept.
 
     Raises JobError where the weights cannot be had.
     """
     defaults = Training()
     store, size_px = str(folder / "store"), defaults.image_size
-    manifest = list_images.fn(str(images), store, size_px, defaults.val_share)
+    manifest = list_images.fn(str(images), store, size_px, defaults.val_share, data=data)
     dataset = commit_dataset.fn(manifest, [decode_part.fn(part) for part in plan_parts(manifest)], 1.0)
     base = fetch_base.fn(dataset.url, size_px, weights, needed=False)
     if base.missing:

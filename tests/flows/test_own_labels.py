@@ -10,6 +10,7 @@ from flows.classify import classify
 from flows.retrain import retrain
 from tasks import storage
 from tasks.parameters import Classification, Data
+from tasks.registry.versions import read_record
 from tests.conftest import OPEN, SMALL
 
 
@@ -25,7 +26,7 @@ def test_a_heap_of_photos_and_a_file_of_labels_are_enough(
         lines.append(f"{number:03d},{file.parent.name},{number % 5}")
     (tmp_path / "train.csv").write_text("\n".join([*lines, "999,sea,1"]))
     training = SMALL.model_copy(update={"models": ("cnn",), "epochs": 1})
-    data = Data(labels=str(tmp_path / "train.csv"), group_by="site")
+    data = Data(labels=str(tmp_path / "train.csv"), group_by="site", fit="pad")
     run = retrain(str(heap), str(tmp_path / "store"), training, OPEN, data)
 
     summary = storage.read_json(storage.summary_url(run.folder_url))
@@ -37,6 +38,8 @@ def test_a_heap_of_photos_and_a_file_of_labels_are_enough(
     page = storage.read_bytes(storage.report_url(run.folder_url)).decode()
     assert "There was no test split: 20% were drawn for it" in page
     assert "Group by group" in page
+    assert "Pictures are padded with grey to squares." in page
+    assert read_record(run.store, "champion")["fit"] == "pad"
 
     (tmp_path / "list.json").write_text(json.dumps(["003.jpg", "gone.jpg", "001.jpg"]))
     options = Classification(files=str(tmp_path / "list.json"))

@@ -53,6 +53,13 @@ def exif(orientation: int) -> bytes:
     return struct.pack("<2sHIHHHIHHI", b"II", 42, 8, 1, 0x0112, 3, 1, orientation, 0, 0)
 
 
+def photograph(taken: str, offset: str = "") -> bytes:
+    """The EXIF of a photograph taken at a time."""
+    tags = Image.Exif()
+    tags.get_ifd(0x8769).update({0x9003: taken} | ({0x9011: offset} if offset else {}))
+    return tags.tobytes()
+
+
 def animated_png() -> bytes:
     """A PNG whose still picture is not one of its frames."""
     header, *middle, end = png_chunks(encode(photo(), "PNG"))

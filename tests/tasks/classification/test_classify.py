@@ -24,6 +24,8 @@ from tasks.networks.convert import export_onnx
 from tasks.networks.keras_engine import TensorflowClassifier
 from tasks.networks.version import ModelVersion
 from tasks.parameters import Classification
+from tasks.pictures import decode_image
+from tests.fuzz.corpus import encode, photo, photograph
 
 
 def version(folder: Path, seed: int) -> ModelVersion:
@@ -88,6 +90,25 @@ def test_a_part_that_gained_a_file_is_never_taken_for_one_that_lost_some(sample,
     classify_partition.fn(fresh)
     [rows], [expected] = read_rows(whole.job), read_rows(fresh.job)
     assert rows.equals(expected)
+
+
+def test_pictures_are_fitted_as_the_model_was_trained_and_told_with_their_size_and_time(tmp_path):
+    images, model = tmp_path / "in", replace(version(tmp_path, 1), fit="pad")
+    images.mkdir()
+    data = encode(photo((120, 40)), "JPEG", exif=photograph("2024:05:06 07:08:09", "+02:00"))
+    (images / "wide.jpg").write_bytes(data)
+    partition = only_partition(images, tmp_path / "out", model)
+    classify_partition.fn(partition)
+    [row] = pa.concat_tables(read_rows(partition.job)).to_pylist()
+    assert (row["width"], row["height"], row["captured"]) == (120, 40, "2024-05-06T07:08:09+02:00")
+
+    def confidence(fit: str) -> float:
+        pixels = decode_image(data, model.size_px, fit=fit).pixels
+        classifier = TensorflowClassifier(storage.model_url(model.folder_url), model.sha256)
+        return float(classifier.predict(pixels[None]).max())
+
+    assert row["confidence"] == pytest.approx(confidence("pad"), abs=1e-5)
+    assert row["confidence"] != pytest.approx(confidence("squeeze"), abs=1e-4)
 
 
 def test_as_many_tasks_run_at_once_as_the_nodes_hold(monkeypatch):

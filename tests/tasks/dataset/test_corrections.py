@@ -137,7 +137,7 @@ def test_images_labelled_in_an_inbox_join_training_and_the_inbox_may_be_emptied(
     assert dataset.corrections["unknown_classes"] == {"moon": 1}
     assert dataset.decoded == 2
     assert dataset.counts["test"] == before.counts["test"]
-    split = dataset.split_at(24, "train", "val")
+    split = dataset.split_at(24, "squeeze", "train", "val")
     assert split.take(np.array([split.paths.index(path)])).any()
 
     kept = Path(storage.kept_images_url(store), path.rpartition("/")[2])

@@ -1,5 +1,7 @@
 """Decoded once, reused ever after."""
 
+import hashlib
+import json
 import os
 import shutil
 from pathlib import Path
@@ -14,13 +16,14 @@ from tasks.audit.findings import audit_dataset
 from tasks.dataset import parts
 from tasks.dataset.checks import check_splits, check_trainable
 from tasks.dataset.index import commit_dataset
-from tasks.dataset.manifest import list_images
+from tasks.dataset.manifest import PARTS_VERSION, list_images, part_key
 from tasks.dataset.parts import decode_part, plan_parts
 from tasks.dataset.records import Dataset, Manifest
 from tasks.errors import InputError, JobError
-from tasks.parameters import Leakage
+from tasks.parameters import Data, Leakage
 from tasks.pictures import ImageError, decode_image
 from tasks.publishing.figures import dataset_figures
+from tasks.storage import FileEntry
 
 SIZE = 32
 
@@ -57,6 +60,26 @@ def test_every_file_has_a_row_and_every_usable_one_its_pixels(images: Path, stor
     for index in (0, len(split) - 1):
         expected = decode_image((images / split.paths[index]).read_bytes(), SIZE).pixels
         assert np.array_equal(split.take(np.array([index]))[0], expected)
+
+
+def test_a_dataset_of_another_fit_is_another_one_and_takes_no_part_of_it_over(images: Path, store: str):
+    squeezed = decode_all(images, store)
+    manifest = list_images.fn(str(images), store, SIZE, 0.2, data=Data(fit="crop"))
+    assert manifest.fingerprint != squeezed.fingerprint
+    cropped = commit_dataset.fn(manifest, [decode_part.fn(part) for part in plan_parts(manifest)], 0.5)
+    assert (cropped.reused, cropped.fit) == (0, "crop")
+    for split in (cropped.split("train"), squeezed.split_at(SIZE, "crop", "train")):
+        index = next(at for at, path in enumerate(split.paths) if "narrow" in path)
+        data = (images / split.paths[index]).read_bytes()
+        assert np.array_equal(split.take(np.array([index]))[0], decode_image(data, SIZE, fit="crop").pixels)
+        assert not np.array_equal(
+            decode_image(data, SIZE, fit="crop").pixels, decode_image(data, SIZE).pixels
+        )
+
+
+def test_the_usual_fit_leaves_the_names_of_parts_as_they_were():
+    older = hashlib.sha256(json.dumps([PARTS_VERSION, SIZE]).encode() + json.dumps(["a", 1, ""]).encode())
+    assert part_key([FileEntry("a", 1, "")], SIZE, "squeeze") == older.hexdigest()[:32]
 
 
 def test_a_part_that_a_process_died_of_is_decoded_apart(images: Path, store: str, monkeypatch):

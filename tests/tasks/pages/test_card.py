@@ -1,9 +1,15 @@
 """A model card tells strangers what a model is, and no name in it becomes markup."""
 
+from pathlib import Path
+
+import numpy as np
+import pytest
 from markdown_it import MarkdownIt
 
 from tasks.pages.card import model_card
 from tasks.pages.metrics import metric_texts
+from tasks.pictures import decode_image
+from tests.fuzz.corpus import encode, exif, photo
 from tests.tasks.pages import records
 from tests.tasks.pages.browser import EVIL
 
@@ -40,6 +46,22 @@ def test_a_card_says_whether_copies_of_the_test_images_were_trained_on(store: st
     leaking = card(store, leaking=3)
     assert clean not in leaking
     assert "3 images are copies of ones that judge and were trained or validated on" in leaking
+
+
+@pytest.mark.parametrize("fit", ["squeeze", "pad", "crop"])
+def test_the_code_in_a_card_makes_of_a_file_what_the_model_was_trained_on(
+    store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fit: str
+):
+    metrics = records.metrics()
+    text = model_card(records.model_record(store, metrics) | {"fit": fit}, metrics)
+    data = encode(photo((300, 200)), "JPEG", quality=95, exif=b"Exif\0\0" + exif(6))
+    (tmp_path / "photo.jpg").write_bytes(data)
+    monkeypatch.chdir(tmp_path)
+    made: dict = {}
+    exec(text.split("```python\n")[1].split("```")[0], made)
+    assert made["images"].shape == (1, 150, 150, 3)
+    expected = decode_image(data, 150, fit=fit).pixels
+    assert np.abs(made["images"][0].astype(int) - expected).mean() < 1
 
 
 def test_a_run_that_an_older_version_began_has_a_card(store: str):

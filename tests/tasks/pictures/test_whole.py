@@ -1,5 +1,6 @@
 """A file is a picture when all of it is there: half pictures are refused, and sound ones are not."""
 
+import time
 import zlib
 
 import numpy as np
@@ -186,3 +187,28 @@ def test_a_damaged_animation_costs_a_png_nothing():
         png(header, animation[0], *middle, *animation[1:]),
     ):
         assert np.array_equal(decode_image(damaged, 60).pixels, decode_image(PNG, 60).pixels)
+
+
+def test_a_heic_that_states_endless_pieces_is_refused_at_once():
+    data = COMPRESSED["heic"]
+    endless = bytes(6) + b"\xff\xff" + b"\0\1\0\0\xff\xff" * 60_000  # numbers of no bytes, 65,535 each
+    started = time.monotonic()
+    refusal(box(b"ftyp", data[8:24]) + box(b"meta", bytes(4) + with_iloc(data, endless)))
+    assert time.monotonic() - started < 1
+
+
+def box(name: bytes, content: bytes) -> bytes:
+    return (8 + len(content)).to_bytes(4, "big") + name + content
+
+
+def with_iloc(data: bytes, content: bytes) -> bytes:
+    """The boxes in the meta box of a HEIC, with another content of `iloc`."""
+    at = data.index(b"meta") + 8
+    end = data.index(b"meta") - 4 + int.from_bytes(data[data.index(b"meta") - 4 :][:4], "big")
+    boxes = []
+    while at < end:
+        length = int.from_bytes(data[at : at + 4], "big")
+        name = data[at + 4 : at + 8]
+        boxes.append(box(name, content if name == b"iloc" else data[at + 8 : at + length]))
+        at += length
+    return b"".join(boxes)

@@ -1,4 +1,4 @@
-"""The champion is judged as it is used: at its own size, from the files; or the verdict says why not."""
+"""The champion is judged as it is used: at its own size and fit, from the files; or we are told why not."""
 
 import shutil
 from collections.abc import Callable
@@ -39,11 +39,11 @@ def champion_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def images(champion_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Noise whose class is what the champion takes it for at its own size."""
+    """Wide noise whose class is what the champion takes its middle for at its own size."""
     folder, rng = tmp_path_factory.mktemp("images"), np.random.default_rng(0)
-    pictures = rng.integers(0, 256, (TEST_IMAGES + 8, OWN_PX, OWN_PX, 3), np.uint8)
+    pictures = rng.integers(0, 256, (TEST_IMAGES + 8, OWN_PX, 2 * OWN_PX, 3), np.uint8)
     encoded = [cv2.imencode(".png", picture)[1].tobytes() for picture in pictures]
-    seen = np.stack([decode_image(data, OWN_PX).pixels for data in encoded])
+    seen = np.stack([decode_image(data, OWN_PX, fit="crop").pixels for data in encoded])
     probabilities = keras.models.load_model(champion_file).predict(seen, verbose=0)
     for number, data in enumerate(encoded):
         of_test, name = number < TEST_IMAGES, "ab"[probabilities[number].argmax()]
@@ -56,7 +56,7 @@ def images(champion_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 @pytest.fixture
 def dataset(images: Path, store: str, tmp_path: Path) -> Dataset:
-    """The images as a challenger sees them: half as wide."""
+    """The images as a challenger sees them: half as high, and squeezed."""
     folder = shutil.copytree(images, tmp_path / "images")
     manifest = list_images.fn(str(folder), store, DATASET_PX, 0.2)
     return commit_dataset.fn(manifest, [decode_part.fn(part) for part in plan_parts(manifest)], 0)
@@ -67,7 +67,7 @@ def champion_url(champion_file: Path, store: str) -> str:
     """The champion's file in the store; it has no other."""
     url, data = storage.model_url(storage.version_url(store, "v1")), champion_file.read_bytes()
     storage.write_bytes(url, data)
-    add_version(store, "v1", size_px=OWN_PX, sha256=storage.sha256(data))
+    add_version(store, "v1", size_px=OWN_PX, fit="crop", sha256=storage.sha256(data))
     return url
 
 

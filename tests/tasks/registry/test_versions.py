@@ -30,7 +30,8 @@ def register(store: str, record: Any) -> None:
 
 def test_a_record_as_we_write_it_is_read(store: str):
     register(store, RECORD)
-    assert read_version(store, "v1").classes == ("a", "..")
+    version = read_version(store, "v1")
+    assert (version.classes, version.fit) == (("a", ".."), "squeeze")  # an older Darkroom told no fit
 
 
 @pytest.mark.parametrize(
@@ -50,6 +51,8 @@ def test_a_record_as_we_write_it_is_read(store: str):
         {"size_px": 10**9},
         {"size_px": "32"},
         {"temperature": 0},
+        {"fit": "stretch"},
+        {"fit": None},
         {"temperature": "1"},
         {"created": 1},
         {"schema_version": "x"},
