@@ -13,6 +13,7 @@ from flows.progress import Stages
 from flows.runtime import over_deployed, own_deployment, ray_runner
 from tasks import storage
 from tasks.classification import (
+    check_engine,
     check_room,
     classify_partition,
     commit_predictions,
@@ -55,6 +56,7 @@ def classify(
     images, output, options = locate(images, output, over_deployed("options", options))
     with leased(version.folder_url, storage.absolute(store)), locked(output, "output") as lock:
         version = read_version(store, version.version)  # it may have been removed just before
+        check_engine(version, options)
         stages = Stages(check=lock.check)
         with stages.stage("list"):
             room = check_room(options)
@@ -88,9 +90,13 @@ def announce_answers(store: str) -> None:
 
 
 def check_classification(
-    images: str, store: str = "store", output: str = "predictions", model: str = "champion", **_: Any
+    images: str,
+    store: str = "store",
+    output: str = "predictions",
+    model: str = "champion",
+    options: Classification = Classification(),
 ) -> None:
     """Raise InputError for mistakes that show without Prefect and Ray, before either is started."""
     storage.check_folder(storage.absolute(images))
-    read_version(store, model)
+    check_engine(read_version(store, model), options)
     locate(images, output, Classification())

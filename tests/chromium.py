@@ -22,6 +22,4 @@ def chromium() -> Iterator[Browser]:
 
 
 def launch(chromium: BrowserType) -> Browser:
-    return chromium.launch(
-        executable_path=CHROMIUM, args=["--no-sandbox", "--disable-background-networking"]
-    )
+    return chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-background-networking"])

@@ -2,12 +2,13 @@
 
 from tasks.classification.by_hand import import_sorted, tell_moved
 from tasks.classification.classify import check_room, classify_partition, room_for
-from tasks.classification.job import locate, partitions, plan_job
+from tasks.classification.job import check_engine, locate, partitions, plan_job
 from tasks.classification.rows import rows_of_output
 from tasks.classification.sorting import open_sorting
 from tasks.classification.summary import commit_predictions
 
 __all__ = [
+    "check_engine",
     "check_room",
     "classify_partition",
     "commit_predictions",

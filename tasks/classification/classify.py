@@ -30,7 +30,7 @@ from tasks.classification.sorting import sort_files
 from tasks.dataset import UNREADABLE, ImageError, captured_at, decode_image, measure_looks, read_images
 from tasks.errors import InputError
 from tasks.evaluation import likeness_of, scale_temperature
-from tasks.networks import BATCH, ModelVersion, load_classifier
+from tasks.networks import BATCH, ModelVersion, at_hand, load_classifier
 from tasks.parameters import Classification
 from tasks.storage import AHEAD_BYTES, FileEntry
 from tasks.task_runs import task
@@ -234,19 +234,20 @@ def decode_file(
 
 def add_predictions(batch: Sequence[Row], images: np.ndarray, job: Job) -> None:
     """Classify the images, and add to the rows with status `ok`, in place, what the model predicts."""
-    classifier = load_classifier(job.model)
+    model = at_hand(job.model, job.options.engine)
+    classifier = load_classifier(model)
     probabilities, features = classifier.look(images)
     predictions = zip(
-        scale_temperature(probabilities, job.model.temperature),
-        likeness_of(job.model, features, len(images)),
+        scale_temperature(probabilities, model.temperature),
+        likeness_of(model, features, len(images)),
         strict=True,
     )
     for row in batch:
         if row["status"] == "ok":
             calibrated, likeness = next(predictions)
-            row |= prediction_fields(calibrated, job.model, job.options.min_confidence)
+            row |= prediction_fields(calibrated, model, job.options.min_confidence)
             row |= {"engine": classifier.engine, "likeness": likeness}
-            if job.model.is_unlike(likeness):
+            if model.is_unlike(likeness):
                 row |= {"status": UNLIKE, "label": None, "confidence": None}
 
 

@@ -107,6 +107,12 @@ def locate(images: str, output: str, options: Classification) -> tuple[str, str,
     return images_url, output, options.model_copy(update=absolute_folders)
 
 
+def check_engine(model: ModelVersion, options: Classification) -> None:
+    """Raise InputError where a version has no model for the engine that is asked for."""
+    if options.engine == "int8":
+        model.by_int8()
+
+
 @task(task_run_name="list")
 def plan_job(images_url: str, output: str, model: ModelVersion, options: Classification) -> Job:
     """List a folder and write the manifest of its parts to the output.

@@ -178,6 +178,7 @@ def summarise(job: Job, tally: Tally, new_counts: Counts, classified: int, secon
         "labels": labels,
         "model": job.model.version,
         "engines": dict(tally.engines),
+        "int8": record["int8"] if job.options.engine == "int8" else None,
         "drift": drift_records,
         "root": job.images_url,
         "output": job.output,

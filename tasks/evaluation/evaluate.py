@@ -31,6 +31,7 @@ EXPLAINED_MISTAKES = 5  # the most confident ones
 @task(retries=1, task_run_name="evaluate {model.kind}")
 def evaluate_model(model: TrainedModel, dataset: Dataset, run: Run) -> Evaluation:
     """Evaluate a trained model on the test split, calibrated on validation; what is there is not redone."""
+    from tasks.evaluation.int8 import measure_int8
     from tasks.networks.convert import export_onnx, sample
 
     folder_url, model_url = run.kind_url(model.kind), storage.model_url(run.version_url(model.kind))
@@ -52,6 +53,9 @@ def evaluate_model(model: TrainedModel, dataset: Dataset, run: Run) -> Evaluatio
         storage.write_json(storage.reference_url(folder_url), reference)
         metrics["likeness"] = measure_likeness(model_url, dataset, run.version_url(model.kind))
         export_onnx(run.version_url(model.kind), sample(test))
+        metrics["int8"] = measure_int8(
+            dataset, run.version_url(model.kind), val_probabilities, metrics["temperature"]
+        )
         storage.write_json(storage.metrics_url(folder_url), metrics)
     return read_evaluation(model, folder_url)
 

@@ -96,6 +96,11 @@ def write_likeness(likeness: Likeness, url: str) -> None:
     storage.write_bytes(url, buffer.getvalue())
 
 
+def read_likeness(url: str) -> Likeness | None:
+    """That of a version which is not registered yet; None of one that cannot tell."""
+    return Likeness(**storage.read_arrays(url)) if storage.exists(url) else None
+
+
 @functools.lru_cache(maxsize=1)
 def load_likeness(model: ModelVersion) -> Likeness | None:
     """That of a version; None of one that cannot tell. A process keeps the last one.

@@ -5,8 +5,8 @@ the functions that need them.
 """
 
 from tasks.networks.archive import read_model_file, read_verified, weights_sha256
-from tasks.networks.engines import OnnxClassifier, load_classifier
-from tasks.networks.predict import predict_split, predict_splits, read_features
+from tasks.networks.engines import OnnxClassifier, at_hand, load_classifier
+from tasks.networks.predict import look_at, predict_split, predict_splits, read_features
 from tasks.networks.threads import use_granted_cpus
 from tasks.networks.version import BATCH, ModelVersion, check_unregistered
 
@@ -15,11 +15,13 @@ __all__ = [
     "ModelVersion",
     "OnnxClassifier",
     "architectures",
+    "at_hand",
     "check_unregistered",
     "convert",
     "gradcam",
     "keras_engine",
     "load_classifier",
+    "look_at",
     "predict_split",
     "predict_splits",
     "read_features",

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from tasks.dataset import Split
+from tasks.networks.engines import Classifier
 
 IMAGES_AT_ONCE = 512  # in memory
 
@@ -23,13 +24,15 @@ def predict_splits(model_url: str, splits: Sequence[Split], sha256: str | None =
 
     use_granted_resources()
     classifier = TensorflowClassifier(model_url, sha256)
+    return [look_at(classifier, split, np.arange(len(split)))[0] for split in splits]
 
-    def predict(split: Split) -> np.ndarray:
-        starts = range(0, len(split), IMAGES_AT_ONCE)
-        batches = (split.take(np.arange(start, min(start + IMAGES_AT_ONCE, len(split)))) for start in starts)
-        return np.concatenate([classifier.predict(batch) for batch in batches])
 
-    return [predict(split) for split in splits]
+def look_at(classifier: Classifier, split: Split, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What a classifier's `look` gives for images of a split, which are read IMAGES_AT_ONCE at a time."""
+    starts = range(0, len(rows), IMAGES_AT_ONCE)
+    batches = (split.take(rows[start : start + IMAGES_AT_ONCE]) for start in starts)
+    probabilities, features = zip(*map(classifier.look, batches), strict=True)
+    return np.concatenate(probabilities), np.concatenate(features)
 
 
 def read_features(
@@ -44,10 +47,5 @@ def read_features(
     use_granted_resources()
     classifier = TensorflowClassifier(model_url)
 
-    def look(split: Split, rows: np.ndarray) -> np.ndarray:
-        starts = range(0, len(rows), IMAGES_AT_ONCE)
-        batches = (split.take(rows[start : start + IMAGES_AT_ONCE]) for start in starts)
-        return np.concatenate([classifier.look(batch)[1] for batch in batches])
-
     weights, bias = classifier.model.get_layer("logits").get_weights()
-    return [look(split, rows) for split, rows in of_splits], weights, bias
+    return [look_at(classifier, split, rows)[1] for split, rows in of_splits], weights, bias

@@ -10,10 +10,10 @@ from tasks.audit import correction_words
 from tasks.pages.html import templates
 from tasks.pages.markdown import plain
 from tasks.pages.metrics import metric_texts
-from tasks.pages.words import Record, count, moment, number, percent, setting
+from tasks.pages.words import Record, count, int8_words, moment, number, percent, setting
 from tasks.parameters import ModelKind
 
-FILTERS = (count, moment, number, percent, setting)
+FILTERS = (count, int8_words, moment, number, percent, setting)
 
 
 def model_card(record: Record, metrics: Record) -> str:

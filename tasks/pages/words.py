@@ -109,6 +109,19 @@ def quantity(value: object) -> str:
     return number(value) if value == int(value) else decimals(value) if value >= 0.001 else f"{value:.1g}"
 
 
+def int8_words(int8: Record) -> str:
+    """What a version's model of integers costs, or why there is none; from the key `int8` of its records."""
+    if not int8["kept"]:
+        return f"Not offered in integers of eight bits: {int8['reason']}."
+    images, cost, most = number(int8["images"]), percent(int8["cost"], 2), percent(int8["cost_high"], 2)
+    accuracy, exact, alike = (percent(int8[name]) for name in ("accuracy", "exact_accuracy", "alike"))
+    return (
+        f"In integers of eight bits (`--engine int8`) {accuracy} of {images} validation images are right, "
+        f"against {exact}; {alike} of the labels are the same. The true class loses {cost} of probability in "
+        f"the mean, and 19 times in 20 at most {most}."
+    )
+
+
 def count(value: object, singular: str, plural: str = "") -> str:
     """Write how many there are: "1 image", "1,623 images"."""
     return f"{number(value)} {singular if value == 1 else plural or singular + 's'}"

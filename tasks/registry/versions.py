@@ -71,6 +71,7 @@ def version_record(
         "yardstick": yardstick(metrics),
         **likeness(metrics, folder_url),
         "fit": dataset.fit,
+        "int8": int8(metrics, folder_url),
     }
     return storage.with_schema_version(record)
 
@@ -82,6 +83,14 @@ def likeness(metrics: Mapping[str, Any], folder_url: str) -> dict[str, Any]:
         return {"unlike_below": None, "likeness_sha256": None}
     sha256 = storage.sha256(storage.read_bytes(storage.likeness_url(folder_url)))
     return {"unlike_below": unlike_below, "likeness_sha256": sha256}
+
+
+def int8(metrics: Mapping[str, Any], folder_url: str) -> dict[str, Any]:
+    """How right the version is in integers, and what is needed to classify so; or why it is not offered."""
+    record = metrics.get("int8", {"kept": False, "reason": "an older Darkroom trained it"})
+    if not record["kept"]:
+        return record
+    return record | {"sha256": storage.sha256(storage.read_bytes(storage.int8_url(folder_url)))}
 
 
 def yardstick(metrics: Mapping[str, Any]) -> dict[str, Any] | None:

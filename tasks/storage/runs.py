@@ -8,7 +8,7 @@
 <store>/runs/<run>/               stages.json (time so far), _lock.json while it is at work
 <store>/runs/<run>/<kind>/        history.csv  training.json  metrics.json  predictions.npz  ...  *.png
 <store>/runs/<run>/checkpoints/   while a training is at work
-<store>/models/<version>/         model.keras  model.onnx  model.json  card.md
+<store>/models/<version>/         model.keras  model.onnx  model.int8.onnx  likeness.npz  model.json  card.md
 <store>/models/                   champion.json  promotions/
 <store>/labels/                   <time>-<id>.json  parts/  images/<sha256>.<ext>
 <store>/classifications/          <time>-<output>.json: what models classified, where to, how right
@@ -22,8 +22,9 @@ from tasks.storage.urls import absolute, join
 
 LEASE = "_lease-"  # begins the names of files that say who reads a version
 ONNX = "model.onnx"
+INT8 = "model.int8.onnx"
 LIKENESS = "likeness.npz"
-VERSION_FILES = ("model.keras", ONNX, LIKENESS, "card.md", "model.json")
+VERSION_FILES = ("model.keras", ONNX, INT8, LIKENESS, "card.md", "model.json")
 
 
 @dataclass(frozen=True)
@@ -258,6 +259,11 @@ def model_url(folder: str) -> str:
 
 def onnx_url(folder: str) -> str:
     return join(folder, ONNX)
+
+
+def int8_url(folder: str) -> str:
+    """The model in integers of eight bits; a version lacks it where that would cost accuracy."""
+    return join(folder, INT8)
 
 
 def likeness_url(folder: str) -> str:

@@ -41,6 +41,18 @@ def draw(random: np.random.Generator, images: int) -> tuple[np.ndarray, np.ndarr
     return np.float32(random.normal(size=(images, FEATURES)) + 5 * np.eye(CLASSES, FEATURES)[labels]), labels
 
 
+def noise_of_two_classes(folder: Path, store: str) -> Dataset:
+    """40 training, 120 validation and 40 test images of no meaning."""
+    random = np.random.default_rng(0)
+    for split, images in {"train": 20, "val": 60, "test": 20}.items():
+        for name in "ab":
+            (folder / split / name).mkdir(parents=True)
+            for number in range(images):
+                pixels = random.integers(0, 255, (40, 40, 3), np.uint8)
+                cv2.imwrite(str(folder / split / name / f"{number}.bmp"), pixels)
+    return decode_all(folder, store)
+
+
 def test_what_fits_no_class_or_lies_far_from_all_is_less_alike_than_99_of_100_images_of_the_classes(learned):
     likeness, random = learned
     known, _ = draw(random, 2000)
@@ -53,14 +65,7 @@ def test_what_fits_no_class_or_lies_far_from_all_is_less_alike_than_99_of_100_im
 
 
 def test_a_version_tells_what_is_unlike_by_99_of_100_of_its_validation_images(store: str, tmp_path: Path):
-    random = np.random.default_rng(0)
-    for split, images in {"train": 20, "val": 60, "test": 20}.items():
-        for name in "ab":
-            (tmp_path / "images" / split / name).mkdir(parents=True)
-            for number in range(images):
-                pixels = random.integers(0, 255, (40, 40, 3), np.uint8)
-                cv2.imwrite(str(tmp_path / "images" / split / name / f"{number}.bmp"), pixels)
-    noise = decode_all(tmp_path / "images", store)
+    noise = noise_of_two_classes(tmp_path / "images", store)
     (tmp_path / "v").mkdir()
     architectures.build_cnn(2, SIZE).save(tmp_path / "v/model.keras")
     told = measure_likeness(str(tmp_path / "v/model.keras"), noise, str(tmp_path / "v"))

@@ -133,6 +133,7 @@ def metrics(kind: str = "cnn", every_class_tested: bool = True) -> dict[str, Any
         "groups": worst_groups([EVIL, "site 1", None, AWKWARD] * (len(right) // 4), right),
         "mistakes": list_mistakes(paths, labels, probabilities, CLASSES),
         "cells": list_cells(paths, labels, probabilities, CLASSES),
+        "int8": {"kept": False, "reason": f"it may cost {EVIL}"},
     }
 
 

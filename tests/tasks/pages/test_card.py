@@ -73,7 +73,7 @@ def test_a_run_that_an_older_version_began_has_a_card(store: str):
 
 def test_no_name_becomes_markup_in_a_card(store: str):
     html = MarkdownIt("commonmark").enable("table").render(card(store, "mobilenet_v2"))
-    places = ["in the list", "in the table", "root", "weights"]
+    places = ["in the list", "in the table", "root", "weights", "integers"]
     metrics = records.metrics("mobilenet_v2")
     places += ["confused"] * sum(
         (pair["true"], pair["predicted"]).count(EVIL) for pair in metrics["confused"]
