@@ -8,6 +8,7 @@ import numpy as np
 from tasks import storage
 from tasks.networks import architectures
 from tasks.networks.convert import export_onnx
+from tasks.networks.quantize import quantize
 from tasks.registry.gate import promote_by_hand
 
 CLASSES = tuple("abcdef")
@@ -34,11 +35,15 @@ def untrained_store(folder: Path, kind: str, size_px: int) -> str:
     place.mkdir(parents=True)
     BUILD[kind](len(CLASSES), size_px).save(place / "model.keras")
     assert export_onnx(str(place), noise(64, size_px))
+    (place / "model.int8.onnx").write_bytes(quantize((place / "model.onnx").read_bytes(), noise(16, size_px)))
     record = {
         "version": "v1",
         "kind": "cnn" if kind == "one_layer" else kind,  # no version is of another
         "sha256": storage.sha256((place / "model.keras").read_bytes()),
         "onnx_sha256": storage.sha256((place / "model.onnx").read_bytes()),
+        "int8": {"kept": True, "temperature": 1.0, "unlike_below": None, "images": 64, "alike": 0.9}
+        | {"accuracy": 0.2, "exact_accuracy": 0.2, "cost": 0.0, "cost_high": 0.0}
+        | {"sha256": storage.sha256((place / "model.int8.onnx").read_bytes())},
         "classes": list(CLASSES),
         "size_px": size_px,
         "temperature": 1.0,

@@ -117,8 +117,8 @@ def int8_words(int8: Record) -> str:
     accuracy, exact, alike = (percent(int8[name]) for name in ("accuracy", "exact_accuracy", "alike"))
     return (
         f"In integers of eight bits (`--engine int8`) {accuracy} of {images} validation images are right, "
-        f"against {exact}; {alike} of the labels are the same. The true class loses {cost} of probability in "
-        f"the mean, and 19 times in 20 at most {most}."
+        f"against {exact}; {alike} of the labels are the same. The probability of the true class falls by "
+        f"{cost} in the mean, 19 times in 20 by less than {most}."
     )
 
 

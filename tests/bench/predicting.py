@@ -19,6 +19,7 @@ from flows.classify import classify
 from flows.runtime import prefect_api, ray_options
 from tasks.networks.engines import load_classifier
 from tasks.networks.version import BATCH
+from tasks.parameters import Classification, Engine
 from tasks.registry.versions import read_version
 from tests.bench.measure import Measured, best_rate, steady_rate
 from tests.untrained import untrained_store
@@ -34,6 +35,8 @@ def bench(images: Path, scratch: Path) -> Iterator[Measured]:
         what = f"classify with {kind}, decoding and writing"
         before = bare_rates(store)
         rate = classify_rate(images, store, scratch / f"out-{kind}")
+        int8_rate = classify_rate(images, store, scratch / f"out-{kind}-int8", "int8")
+        yield Measured(f"{what}, engine int8", int8_rate, "the same, engine exact", rate)
         for (how, early), late in zip(before.items(), bare_rates(store).values(), strict=True):
             yield Measured(what, rate, f"the bare model, {how}", (early + late) / 2)
         yield Measured(
@@ -45,15 +48,16 @@ def bench(images: Path, scratch: Path) -> Iterator[Measured]:
         yield Measured(what, rate, "a Ray Data map_batches pipeline", ray_data_rate(images, store, scratch))
 
 
-def classify_rate(images: Path, store: str, output: Path) -> float:
+def classify_rate(images: Path, store: str, output: Path, engine: Engine = "exact") -> float:
     """Images a second between the first parts' commits and the last; what came before is told apart."""
     with prefect_api():
         started = time.time()
-        summary = classify(str(images), store, str(output))
+        summary = classify(str(images), store, str(output), options=Classification(engine=engine))
         ended = time.time()
     first = min(part.stat().st_mtime for part in output.glob("part-*"))
     Console(stderr=True).print(
-        f"classify, all of it: {ended - started:.1f} s for {summary['images']:,} files; "
+        f"classify with {', '.join(summary['engines'])}, all of it: {ended - started:.1f} s for "
+        f"{summary['images']:,} files; "
         f"{first - started:.1f} s until the first part was written"
     )
     return steady_rate(output)

@@ -37,6 +37,7 @@ def version(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         architectures.settle_batch_norm(model, val[:32])
     (place := folder / "v").mkdir()
     model.save(place / "model.keras")
+    np.save(folder / "val.npy", val)
     assert export_onnx(str(place), val)
     exact = TensorflowClassifier(str(place / "model.keras")).predict(val)
     with pytest.MonkeyPatch.context() as patch:
@@ -51,7 +52,7 @@ def version(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 def test_a_model_in_integers_sees_in_each_image_nearly_what_the_model_sees(version: ModelVersion):
-    images = np.random.default_rng(1).integers(0, 255, (40, SIZE, SIZE, 3), np.uint8)
+    images = np.load(Path(version.folder_url).parent / "val.npy")[:40]
     exact, features = engines.load_classifier(version).look(images)
     in_integers, of_integers = engines.load_classifier(version.by_int8()).look(images)
     assert not np.array_equal(in_integers, exact)
