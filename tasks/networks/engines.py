@@ -2,7 +2,9 @@
 
 import functools
 import os
-import time
+import platform
+import sys
+from pathlib import Path
 from typing import Protocol
 
 # Else it reports to its maker, and leaves a file of one name for all users in the temporary folder.
@@ -19,7 +21,8 @@ from tasks.networks.threads import granted_cpus
 from tasks.networks.version import ModelVersion
 from tasks.parameters import Engine
 
-TRIALS = 3  # of two engines in turn, to know the faster
+CPUINFO = Path("/proc/cpuinfo")
+INT8_FLAGS = {"avx_vnni", "avx512_vnni", "amx_int8", "asimddp", "i8mm"}  # of x86 and ARM, as Linux calls them
 ONNX_BATCH = 8  # images that fit the cache of a core: a quarter faster than 64 for MobileNetV2
 # Where weights of other files may lie, by default below the working folder, which is the root: a model could
 # have any file of this machine read as its weights, and answer with them.
@@ -106,23 +109,21 @@ def load_classifier(model: ModelVersion) -> Classifier:
     return classifier
 
 
-@functools.lru_cache(maxsize=1)
 def at_hand(model: ModelVersion, engine: Engine) -> ModelVersion:
-    """A version as it is classified with in this process: by int8 where that is asked for and no slower here.
+    """A version as this machine classifies with it: by int8 where that is asked for and gains something here.
 
-    A CPU that cannot multiply integers of eight bits needs longer for them than for floats.
+    Told by the processor, not by a stopwatch: run again, the same files get the same rows.
     """
-    if engine == "exact":
-        return model
-    exact, by_int8 = load_classifier(model), load_classifier(model.by_int8())
-    shape = 2 * ONNX_BATCH, model.size_px, model.size_px, 3
-    images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    trials = [(seconds(exact, images), seconds(by_int8, images)) for _ in range(TRIALS)]
-    of_exact, of_int8 = map(min, zip(*trials, strict=True))
-    return model.by_int8() if of_int8 <= of_exact else model
+    return model.by_int8() if engine == "int8" and multiplies_int8() else model
 
 
-def seconds(classifier: Classifier, images: np.ndarray) -> float:
-    started = time.monotonic()
-    classifier.predict(images)
-    return time.monotonic() - started
+@functools.cache
+def multiplies_int8() -> bool:
+    """Whether the processor has instructions for products of eight bits; without, floats are faster."""
+    if sys.platform == "darwin":
+        return platform.machine() == "arm64"  # Apple's processors all have them
+    try:
+        flags = set(CPUINFO.read_text().split())
+    except OSError:
+        return False
+    return not flags.isdisjoint(INT8_FLAGS)

@@ -14,6 +14,7 @@ import ray
 from ray.cluster_utils import Cluster
 
 from flows.classify import classify
+from tasks.parameters import Classification
 from tests.faults.processes import command_of, darkroom, finish, until
 from tests.untrained import untrained_store
 
@@ -31,13 +32,21 @@ def many(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.fixture(scope="module", params=["exact", pytest.param("int8", marks=pytest.mark.slow)])
+def options(request: pytest.FixtureRequest) -> Classification:
+    return Classification(engine=request.param)
+
+
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> str:
     return untrained_store(tmp_path_factory.mktemp("store"), "cnn", size_px=96)
 
 
-def start(images: Path, store: str, output: Path, api: str, ray_address: str) -> subprocess.Popen:
+def start(
+    images: Path, store: str, output: Path, options: Classification, api: str, ray_address: str
+) -> subprocess.Popen:
     command = ["classify", "--images", str(images), "--store", store, "--output", str(output)]
+    command += ["--engine", options.engine]
     return darkroom(command, output.parent / "prefect", api, ray_address)
 
 
@@ -56,10 +65,12 @@ def rows(output: Path) -> pa.Table:
 
 
 @pytest.fixture(scope="module")
-def untouched(many: Path, store: str, one_ray: None, tmp_path_factory: pytest.TempPathFactory) -> pa.Table:
+def untouched(
+    many: Path, store: str, options: Classification, one_ray: None, tmp_path_factory: pytest.TempPathFactory
+) -> pa.Table:
     """The rows of a run nobody disturbed."""
     output = tmp_path_factory.mktemp("untouched") / "out"
-    classify(str(many), store, str(output))
+    classify(str(many), store, str(output), options=options)
     return rows(output)
 
 
@@ -68,9 +79,9 @@ def test_one_row_a_file_in_order(untouched: pa.Table):
     assert 0 < untouched["status"].to_pylist().count("corrupt") < FILES
 
 
-def test_a_killed_flow_loses_and_repeats_nothing(many, store, untouched, tmp_path, api):
+def test_a_killed_flow_loses_and_repeats_nothing(many, store, options, untouched, tmp_path, api):
     output = tmp_path / "out"
-    process = start(many, store, output, api, ray.get_runtime_context().gcs_address)
+    process = start(many, store, output, options, api, ray.get_runtime_context().gcs_address)
     until(lambda: parts_done(output) >= 2, process)
     done = stamps(output)
     process.send_signal(signal.SIGKILL)
@@ -78,7 +89,7 @@ def test_a_killed_flow_loses_and_repeats_nothing(many, store, untouched, tmp_pat
     assert not (output / "_SUCCESS").exists()
     assert len(done) < PARTS
 
-    classify(str(many), store, str(output))
+    classify(str(many), store, str(output), options=options)
     assert rows(output).equals(untouched)
     assert done.items() <= stamps(output).items()
 
@@ -91,10 +102,12 @@ def cluster() -> Iterator[Cluster]:
 
 
 @pytest.mark.slow
-def test_a_killed_worker_and_a_lost_node_of_two_lose_nothing(many, store, untouched, tmp_path, api, cluster):
+def test_a_killed_worker_and_a_lost_node_of_two_lose_nothing(
+    many, store, options, untouched, tmp_path, api, cluster
+):
     node = cluster.add_node(num_cpus=1)
     output = tmp_path / "out"
-    process = start(many, store, output, api, cluster.address)
+    process = start(many, store, output, options, api, cluster.address)
     until(lambda: parts_done(output) >= 1, process)
     mine = psutil.Process().children(recursive=True)
     at_work = [worker for worker in mine if "ray::classify" in command_of(worker)]

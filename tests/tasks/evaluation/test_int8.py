@@ -61,14 +61,13 @@ def test_a_model_in_integers_sees_in_each_image_nearly_what_the_model_sees(versi
 
 
 @pytest.mark.parametrize("is_faster", [True, False])
-def test_rows_are_made_with_integers_where_these_are_faster_and_say_so(
+def test_rows_are_made_with_integers_where_the_processor_multiplies_these_and_say_so(
     is_faster: bool, version: ModelVersion, sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    seconds = {"int8": 1.0 if is_faster else 3.0}
-    monkeypatch.setattr(
-        engines, "seconds", lambda classifier, _: seconds.get(classifier.engine.split()[-1], 2.0)
-    )
-    engines.at_hand.cache_clear()
+    flag = "avx512_vnni" if is_faster else "avx2"
+    (cpuinfo := tmp_path / "cpuinfo").write_text(f"flags\t\t: sse2 {flag} f16c\n")
+    monkeypatch.setattr(engines, "CPUINFO", cpuinfo)
+    engines.multiplies_int8.cache_clear()
     version = replace(version, int8=replace(version.int8, temperature=0.01))
     partition = only_partition(sample / "seg_pred", tmp_path / "out", version, engine="int8")
     classify_partition.fn(partition)
@@ -76,6 +75,7 @@ def test_rows_are_made_with_integers_where_these_are_faster_and_say_so(
     good = rows.filter(pc.is_valid(rows["engine"]))
     assert {engine.endswith(" int8") for engine in good["engine"].to_pylist()} == {is_faster}
     assert (np.mean(good["confidence"].to_numpy()) > 0.9) == is_faster  # by a temperature of its own
+    engines.multiplies_int8.cache_clear()
 
 
 def test_it_is_not_kept_where_it_may_cost_more_than_half_a_point(monkeypatch: pytest.MonkeyPatch):
