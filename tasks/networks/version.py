@@ -42,8 +42,8 @@ class ModelVersion:
     temperature: divides the logits before the softmax, for calibrated probabilities. unlike_below: likeness
     below which an image is unlike all that the model knows; None where it cannot tell (see `Likeness`), as
     versions of an older Darkroom. likeness_sha256: of likeness.npz. fit: how its pictures become squares;
-    versions of an older Darkroom do not tell. int8: None where a model of integers
-    would cost accuracy. engine: which of its models to classify with; temperature and unlike_below are its.
+    versions of an older Darkroom do not tell. int8: None where a model of integers would cost accuracy.
+    engine: which of its models to classify with; temperature and unlike_below are its.
     """
 
     version: str
