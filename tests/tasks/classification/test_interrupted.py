@@ -18,7 +18,7 @@ from tasks.classification.classify import classify_partition
 from tasks.classification.job import Partition, partitions, plan_job
 from tasks.classification.rows import read_part, read_rows
 from tasks.errors import JobError
-from tasks.parameters import Classification
+from tasks.parameters import Classification, Fit
 from tasks.pictures import DecodedImage, apart, decode_image
 from tests.tasks.classification.test_classify import only_partition, version
 
@@ -51,10 +51,10 @@ def test_a_marker_never_stands_beside_another_models_rows(sample, tmp_path):
 def classify_and_die_of_the_culprit(partition: Partition) -> None:
     """A decoder that ends its process, here or in a helper, where a file ends in CRASH."""
 
-    def decode(data: bytes, size_px: int, apart: bool = False) -> DecodedImage:
+    def decode(data: bytes, size_px: int, apart: bool, fit: Fit) -> DecodedImage:
         if data.endswith(b"CRASH") and not apart:
             os.kill(os.getpid(), signal.SIGSEGV)
-        return decode_image(data, size_px, apart)
+        return decode_image(data, size_px, apart, fit)
 
     classify.decode_image = decode
     apart.HELPER = "tests.tasks.pictures.failing_helper"
