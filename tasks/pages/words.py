@@ -116,7 +116,7 @@ def int8_words(int8: Record) -> str:
     images, cost, most = number(int8["images"]), percent(int8["cost"], 2), percent(int8["cost_high"], 2)
     accuracy, exact, alike = (percent(int8[name]) for name in ("accuracy", "exact_accuracy", "alike"))
     return (
-        f"In integers of eight bits (`--engine int8`) {accuracy} of {images} validation images are right, "
+        f"In integers of eight bits (engine int8) {accuracy} of {images} validation images are right, "
         f"against {exact}; {alike} of the labels are the same. The probability of the true class falls by "
         f"{cost} in the mean, 19 times in 20 by less than {most}."
     )
