@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
@@ -32,7 +33,7 @@ def check_tracking() -> None:
     if (server := os.environ.get(SERVER)) and not find_spec("mlflow"):
         raise InputError(
             f"{SERVER} needs MLflow on the machine of the flow: `make setup` or `pip install mlflow-skinny`. "
-            f"Received: {server!r}."
+            f"Received: {without_logins(server)!r}."
         )
 
 
@@ -54,9 +55,16 @@ def track(run: Run, models: Sequence[TrainedModel], evaluations: Sequence[Evalua
             if not is_tracked(client, experiment_id, model.version):
                 track_model(client, experiment_id, run, model, evaluation)
     except Exception as error:  # MLflow's own, of its driver, or of our storage
-        log.warning("Not tracked in MLflow at %s: %s", client.tracking_uri, error)
+        log.warning(
+            "Not tracked in MLflow at %s: %s", without_logins(client.tracking_uri), without_logins(error)
+        )
     else:
-        log.info("Tracked in MLflow at %s, experiment %s", client.tracking_uri, name)
+        log.info("Tracked in MLflow at %s, experiment %s", without_logins(client.tracking_uri), name)
+
+
+def without_logins(text: object) -> str:
+    """A text without the users and passwords that stand in addresses: lines of the log go to Prefect too."""
+    return re.sub(r"(?<=://)[^/\s@]*@", "", str(text))
 
 
 def is_tracked(client: "MlflowClient", experiment_id: str, version: str) -> bool:

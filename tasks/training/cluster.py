@@ -1,9 +1,11 @@
 """The resources that a training asks Ray for, and how its workers learn one another's addresses."""
 
 import json
+import logging
 import os
 import socket
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +14,12 @@ import ray._private.state
 import ray.train
 from ray.train.backend import Backend, BackendConfig
 
-from tasks.errors import InputError
+from tasks.errors import InputError, JobError
 from tasks.parameters import Training
+
+PORTS = range(20_000, 21_000)  # of TensorFlow's servers, all of them for one rule of a firewall
+
+log = logging.getLogger("darkroom")
 
 
 @dataclass(frozen=True)
@@ -76,6 +82,18 @@ def check_cluster(training: Training) -> None:
         resources_of(training)
 
 
+def tell_exposure(training: Training) -> None:
+    """Warn of a training whose workers talk by TensorFlow's servers, which ask nobody who they are."""
+    if training.workers > 1:
+        log.warning(
+            "While this trains on %s workers, whoever reaches ports %s to %s of their machines, other users "
+            "there too, can run code there: see Firewall in deployments/README.md",
+            training.workers,
+            PORTS[0],
+            PORTS[-1],
+        )
+
+
 def largest_share(nodes: Sequence[int], workers: int) -> int:
     """The most of a resource that each of `workers` can have, none of them spread over two nodes."""
     shares = range(max(nodes, default=0), 0, -1)
@@ -103,12 +121,16 @@ class TensorflowCluster(BackendConfig):
 
 
 def _free_address() -> str:
-    """This node's address in the cluster and a port that is free now, as TF_CONFIG wants them."""
-    host = ray.util.get_node_ip_address()
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.bind((host, 0))
-        port = probe.getsockname()[1]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    """This node's address in the cluster and a port of PORTS that is free now, as TF_CONFIG wants them.
+
+    Workers of one machine begin their search at different ports.
+    """
+    host, start = ray.util.get_node_ip_address(), os.getpid() % len(PORTS)
+    for port in (*PORTS[start:], *PORTS[:start]):
+        with suppress(OSError), socket.socket() as probe:
+            probe.bind(("", port))  # as TensorFlow does
+            return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    raise JobError(f"A worker must have one of the ports {PORTS[0]} to {PORTS[-1]}. All of them are taken.")
 
 
 def _join_cluster(cluster: str) -> None:

@@ -20,7 +20,7 @@ from tasks.networks import check_unregistered
 from tasks.parameters import ModelKind, Training
 from tasks.storage import Run
 from tasks.task_runs import task
-from tasks.training.cluster import Resources, TensorflowCluster, check_cluster
+from tasks.training.cluster import Resources, TensorflowCluster, check_cluster, tell_exposure
 from tasks.training.memory import tell_memory
 from tasks.training.room import Tell, wait_for_room
 
@@ -55,8 +55,9 @@ class TrainedModel:
 
 
 def check_machines(training: Training) -> None:
-    """Raise InputError where the cluster is too small for a training, and say so where its memory is."""
+    """Raise InputError where the cluster is too small for a training; tell what it asks of its machines."""
     check_cluster(training)
+    tell_exposure(training)
     tell_memory(training)
 
 
