@@ -12,13 +12,13 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import MutableHeaders
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from deployments.headers import WithHeaders
 from deployments.services import LOOPBACK, LOOPBACK_NAMES
 from tasks import storage
 from tasks.errors import InputError
@@ -63,7 +63,7 @@ class Review:
             Route("/answers", self.answers, methods=["POST"]),
             Route("/pictures/{size}/{sha256}", self.picture),
         ]
-        return WithHeaders(Starlette(routes=routes))
+        return WithHeaders(Starlette(routes=routes), HEADERS)
 
     def page(self, request: Request) -> Response:
         name = request.url.path.rsplit("/", 1)[-1]
@@ -146,21 +146,6 @@ async def limited_json(request: Request) -> dict:
         if len(data) > MOST_BYTES:
             raise InputError(f"A request may have {MOST_BYTES:,} bytes. Received more.")
     return json.loads(data)
-
-
-class WithHeaders:
-    """An application whose every answer has HEADERS."""
-
-    def __init__(self, app: ASGIApp):
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(HEADERS)
-            await send(message)
-
-        await self._app(scope, receive, send_with_headers)
 
 
 class Ticket:

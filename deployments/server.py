@@ -12,11 +12,16 @@ import uvicorn
 from prefect.server.api.server import create_app
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+from deployments.headers import WithHeaders
 from deployments.services import LOOPBACK_NAMES
+
+# No page of another user of this machine shows the UI within itself, for a reader to click on.
+HEADERS = {"Content-Security-Policy": "frame-ancestors 'none'"}
 
 
 def serve(host: str, listener: socket.socket) -> None:
-    app = TrustedHostMiddleware(create_app(final=True), allowed_hosts=[host, *LOOPBACK_NAMES])
+    guarded = TrustedHostMiddleware(create_app(final=True), allowed_hosts=[host, *LOOPBACK_NAMES])
+    app = WithHeaders(guarded, HEADERS)
     uvicorn.Server(uvicorn.Config(app)).run(sockets=[listener])
 
 

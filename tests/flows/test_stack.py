@@ -130,6 +130,7 @@ def test_whoever_does_not_know_the_password_gets_nothing_done(stack: Settings):
         f"{stack.url}/api/admin/version", headers={"Origin": "https://evil.example"}, auth=stack.login
     )
     assert "access-control-allow-origin" not in elsewhere.headers
+    assert "frame-ancestors 'none'" in httpx.get(stack.url).headers["content-security-policy"]
     secret = stack.login[1]
     assert not [process for process in psutil.process_iter() if secret in command_of(process)]
 
