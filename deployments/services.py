@@ -14,7 +14,7 @@ import httpx
 import psutil
 
 from tasks.errors import InputError, JobError
-from tasks.storage import LONGEST_RAY_FOLDER
+from tasks.storage import LONGEST_RAY_FOLDER, check_own
 
 BIN = Path(sys.executable).parent
 USER = "admin"
@@ -91,12 +91,16 @@ def reach_directly(*hosts: str) -> None:
 
 
 def check_sockets() -> None:
-    """Raise InputError when the paths of Ray's sockets would be longer than a socket's may be."""
+    """Raise InputError when the paths of Ray's sockets would be longer than a socket's may be, or others may
+    put sockets there: Ray lets every user write to its sessions.
+    """
+    if given := os.environ.get("RAY_TMPDIR"):
+        check_own(Path(given).resolve(), "set RAY_TMPDIR to a folder of your own")
     folder = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp"
     if len(os.fsencode(folder)) > LONGEST_RAY_FOLDER:
         raise InputError(
-            f"TMPDIR must be at most {LONGEST_RAY_FOLDER} bytes long, for Ray's sockets; RAY_TMPDIR=/tmp "
-            f"gives it others. Received: {folder!r}."
+            f"TMPDIR must be at most {LONGEST_RAY_FOLDER} bytes long, for Ray's sockets; RAY_TMPDIR "
+            f"may name a shorter folder of your own. Received: {folder!r}."
         )
 
 

@@ -195,12 +195,7 @@ def own_folder(folder: Path) -> None:
     Prefect's database lies in it: one that they put there would say what is run.
     """
     folder.mkdir(mode=0o755, parents=True, exist_ok=True)
-    status = folder.stat()
-    if status.st_uid != os.geteuid() or status.st_mode & 0o022:
-        raise InputError(
-            "DARKROOM_HOME must be a folder of yours that nobody else may write to (`chmod go-w`). Received "
-            f"{str(folder)!r} of user {status.st_uid}, mode {status.st_mode & 0o777:04o}."
-        )
+    storage.check_own(folder.resolve(), "`chmod go-w` it, or set DARKROOM_HOME to a folder of your own")
 
 
 def kept_secret(path: Path) -> str:

@@ -105,7 +105,7 @@ def test_a_home_that_others_may_write_to_is_refused(tmp_path: Path, monkeypatch,
         os.chown(home, owner, owner)
     monkeypatch.setenv("DARKROOM_HOME", str(home))
     assert run(["up"]) == 2
-    assert "DARKROOM_HOME must be a folder of yours" in capsys.readouterr().err
+    assert "or set DARKROOM_HOME to a folder of your own" in capsys.readouterr().err
     assert not list(home.iterdir())
 
 

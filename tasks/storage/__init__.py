@@ -48,6 +48,7 @@ from tasks.storage.outputs import (
 )
 from tasks.storage.private import (
     LONGEST_RAY_FOLDER,
+    check_own,
     in_environment,
     own_temporary_folder,
     private_folder,
@@ -150,6 +151,7 @@ __all__ = [
     "champion_url",
     "check_apart",
     "check_folder",
+    "check_own",
     "check_schema_version",
     "check_table",
     "check_temporary_room",

@@ -34,16 +34,23 @@ def private_folder() -> Path:
     folder = shared.parent if shared.parent.name == name else shared / name  # of a command it is within
     with suppress(FileExistsError):
         folder.mkdir(mode=0o700)
+    check_own(folder, "remove it, or set TMPDIR to a folder of your own")
+    folder.chmod(0o700)  # a node that joins a cluster makes it for Ray's session
+    return folder
+
+
+def check_own(folder: Path, advice: str) -> None:
+    """Raise InputError for what is no folder of this user, or one that others may write to.
+
+    advice: what to do about it, in words.
+    """
     status = folder.lstat()
     mode = stat.S_IMODE(status.st_mode)
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or mode & 0o022:
         raise InputError(
             f"{str(folder)!r} must be a folder of yours that nobody else may write to. Received one of user "
-            f"{status.st_uid} with mode {mode:o}: remove it, or set TMPDIR to a folder of your own."
+            f"{status.st_uid} with mode {mode:o}: {advice}."
         )
-    if mode & 0o077:  # a node that joins a cluster makes it for Ray's session
-        folder.chmod(0o700)
-    return folder
 
 
 @contextmanager

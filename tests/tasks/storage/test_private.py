@@ -14,6 +14,7 @@ import fsspec
 import pytest
 import ray
 
+from deployments.services import check_sockets
 from tasks import storage
 from tasks.errors import InputError
 from tasks.storage.objects import mark_of
@@ -129,6 +130,25 @@ def test_sessions_of_ray_lie_where_no_other_user_can_put_a_socket(shared: Path):
         folder = Path(ray._common.utils.get_default_ray_temp_dir())
     assert folder.parent == storage.private_folder()
     assert folder.parent.stat().st_mode & 0o077 == 0
+
+
+def test_no_session_of_ray_lies_where_another_user_can_put_a_socket(shared: Path, monkeypatch):
+    """Not even where the path of the temporary folder leaves no room for one of our own in it."""
+    long = shared / ("d" * (storage.LONGEST_RAY_FOLDER - len(str(shared)) - 1))
+    long.mkdir()
+    long.chmod(0o1777)
+    monkeypatch.setattr(tempfile, "tempdir", str(long))
+    with (
+        storage.own_temporary_folder(),
+        pytest.raises(InputError, match="set RAY_TMPDIR to a"),
+    ):
+        check_sockets()
+    monkeypatch.setenv("RAY_TMPDIR", str(shared))
+    with (
+        storage.own_temporary_folder(),
+        pytest.raises(InputError, match="set RAY_TMPDIR to a"),
+    ):
+        check_sockets()
 
 
 def test_sessions_of_a_ray_that_has_ended_go_and_others_stay(shared: Path):
