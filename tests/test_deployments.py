@@ -41,6 +41,19 @@ def test_systemd_finds_nothing_wrong_with_the_units(tmp_path: Path):
     assert done.returncode == 0, done.stderr
 
 
+def test_nothing_is_installed_without_a_hash_and_the_image_runs_as_an_ordinary_user():
+    rules = (FOLDER.parent / "Makefile").read_text().replace("\\\n", "")
+    installs = [line for line in rules.splitlines() if re.search(r"pip (install|sync)", line)]
+    assert len(installs) == 3
+    for line in installs:
+        assert "--require-hashes" in line or "--no-deps --no-build-isolation --editable ." in line
+    [uv] = re.findall(r"^uv==.*?# via", (FOLDER.parent / "requirements.lock").read_text(), re.S | re.M)
+    assert "--hash=sha256:" in uv  # what `make setup` takes of the lock to install uv by
+    steps = (FOLDER / "kubernetes" / "Dockerfile").read_text()
+    assert re.findall(r"^USER (\w+)$", steps, re.M) == ["darkroom"]
+    assert "--uid 1000 darkroom" in steps.partition("USER")[0]
+
+
 def test_kubernetes_is_told_what_the_deployments_read():
     text = MANIFESTS.read_text()
     variables = next(one for one in yaml.safe_load_all(text) if one["kind"] == "ConfigMap")["data"]

@@ -147,6 +147,23 @@ def test_a_link_in_place_of_a_folder_leads_to_no_foreign_file(images: Path, tmp_
     assert tree(foreign) == NAMES
 
 
+@pytest.mark.parametrize(
+    "planted", [{"plan": "../../foreign"}, {"plan": "", "folders": ["../foreign", ".."]}]
+)
+def test_the_record_of_a_folder_leads_to_no_foreign_file(images: Path, tmp_path: Path, planted: dict):
+    target, foreign = tmp_path / "sorted", tmp_path / "foreign"
+    sort(images, {}, copy_into=str(target))
+    shutil.copytree(target / "a", foreign)
+    for ledger in (target / "_sorted").glob("*/*.parquet"):
+        shutil.copy(ledger, foreign / ledger.name)
+    before = tree(foreign)
+    record = storage.read_json(str(target / "_sorted.json"))
+    storage.write_json(str(target / "_sorted.json"), record | planted)
+    with suppress(InputError):
+        sort(images, dict.fromkeys(NAMES, "b"), other_model(), copy_into=str(target))
+    assert tree(foreign) == before
+
+
 @pytest.mark.parametrize("row", [{"path": "../../foreign/0.jpg"}, {"folder": ".."}, {"path": None}, {"x": 1}])
 def test_a_ledger_with_other_rows_harms_nothing_and_ends_in_one_line_if_at_all(
     images: Path, tmp_path: Path, row: dict
