@@ -13,7 +13,7 @@ def read_images(
 
     store: of the dataset whose files they are, since it keeps some of them itself (see `storage.file_url`).
     """
-    contents = read_ahead(images_url, [file for file in files if file.bytes <= MAX_BYTES], store)
+    contents = read_ahead(images_url, [file for file in files if file.bytes <= MAX_BYTES], store, MAX_BYTES)
     for file in files:
         content = too_many_bytes(file.bytes) if file.bytes > MAX_BYTES else next(contents)
         yield ImageError(UNREADABLE, str(content)) if isinstance(content, OSError) else content

@@ -109,7 +109,7 @@ def read_model_file(url: str) -> bytes:
             f"A model must have at most {MOST_BYTES / 2**30:g} GB. Received {size / 2**30:.1f} GB in "
             f"{url!r}: restore the version, or train a smaller one."
         )
-    return storage.read_bytes(url)
+    return storage.read_bytes(url, MOST_BYTES)
 
 
 def load_model(model_url: str, sha256: str | None) -> "keras.Model":

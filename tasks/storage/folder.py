@@ -8,7 +8,7 @@ from tasks.storage.answers import kept_images_url
 from tasks.storage.listing import FileEntry
 from tasks.storage.names import unescape
 from tasks.storage.objects import mark_of
-from tasks.storage.reading import read_bytes
+from tasks.storage.reading import MOST_BYTES, read_bytes
 from tasks.storage.urls import filesystem, join
 
 READERS = 8
@@ -51,16 +51,16 @@ def find_files(images_url: str, paths: Iterable[str]) -> Iterator[FileEntry]:
 
 
 def read_ahead(
-    images_url: str, files: Iterable[FileEntry], store: str | None = None
+    images_url: str, files: Iterable[FileEntry], store: str | None = None, most: int = MOST_BYTES
 ) -> Iterator[bytes | OSError]:
     """Yield the bytes of each file, in order, or the error of reading it; threads read the next files.
 
-    store: as in `file_url`.
+    store: as in `file_url`. most: bytes that a file may have, which may be another by now than was listed.
 
     At most AHEAD_FILES files and about AHEAD_BYTES bytes wait in memory, however many files there are.
     """
     return map_ahead(
-        lambda file: _bytes_or_error(images_url, file.path, store),
+        lambda file: _bytes_or_error(images_url, file.path, store, most),
         files,
         READERS,
         AHEAD_FILES,
@@ -68,13 +68,13 @@ def read_ahead(
     )
 
 
-def _bytes_or_error(images_url: str, path: str, store: str | None) -> bytes | OSError:
+def _bytes_or_error(images_url: str, path: str, store: str | None, most: int) -> bytes | OSError:
     try:
         url = file_url(images_url, path, store)
         # Opening a pipe would wait for ever.
         if "://" not in url and not os.path.isfile(url) and os.path.exists(url):
             return OSError(f"not a regular file: {url!r}")
-        return read_bytes(url)
+        return read_bytes(url, most)
     except OSError as error:
         return error
     except Exception as error:  # drivers of object stores raise errors of their own

@@ -8,7 +8,6 @@ import io
 import json
 import os
 import zipfile
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ MEGABYTE = 2**20
 MOST_JSON = 256 * MEGABYTE  # a confusion matrix of 1,500 classes has 20, the catalogue of 1,000 datasets 50
 MOST_ARRAYS = 4096 * MEGABYTE  # probabilities of 700,000 test images of 1,500 classes
 MOST_TABLE = 4096 * MEGABYTE  # an index of some ten million files
+MOST_BYTES = 4096 * MEGABYTE  # of any other file
 MOST_ROWS = 2**27  # a column of equal values takes next to nothing
 
 
@@ -32,24 +32,38 @@ def size(url: str) -> int:
     return fs.size(path)
 
 
-def read_bytes(url: str, most: int | None = None) -> bytes:
+def read_bytes(url: str, most: int = MOST_BYTES) -> bytes:
     """The bytes of a file. most: how many it may have; BrokenFileError for one that has more."""
     if "://" not in url:  # fsspec would take three times as long for a small file
-        if most is not None:
-            check_size(url, os.path.getsize(url), most)
-        return Path(url).read_bytes()
+        return read_at_most(url, most)
     fs, path = filesystem(url)
     try:  # from a first byte on: else s3fs looks at the size before, which is another request
-        data = fs.cat_file(path, start=0, end=None if most is None else most + 1)
+        data = fs.cat_file(path, start=0, end=most + 1)
     except FileNotFoundError:
         raise
     except Exception:  # drivers raise errors of their own where an empty object has no first byte
         if size(url):
             raise
         return b""
-    if most is not None and len(data) > most:
+    if len(data) > most:
         check_size(url, size(url), most)
     return data
+
+
+def read_at_most(path: str, most: int) -> bytes:
+    """The bytes of a local file. BrokenFileError where it has more than `most`, whatever it says of its size.
+
+    A pipe and a link to a device have none until they are read.
+    """
+    with open(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        check_size(path, size, most)
+        pieces = [file.read(size)]
+        while size <= most and (piece := file.read(MEGABYTE)):
+            pieces.append(piece)
+            size += len(piece)
+    check_size(path, size, most)
+    return b"".join(pieces)
 
 
 def read_json(url: str) -> Any:

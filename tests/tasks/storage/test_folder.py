@@ -34,6 +34,15 @@ def test_reading_ahead_keeps_order_and_hands_errors_over(tmp_path: Path):
     assert contents[:100] + contents[101:] == [str(n).encode() for n in range(200) if n != 100]
 
 
+def test_a_file_that_has_grown_since_it_was_listed_fills_no_memory(tmp_path: Path):
+    (tmp_path / "a.jpg").write_bytes(b"x")
+    files = list(walk(str(tmp_path)))
+    with (tmp_path / "a.jpg").open("r+b") as file:
+        file.truncate(2**40)  # with nothing in it, it takes no room on disk
+    [error] = read_ahead(str(tmp_path), files, most=1000)
+    assert isinstance(error, OSError)
+
+
 def test_links_are_followed_once_and_change_with_what_they_point_to(tmp_path: Path):
     (tmp_path / "real").mkdir()
     (tmp_path / "root").mkdir()

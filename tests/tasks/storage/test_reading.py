@@ -1,8 +1,10 @@
 """What is read back fills no memory, however it was made: it is refused in one line, with size and limit."""
 
 import io
+import os
 import zipfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import fsspec
@@ -67,6 +69,20 @@ def test_a_version_that_is_no_number_is_told_in_one_line(tmp_path: Path, version
     (tmp_path / "summary.json").write_text(f'{{"schema_version": {version}}}')
     with pytest.raises(BrokenFileError):
         storage.read_record(str(tmp_path / "summary.json"))
+
+
+def test_a_device_in_place_of_a_record_fills_no_memory(tmp_path: Path, small_limits: None):
+    (tmp_path / "summary.json").symlink_to("/dev/zero")
+    with pytest.raises(BrokenFileError, match="at most 1 are read"):
+        storage.read_record(str(tmp_path / "summary.json"))
+
+
+def test_a_list_can_come_through_a_pipe(tmp_path: Path):
+    pipe = tmp_path / "list"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor() as pool:
+        written = pool.submit(pipe.write_bytes, b"x" * 100_000)
+        assert len(storage.read_bytes(str(pipe), LIMIT)) == written.result() == 100_000
 
 
 def test_a_column_of_equal_values_cannot_be_longer_than_the_limit(tmp_path: Path, monkeypatch):
