@@ -18,7 +18,7 @@ from PIL import Image, ImageCms
 from tasks.pictures.outcome import Profile, unsupported
 
 LARGEST_PROFILE = 4_000_000  # bytes
-HEADER_BYTES, MOST_TAGS = 128, 200
+HEADER_BYTES, MOST_TAGS, MOST_POINTS = 128, 200, 65_536
 VISIBLE = 8  # of 255: profiles that change no colour by more are taken for sRGB
 LEVELS = 1 << 14
 CURVES, COLOURS, TABLES = (b"rTRC", b"gTRC", b"bTRC"), (b"rXYZ", b"gXYZ", b"bXYZ"), b"A2B0"
@@ -145,7 +145,9 @@ def curve_of(tag: bytes) -> np.ndarray:
     """Linear light at each of 256 steps, float [256]. Raises ValueError for a kind of curve there is not."""
     if tag[:4] == b"curv":
         [count] = struct.unpack_from(">I", tag, 8)
-        numbers = np.array(struct.unpack_from(f">{min(count, 65536)}H", tag, 12))
+        if count > MOST_POINTS:
+            raise ValueError("a curve of too many points")
+        numbers = np.array(struct.unpack_from(f">{count}H", tag, 12))
         if count < 2:
             return STEPS ** (numbers[0] / 256 if count else 1.0)
         return np.interp(STEPS, np.linspace(0, 1, count), numbers / 65535)

@@ -1,6 +1,8 @@
 """Colours are those that a file's profile means, by LittleCMS, and without one those of the file."""
 
 import io
+import struct
+import tracemalloc
 import zlib
 
 import numpy as np
@@ -116,3 +118,16 @@ def test_a_profile_that_inflates_without_end_takes_no_memory():
     bomb = b"bomb\0\0" + zlib.compress(bytes(100_000_000))
     plain = decode_image(encode(SQUARE, "PNG"), SIDE).pixels
     assert np.array_equal(decode_image(png(header, (b"iCCP", bomb), *rest), SIDE).pixels, plain)
+
+
+def test_a_curve_of_more_points_than_it_has_takes_no_memory():
+    """In a PNG, whose profile is compressed, some hundred bytes would become gigabytes."""
+    points = 2**24
+    curve = b"curv" + bytes(4) + struct.pack(">I", points) + bytes(2 * 65_536)
+    bomb = encode(SQUARE, "PNG", icc_profile=profiles.of_grey(curve))
+    tracemalloc.start()
+    try:
+        assert open_picture(bomb).profile is None
+        assert tracemalloc.get_traced_memory()[1] < points
+    finally:
+        tracemalloc.stop()
