@@ -80,6 +80,8 @@ def still_of(data: bytes) -> Still:
     alphas = [number for number, item in items.by_number.items() if is_alpha_of(item, items.primary)]
     coded = [items.by_number[number] for number in closure(items, [items.primary, *alphas])]
     coded = [item for item in coded if not item.made_of]
+    if not coded:
+        raise corrupt("it is made of itself")
     kinds = {item.kind for item in coded}
     if not kinds <= {AV1} and not kinds <= set(HEVC):
         other = next(

@@ -6,8 +6,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from tasks.dataset.manifest import list_files
+from tasks.dataset.listing import list_files
 from tasks.dataset.parts import decode_files
+from tasks.storage import LeftOut
 from tests.bench.measure import Measured, best_rate
 
 FILES = 2048
@@ -15,7 +16,7 @@ SIZE = 150
 
 
 def bench(images: Path, scratch: Path) -> Iterator[Measured]:
-    files = [file for file in list_files(str(images)) if file.path.endswith(".jpg")][:FILES]
+    files = [file for file in list_files(str(images), LeftOut()) if file.path.endswith(".jpg")][:FILES]
     contents = [np.frombuffer((images / file.path).read_bytes(), np.uint8) for file in files]
 
     part = str(scratch / "part.npy")
