@@ -53,7 +53,7 @@ def add(table: Table, row: Measured) -> None:
         f"{row.rate:,.1f} {row.unit}",
         row.against,
         f"{row.limit:,.1f} {row.unit}",
-        f"{row.rate / row.limit:.2f}",
+        f"{row.rate / row.limit:.2f}" if row.limit else "",
     )
 
 

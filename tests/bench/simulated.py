@@ -94,6 +94,14 @@ def accuracy(world: World, model: Pipeline) -> float:
     return float((model.predict(world.features[test]) == world.column("label")[test]).mean())
 
 
+def log_loss(world: World, model: Pipeline) -> float:
+    """The mean of -log of the probability that a model gives the right class of a test image."""
+    test = world.split("test")
+    probabilities = model.predict_proba(world.features[test])
+    right = np.searchsorted(model.classes_, world.column("label")[test])
+    return float(-np.log(probabilities[np.arange(len(right)), right]).mean())
+
+
 class Review:
     """Questions about a world's images as the product asks them, and a reviewer who knows the truth.
 
