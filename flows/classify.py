@@ -22,6 +22,7 @@ from tasks.classification import (
     partitions,
     plan_job,
     room_for,
+    sure_from,
     tell_moved,
 )
 from tasks.display import try_to_show
@@ -98,5 +99,7 @@ def check_classification(
 ) -> None:
     """Raise InputError for mistakes that show without Prefect and Ray, before either is started."""
     storage.check_folder(storage.absolute(images))
-    check_engine(read_version(store, model), options)
+    version = read_version(store, model)
+    check_engine(version, options)
+    sure_from(version, options)
     locate(images, output, Classification())

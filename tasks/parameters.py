@@ -259,6 +259,13 @@ class Classification(BaseModel):
     min_confidence: float = Field(
         0.0, ge=0, le=1, description="Rows less confident than this get the status `unsure`."
     )
+    min_precision: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="The same class by class: rows below the confidence from which on validation this share "
+        "of the class's labels was right, such as 0.95. With both, the higher confidence counts.",
+    )
     include: Globs = Field(
         (), description="Only files whose path matches one of these, such as `*.jpg,2026/*`."
     )
@@ -306,11 +313,10 @@ class Classification(BaseModel):
 
     @property
     def rows_depend_on(self) -> tuple[str | float, ...]:
-        """What makes other rows of the same files."""
-        engine = (
-            () if self.engine == "exact" else (self.engine,)
-        )  # outputs of an older Darkroom stay as they are
-        return self.format, self.min_confidence, *engine
+        """What makes other rows of the same files; newer options only where given, for older outputs."""
+        precision = (self.min_precision,) if self.min_precision else ()
+        engine = (self.engine,) if self.engine != "exact" else ()
+        return self.format, self.min_confidence, *precision, *engine
 
     @property
     def chooses(self) -> bool:

@@ -2,7 +2,7 @@
 
 from tasks.classification.by_hand import import_sorted, tell_moved
 from tasks.classification.classify import check_room, classify_partition, room_for
-from tasks.classification.job import check_engine, locate, partitions, plan_job
+from tasks.classification.job import check_engine, locate, partitions, plan_job, sure_from
 from tasks.classification.rows import rows_of_output
 from tasks.classification.sorting import open_sorting
 from tasks.classification.summary import commit_predictions
@@ -19,5 +19,6 @@ __all__ = [
     "plan_job",
     "room_for",
     "rows_of_output",
+    "sure_from",
     "tell_moved",
 ]

@@ -245,18 +245,18 @@ def add_predictions(batch: Sequence[Row], images: np.ndarray, job: Job) -> None:
     for row in batch:
         if row["status"] == "ok":
             calibrated, likeness = next(predictions)
-            row |= prediction_fields(calibrated, model, job.options.min_confidence)
+            row |= prediction_fields(calibrated, model, job.sure_from)
             row |= {"engine": classifier.engine, "likeness": likeness}
             if model.is_unlike(likeness):
                 row |= {"status": UNLIKE, "label": None, "confidence": None}
 
 
-def prediction_fields(probabilities: np.ndarray, model: ModelVersion, min_confidence: float) -> Row:
+def prediction_fields(probabilities: np.ndarray, model: ModelVersion, sure_from: Sequence[float]) -> Row:
     """The label, its calibrated confidence and the TOP_CLASSES likeliest classes, as fields of a row."""
     order = np.argsort(-probabilities, kind="stable")[:TOP_CLASSES]
     confidence = float(probabilities[order[0]])
     return {
-        "status": "ok" if confidence >= min_confidence else "unsure",
+        "status": "ok" if confidence >= sure_from[order[0]] else "unsure",
         "label": model.classes[order[0]],
         "confidence": confidence,
         "top_labels": [model.classes[i] for i in order],

@@ -2,9 +2,10 @@
 
 import fnmatch
 import logging
+import math
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -32,6 +33,7 @@ from tasks.classification.plan import (
 from tasks.classification.scratch import scratch_database
 from tasks.dataset import DECODER_VERSION
 from tasks.errors import InputError
+from tasks.evaluation import least_confidences
 from tasks.networks import ModelVersion
 from tasks.parameters import Classification
 from tasks.storage import FileEntry, LeftOut, walk
@@ -46,13 +48,17 @@ log = logging.getLogger("darkroom")
 
 @dataclass(frozen=True)
 class Job:
-    """One bulk classification: the folder of images, the folder of its output, model, options and plan."""
+    """One bulk classification: the folder of images, the folder of its output, model, options and plan.
+
+    sure_from: the confidence of each of the model's classes below which a row is `unsure`.
+    """
 
     images_url: str
     output: str
     model: ModelVersion
     options: Classification
     plan: Plan
+    sure_from: tuple[float, ...] = ()
 
     @property
     def key(self) -> str:
@@ -122,6 +128,8 @@ def plan_job(images_url: str, output: str, model: ModelVersion, options: Classif
 
     Raises InputError where no file is to be classified, or too many rows of the output would be dropped.
     """
+    least = sure_from(model, options)
+    tell_unsure(model, options, least)
     made_by = digest(
         [DECODER_VERSION, images_url, model.sha256, model.temperature, model.classes, *options.rows_depend_on]
     )
@@ -147,7 +155,33 @@ def plan_job(images_url: str, output: str, model: ModelVersion, options: Classif
     log.info(
         "Listed %s files in %s, parts: %s; left out: %s", f"{file_count:,}", images_url, plan.parts, left_out
     )
-    return Job(images_url, output, model, options, plan)
+    return Job(images_url, output, model, options, plan, least)
+
+
+def sure_from(model: ModelVersion, options: Classification) -> tuple[float, ...]:
+    """The confidence from which a label of each class is sure: the higher of what the two options ask.
+
+    Infinite for a class that did not reach `min_precision` on validation. Raises InputError for a version of
+    which that is not known.
+    """
+    least = [0.0] * len(model.classes)
+    if options.min_precision:
+        record = storage.read_record(storage.version_record_url(model.folder_url))
+        if not record.get("thresholds"):
+            raise InputError(
+                "`min_precision` needs a version that knows how precise its classes are. Received "
+                f"{model.version!r} of an older Darkroom: retrain, or give `min_confidence`."
+            )
+        least = least_confidences(record, options.min_precision)
+    return tuple(max(confidence, options.min_confidence) for confidence in least)
+
+
+def tell_unsure(model: ModelVersion, options: Classification, least: Sequence[float]) -> None:
+    """Warn of classes that no confidence makes sure. least: as `sure_from` gives it."""
+    never = [name for name, confidence in zip(model.classes, least, strict=True) if math.isinf(confidence)]
+    if never:
+        words = "On validation no confidence makes %s of %s classes, such as %s, %g %% precise: all `unsure`"
+        log.warning(words, len(never), len(least), never[0], 100 * options.min_precision)
 
 
 def is_finished_plan(output: str, plan: Plan) -> bool:

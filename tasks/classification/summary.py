@@ -2,6 +2,7 @@
 
 import heapq
 import logging
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -192,8 +193,15 @@ def summarise(job: Job, tally: Tally, new_counts: Counts, classified: int, secon
         "drift_limits": {"psi": drift.MAJOR_PSI, "ks": drift.MAJOR_KS, "p": drift.SIGNIFICANCE},
         "unlike": tally.statuses[UNLIKE],
         "unlike_below": job.model.unlike_below,
+        "min_precision": job.options.min_precision,
+        "sure_from": dict(zip(job.model.classes, map(finite, job.sure_from), strict=False)),
     }
     return summary | {"verdict": classification_verdict(summary)}
+
+
+def finite(value: float) -> float | None:
+    """JSON has no infinity: None for it."""
+    return value if math.isfinite(value) else None
 
 
 def measured_accuracy(job: Job) -> dict[str, Any] | None:

@@ -7,6 +7,7 @@ from tasks.evaluation.likeness import likeness_of
 from tasks.evaluation.measured import measured_accuracies
 from tasks.evaluation.metrics import compare, p_of_worse
 from tasks.evaluation.records import Evaluation, read_predictions, read_right
+from tasks.evaluation.thresholds import least_confidences
 
 __all__ = [
     "Evaluation",
@@ -14,6 +15,7 @@ __all__ = [
     "drift",
     "estimate",
     "evaluate_model",
+    "least_confidences",
     "likeness_of",
     "measured_accuracies",
     "p_of_worse",

@@ -18,6 +18,7 @@ from tasks.evaluation.calibration import (
 )
 from tasks.evaluation.curves import class_curves, ranking_metrics
 from tasks.evaluation.estimates import confidence_gap
+from tasks.evaluation.thresholds import class_thresholds
 
 SCORES = ("precision", "recall", "f1")
 MAX_MISTAKES = 25
@@ -38,6 +39,7 @@ def compute_metrics(
     """
     temperature = fit_temperature(val_probabilities, val_labels)
     calibrated = scale_temperature(probabilities, temperature)
+    val_calibrated = scale_temperature(val_probabilities, temperature)
     predicted = probabilities.argmax(1)
     confusion = confusion_matrix(labels, predicted, labels=range(len(classes)))
     ranking = ranking_metrics(labels, probabilities)
@@ -67,6 +69,7 @@ def compute_metrics(
             "after": reliability(calibrated, labels),
         },
         "confidence": confidence_gap(calibrated.max(1), predicted == labels),
+        "thresholds": class_thresholds(classes, val_labels, val_calibrated, labels, calibrated),
     }
 
 

@@ -39,6 +39,7 @@ from tasks.pages.words import (
     quantity,
     sentence,
     setting,
+    sureness,
     verdict_of,
 )
 
@@ -243,5 +244,6 @@ def _environment() -> Environment:
         "places_of": places_of,
         "origin_words": origin_words,
         "soundness": soundness,
+        "sureness": sureness,
     }
     return environment

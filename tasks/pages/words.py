@@ -66,6 +66,16 @@ def classification_verdict(summary: Record) -> str:
     )
 
 
+def sureness(summary: Record) -> str:
+    """What a classification asked of a label that is not `unsure`; empty where it asked nothing."""
+    confidence, precision = summary["min_confidence"], summary["min_precision"]
+    asked = [
+        f"a confidence of {100 * confidence:g} %" if confidence else "",
+        f"the one from which its class is {100 * precision:g} % precise" if precision else "",
+    ]
+    return in_words(list(filter(None, asked)))
+
+
 def drifted_features(record: Record) -> list[str]:
     """Of a summary.json, or of its `new_files`."""
     return [feature["feature"] for feature in record["drift"] if feature["drifted"]]

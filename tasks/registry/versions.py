@@ -69,6 +69,7 @@ def version_record(
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": package_versions(),
         "yardstick": yardstick(metrics),
+        "thresholds": thresholds(metrics),
         **likeness(metrics, folder_url),
         "fit": dataset.fit,
         "int8": int8(metrics, folder_url),
@@ -91,6 +92,16 @@ def int8(metrics: Mapping[str, Any], folder_url: str) -> dict[str, Any]:
     if not record["kept"]:
         return record
     return record | {"sha256": storage.sha256(storage.read_bytes(storage.int8_url(folder_url)))}
+
+
+def thresholds(metrics: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+    """The confidence of each step in precision, by validation; None in an older Darkroom's run."""
+    if "thresholds" not in metrics:
+        return None
+    return [
+        {"class": row["class"], "images": row["images"], "steps": [step[:2] for step in row["steps"]]}
+        for row in metrics["thresholds"]
+    ]
 
 
 def yardstick(metrics: Mapping[str, Any]) -> dict[str, Any] | None:

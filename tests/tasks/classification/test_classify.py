@@ -219,6 +219,25 @@ def test_rows_the_model_is_not_sure_of_say_so(sample, tmp_path):
     assert unsure["label"].null_count == 0
 
 
+def test_a_label_is_sure_from_where_its_class_is_as_precise_as_asked(sample, tmp_path):
+    model = version(tmp_path, 1)
+    steps = {"a": [[0.2, 0.5, 1.0], [0.34, 0.95, 0.4]], "b": [[0.2, 0.9, 1.0]], "c": [[0.1, 0.96, 1.0]]}
+    thresholds = [{"class": name, "images": 40, "steps": of_class} for name, of_class in steps.items()]
+    storage.write_record(storage.version_record_url(model.folder_url), {"thresholds": thresholds})
+    asked = {"min_precision": 0.95, "min_confidence": 0.3}
+    partition = only_partition(sample / "seg_pred", tmp_path / "out", model, **asked)
+    assert partition.job.sure_from == (0.34, np.inf, 0.3)
+    classify_partition.fn(partition)
+    [rows] = read_rows(partition.job)
+    labelled = [row for row in rows.to_pylist() if row["label"]]
+    least = dict(zip("abc", partition.job.sure_from, strict=True))
+    assert {row["status"] for row in labelled} == {"ok", "unsure"}
+    assert all((row["status"] == "ok") == (row["confidence"] >= least[row["label"]]) for row in labelled)
+    storage.write_record(storage.version_record_url(model.folder_url), {})
+    with pytest.raises(InputError, match="older Darkroom: retrain, or give `min_confidence`"):
+        only_partition(sample / "seg_pred", tmp_path / "out", model, **asked)
+
+
 def test_only_our_own_parts_are_cleared_away(sample, tmp_path):
     output = tmp_path / "out"
     (output / "part-1").mkdir(parents=True)

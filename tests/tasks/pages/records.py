@@ -222,7 +222,12 @@ def model_record(store: str, of_model: dict[str, Any], leaking: int = 0) -> dict
 
 
 def classification(
-    folder: Path, rows: Sequence[dict[str, Any]], test_images: int = 0, yardstick: bool = True
+    folder: Path,
+    rows: Sequence[dict[str, Any]],
+    test_images: int = 0,
+    yardstick: bool = True,
+    options: Classification = Classification(),
+    sure_from: tuple[float, ...] = (0.0, 0.0, 0.0),
 ) -> tuple[dict, Tally]:
     """summary.json of a bulk classification with these rows, and their tally.
 
@@ -233,8 +238,9 @@ def classification(
         images_url=f"/data/{EVIL}",
         output=f"/output/{EVIL}",
         model=ModelVersion(f"v1-{EVIL}", "cnn", str(folder), "", CLASSES, 150, 1.0),
-        options=Classification(),
+        options=options,
         plan=Plan("", "", 1, len(rows), 1, ""),
+        sure_from=sure_from,
     )
     dark = {name: np.full(test_images, 0.01) for name in drift.EDGES}
     reference = drift.snapshot(dict.fromkeys(CLASSES, 0) | {"sea": test_images}, drift.histograms(dark))

@@ -1,9 +1,12 @@
 """The page of a classification: what matters first, how right it is, and what to look at."""
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 
 from tasks.pages import html
+from tasks.parameters import Classification
 from tests.tasks.pages import records
 from tests.tasks.pages.browser import EVIL, Page
 
@@ -52,6 +55,21 @@ def test_only_unsure_images_are_listed_as_unsure(tmp_path: Path):
     page = Page(html.classify_report(summary, tally.bad, tally.least_sure, {}))
     assert "Lowest confidence" in page.text and "No image is unsure" in page.text
     assert "Unsure" not in page.text
+
+
+def test_what_was_asked_of_a_sure_label_is_told_class_by_class(tmp_path: Path):
+    rows = [records.prediction("sure.jpg", "sea", 0.9), records.prediction("f", EVIL, 0.7, status="unsure")]
+    asked = Classification(min_confidence=0.5, min_precision=0.995)
+    sure_from = (0.5, float("inf"), 0.812)
+    summary, tally = records.classification(tmp_path, rows, options=asked, sure_from=sure_from)
+    assert list(json.loads(json.dumps(summary))["sure_from"].values()) == [0.5, None, 0.812]
+    page = html.classify_report(summary, tally.bad, tally.least_sure, {})
+    wanted = "a confidence of 50 % and the one from which its class is 99.5 % precise"
+    assert f"1 image is below what was asked, {wanted}; the least sure first." in page
+    assert f"of 2 images labelled with {wanted}, or more" in page
+    cells = re.sub(r"<[^>]+>|\s+", " ", page)
+    assert re.search(r"sea +1 +50.0 % +81.2 % ", cells)
+    assert re.search(r" 1 +50.0 % +never ", cells)
 
 
 def test_images_of_no_class_are_told_shown_and_not_counted(tmp_path: Path):

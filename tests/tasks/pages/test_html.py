@@ -114,6 +114,21 @@ def test_accuracy_by_group_and_the_origin_of_splits_are_told(summary, audit, met
     assert "There was no test split: 20% were drawn for it, the latest judge" in page.text
 
 
+def test_from_which_confidence_each_class_is_precise_is_told(summary, audit, metrics):
+    of_model = metrics["cnn"]
+    for row, least in zip(of_model["thresholds"], (0.876, None, 0.912), strict=True):
+        row |= {"confidence": least, "kept": 0.25, "test_kept": 0.375, "test_precision": least and 0.961}
+    page = html.retrain_report(summary, audit, metrics, {})
+    assert "From which confidence on are 95 % right?" in page
+    cells = re.sub(r"<[^>]+>|\s+", " ", page)
+    images, tested = (of_model["thresholds"][2][name] for name in ("images", "test_images"))
+    assert re.search(rf"sea +91.2 % +25.0 % +{images} +37.5 % +96.1 % +{tested} ", cells)
+    assert re.search(r"never +25.0 %", cells)
+    for older in metrics.values():
+        older.pop("thresholds")
+    assert "From which confidence" not in html.retrain_report(summary, audit, metrics, {})
+
+
 def test_the_verdict_comes_first_and_says_why(summary, audit, metrics):
     page = html.retrain_report(summary, audit, metrics, {})
     test = metrics["cnn"]["test"]
