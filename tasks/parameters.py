@@ -15,6 +15,7 @@ from pydantic import (
 
 ModelKind = Literal["cnn", "mobilenet_v2"]
 Engine = Literal["exact", "int8"]
+Balance = Literal["none", "loss", "sample"]
 ExportFormat = Literal["savedmodel", "litert", "onnx"]
 
 
@@ -51,6 +52,7 @@ Leakage = Literal["exclude", "report"]
 Fit = Literal["squeeze", "pad", "crop"]
 MaxBadShare = Annotated[float, Field(ge=0, le=1)]
 Globs = Annotated[tuple[str, ...], BeforeValidator(_split_commas)]
+UNEVEN = 3  # times as many images in the largest class as in the smallest
 LABEL_COLUMNS = ("path", "label", "split", "group", "time")
 
 
@@ -200,6 +202,11 @@ class Training(BaseModel):
     seed: int = Field(0, ge=0, description="Seed of shuffling, augmentation and initial weights.")
     val_share: float = Field(
         0.1, gt=0, lt=1, description="Share of train drawn as validation where there is no val folder."
+    )
+    balance: Balance = Field(
+        "loss",
+        description=f"Where the largest class has {UNEVEN} times as many training images as the smallest: "
+        "rare classes count for more in the loss, or are drawn as often (sample), or none of it.",
     )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="Arithmetic of the training; auto measures which is fastest here."

@@ -5,8 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from tasks.audit.words import count
-
-UNEVEN = 3  # times as many images in the largest class as in the smallest
+from tasks.parameters import UNEVEN
 
 Row = Mapping[str, Any]
 Audit = Mapping[str, Any]

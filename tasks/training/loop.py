@@ -14,7 +14,8 @@ import tensorflow as tf
 from tasks.ahead import prefetch
 from tasks.errors import Diverged
 from tasks.parameters import Training
-from tasks.training.batches import Batch, Examples, Mixup, epoch_batches, shuffled
+from tasks.training.balance import epoch_order
+from tasks.training.batches import Batch, Examples, Mixup, epoch_batches
 
 TRIAL_STEPS = 3
 OptimizerName = Literal["adam", "lamb"]
@@ -23,7 +24,10 @@ PRECISIONS = ("float32", "bfloat16")  # what auto tries
 
 @dataclass(frozen=True)
 class FitPlan:
-    """How one model is fitted. rank, world_size: which of how many workers this one is."""
+    """How one model is fitted. rank, world_size: which of how many workers this one is.
+
+    class_weights: what each class counts for in the loss, as `balance.class_weights` gives it.
+    """
 
     optimizer: OptimizerName
     epochs: int
@@ -33,6 +37,7 @@ class FitPlan:
     rank: int
     world_size: int
     mixup: float = 0.0
+    class_weights: np.ndarray | None = None
 
 
 @dataclass
@@ -93,10 +98,11 @@ class Fitting:
 
     def run_epoch(self, examples: Examples, epoch: int, training: bool) -> tuple[float, float]:
         """Walk all examples once, training on them or not. Returns mean loss and accuracy, exact."""
-        rows = len(examples.labels)
-        order = shuffled(rows, self.plan.training.seed, epoch) if training else np.arange(rows)
+        plan, rows = self.plan, len(examples.labels)
+        order = np.arange(rows)
+        if training:
+            order = epoch_order(examples.labels, plan.training.balance, plan.training.seed, epoch)
         step = self._train if training else self._validate
-        plan = self.plan
         mixup = Mixup(plan.mixup, plan.training.seed) if training and plan.mixup else None
 
         def batches() -> Iterator[tuple[Any, ...]]:
@@ -133,14 +139,18 @@ class Fitting:
         ) -> tuple[Any, Any]:
             with tf.GradientTape() as tape:
                 logits = self.model(inputs, training=True)
-                loss = shares * cross_entropy(labels, logits)
-                loss += (1.0 - shares) * cross_entropy(mixed_labels, logits)
+                loss = shares * self._weighted_loss(labels, logits)
+                loss += (1.0 - shares) * self._weighted_loss(mixed_labels, logits)
                 mean_loss = tf.reduce_sum(loss * weights) * scale
             variables = [variable.value for variable in self.model.trainable_variables]
             self.optimizer.apply(tape.gradient(mean_loss, variables), self.model.trainable_variables)
             return loss_and_hits(labels, logits, weights)
 
         return self._summed(replica_step, *values)
+
+    def _weighted_loss(self, labels: Any, logits: Any) -> Any:
+        weights, loss = self.plan.class_weights, cross_entropy(labels, logits)
+        return loss if weights is None else loss * tf.gather(weights, labels)
 
     def _validation_step(self, *values: Any) -> tuple[Any, Any]:
         def replica_step(

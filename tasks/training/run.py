@@ -98,9 +98,12 @@ def open_run(run: Run, fingerprint: str, training: Training, inputs: Mapping[str
 
 
 def read_run(run: Run) -> dict[str, Any]:
-    """What run.json says: fingerprint of the dataset and parameters, each kind's in a block of its own."""
+    """What run.json says: fingerprint of the dataset and parameters, each kind's in a block of its own.
+
+    An older Darkroom balanced nothing.
+    """
     record = storage.read_record(run.record_url)
-    return record | {"training": with_blocks(record["training"])}
+    return record | {"training": {"balance": "none", **with_blocks(record["training"])}}
 
 
 def with_blocks(parameters: Mapping[str, Any]) -> dict[str, Any]:

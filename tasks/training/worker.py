@@ -14,6 +14,7 @@ from tasks.networks import use_granted_cpus
 from tasks.parameters import ModelKind, Training
 from tasks.storage import Run
 from tasks.training import loop
+from tasks.training.balance import class_weights
 from tasks.training.checkpoints import Progress, restored, write_progress
 from tasks.training.history import write_history
 from tasks.training.loop import FitPlan, Fitting
@@ -41,6 +42,7 @@ def train(kind: ModelKind, dataset: Dataset, training: Training, run: Run) -> Fi
             rank=rank,
             world_size=world_size,
             mixup=phase.mixup,
+            class_weights=class_weights(phase.train.labels, training.balance),
         )
         fitting = fit_phase(phase, plan, strategy, progress, partial(record_epoch, kind, run, started))
         if progress.phase == len(phases) - 1:

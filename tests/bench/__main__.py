@@ -13,7 +13,18 @@ from rich.console import Console
 from rich.table import Table
 
 from tasks.sample.draw import draw_sample
-from tests.bench import auditing, decoding, fitting, memory, predicting, recovery, reviewing, scale, training
+from tests.bench import (
+    auditing,
+    balancing,
+    decoding,
+    fitting,
+    memory,
+    predicting,
+    recovery,
+    reviewing,
+    scale,
+    training,
+)
 from tests.bench.measure import Measured
 
 BENCHES = {
@@ -26,6 +37,7 @@ BENCHES = {
     "scale": scale.bench,
     "reviewing": reviewing.bench,
     "fitting": fitting.bench,
+    "balancing": balancing.bench,
 }
 
 

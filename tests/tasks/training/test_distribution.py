@@ -1,6 +1,7 @@
 """One worker, two replicas and two workers on two nodes train alike; metrics are exact on all of them."""
 
 import multiprocessing
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -147,6 +148,22 @@ def test_a_pretrained_base_stays_as_it_was_below_what_is_fine_tuned(
     )
     assert ("block_13_expand" in changed) == (trained.best_epoch > 1)
     assert not storage.exists(storage.cache_url(run.kind_url("mobilenet_v2")))
+
+
+@pytest.mark.slow
+def test_rare_classes_count_as_the_balance_of_a_training_says(sample: Path, two_nodes: None, tmp_path: Path):
+    images = tmp_path / "images"
+    shutil.copytree(sample, images)
+    for path in sorted((images / "seg_train/seg_train/forest").iterdir())[2:]:
+        path.unlink()
+    manifest = list_images.fn(str(images), str(tmp_path / "store"), 32, 0.1)
+    uneven = commit_dataset.fn(manifest, [decode_part.fn(part) for part in plan_parts(manifest)], 0.1)
+    losses = set()
+    for balance in ("none", "loss", "sample"):
+        run = Run(balance, str(tmp_path))
+        train_model.fn("cnn", uneven, RECIPE.model_copy(update={"balance": balance}), run)
+        losses |= {row["val_loss"] for row in read_history(storage.history_url(run.kind_url("cnn")))}
+    assert len(losses) == 3
 
 
 @pytest.mark.slow
