@@ -16,6 +16,7 @@ from pydantic import (
 ModelKind = Literal["cnn", "mobilenet_v2"]
 Engine = Literal["exact", "int8"]
 Balance = Literal["none", "loss", "sample"]
+CompareBy = Literal["accuracy", "macro_recall"]
 ExportFormat = Literal["savedmodel", "litert", "onnx"]
 
 
@@ -241,19 +242,25 @@ class Gate(BaseModel):
         le=1,
         description="Lowest mean of the recalls of all classes, which counts rare ones alike.",
     )
+    compare_by: CompareBy = Field(
+        "accuracy",
+        description="What a challenger must beat the champion in on the same test images: accuracy (p by the "
+        "exact McNemar test), or macro recall, which counts rare classes alike (p by a paired permutation "
+        "test class by class).",
+    )
     max_p_value: float = Field(
         1.0,
         gt=0,
         le=1,
-        description="Highest p of the exact McNemar test against the champion: with 0.05 a challenger must "
-        "be better beyond chance, with 1 it must only get more of the same test images right.",
+        description="Highest p of that test against the champion: with 0.05 a challenger must be better "
+        "beyond chance, with 1 it must only be better on the same test images.",
     )
     worse_p_value: float = Field(
         0.05,
         gt=0,
         le=0.5,
         description="A challenger that knows new classes must only not be worse on the old ones: it is where "
-        "the one-sided exact McNemar p is this low; with 0.5, where it gets fewer right.",
+        "the one-sided p of that test is this low; with 0.5, where it gets fewer right.",
     )
 
 

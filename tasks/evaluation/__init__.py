@@ -6,12 +6,14 @@ from tasks.evaluation.evaluate import evaluate_model
 from tasks.evaluation.likeness import likeness_of
 from tasks.evaluation.measured import measured_accuracies
 from tasks.evaluation.metrics import compare, p_of_worse
+from tasks.evaluation.paired import compare_macro_recall
 from tasks.evaluation.records import Evaluation, read_predictions, read_right
 from tasks.evaluation.thresholds import least_confidences
 
 __all__ = [
     "Evaluation",
     "compare",
+    "compare_macro_recall",
     "drift",
     "estimate",
     "evaluate_model",

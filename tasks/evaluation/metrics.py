@@ -46,7 +46,8 @@ def compute_metrics(
     return {
         "classes": list(classes),
         "val": accuracy(val_probabilities.argmax(1) == val_labels)
-        | {"log_loss": log_loss(val_probabilities, val_labels)},
+        | {"log_loss": log_loss(val_probabilities, val_labels)}
+        | {"macro_recall": average_scores(val_labels, val_probabilities.argmax(1))["macro_recall"]},
         "test": accuracy(predicted == labels)
         | average_scores(labels, predicted)
         | {

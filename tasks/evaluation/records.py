@@ -14,7 +14,7 @@ class Evaluation:
     """How one model did, as shares in [0, 1]: `accuracy` on test, its 95 % interval `low` to `high`.
 
     ece: expected calibration error on test, before the temperature is applied. val_loss: cross-entropy on
-    validation. parameters: how many the model has.
+    validation. parameters: how many the model has. val_macro_recall: None in an older Darkroom's run.
     """
 
     kind: str
@@ -27,6 +27,7 @@ class Evaluation:
     temperature: float
     val_loss: float
     parameters: int
+    val_macro_recall: float | None = None
 
     def __str__(self) -> str:
         return (
@@ -50,6 +51,7 @@ def read_evaluation(model: TrainedModel, folder_url: str) -> Evaluation:
         temperature=metrics["temperature"],
         val_loss=metrics["val"]["log_loss"],
         parameters=model.parameters,
+        val_macro_recall=metrics["val"].get("macro_recall"),
     )
 
 

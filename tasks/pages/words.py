@@ -32,23 +32,25 @@ def retraining_verdict(summary: Record) -> str:
     accuracy = figures["challenger"] if figures else verdict["test"]["accuracy"]
     champion = f", the champion {percent(figures['champion'])}" if figures else ""
     decision = "promoted" if verdict["promoted"] else "refused"
-    return f"{verdict['model']} {decision}, {percent(accuracy)}{champion}"
+    measure = "macro recall " if figures and figures["by"] == "macro_recall" else ""
+    return f"{verdict['model']} {decision}, {measure}{percent(accuracy)}{champion}"
 
 
-def against_champion(verdict: Record) -> dict[str, float]:
+def against_champion(verdict: Record) -> dict[str, Any]:
     """Of a challenger that was refused, the accuracies of both on the images where they were compared.
 
-    `challenger`, `champion` and `images`; empty for a promotion, and where nothing was compared.
+    `challenger`, `champion`, `images` and `by`, which is `macro_recall` where they are macro recalls; empty
+    for a promotion, and where nothing was compared.
     """
     comparison = verdict["comparison"]
     if verdict["promoted"] or not comparison:
         return {}
     right, images = comparison["both_right"], comparison["images"]
-    return {
-        "challenger": (right + comparison["only_second"]) / images,
-        "champion": (right + comparison["only_first"]) / images,
-        "images": images,
-    }
+    figures = (right + comparison["only_first"]) / images, (right + comparison["only_second"]) / images
+    by = comparison.get("by", "accuracy")  # an older Darkroom compared by nothing else
+    if by == "macro_recall":
+        figures = comparison["macro_recall"]["first"], comparison["macro_recall"]["second"]
+    return dict(zip(("champion", "challenger"), figures, strict=True)) | {"images": images, "by": by}
 
 
 def classification_verdict(summary: Record) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from tasks import storage
 from tasks.dataset import Dataset
 from tasks.errors import InputError, error_in_words
-from tasks.evaluation import Evaluation, compare, read_predictions
+from tasks.evaluation import Evaluation, compare, compare_macro_recall, read_predictions
 from tasks.networks import predict_split, weights_sha256
 from tasks.parameters import Gate
 from tasks.registry.choice import choice_in_words, choose
@@ -79,8 +79,8 @@ def promote(evaluations: Sequence[Evaluation], dataset: Dataset, run: Run, gate:
     """
     if (verdict := read_verdict(run)) and verdict.is_final:
         return verdict
-    verdict = settle(choose(evaluations), dataset, run, gate)
-    verdict = replace(verdict, choice=choice_in_words(evaluations))
+    verdict = settle(choose(evaluations, gate.compare_by), dataset, run, gate)
+    verdict = replace(verdict, choice=choice_in_words(evaluations, gate.compare_by))
     storage.write_record(run.verdict_url, asdict(verdict))
     return verdict
 
@@ -228,7 +228,7 @@ def rules_against_champion(
         unseen,
         dataset.classes,
         is_shared,
-    ) | {"champion_size_px": champion.size_px}
+    ) | {"champion_size_px": champion.size_px, "by": gate.compare_by}
     if len(dataset.classes) > len(champion.classes):
         comparison["new_classes"] = [name for name in dataset.classes if name not in champion.classes]
         return [*rules, shared_rule(comparison, gate.worse_p_value)], comparison
@@ -264,7 +264,8 @@ def compare_with_champion(
     The first three are int [images]. unseen: bool [images], as `unseen_tests` gives it; None, where that is
     not known, takes all. is_shared: bool [images], those of classes that both know; None for all. Returns
     what `evaluation.compare` does, the champion first; `left_out`, how many images the champion was trained
-    on, None where not known; and `per_class`, the recall of both in each class that has images left.
+    on, None where not known; `per_class`, the recall of both in each class that has images left; and
+    `macro_recall`, as `compare_macro_recall` gives it.
     """
     is_judging = np.ones(len(labels), bool) if is_shared is None else is_shared
     is_compared = is_judging if unseen is None else is_judging & unseen
@@ -282,4 +283,8 @@ def compare_with_champion(
         if (in_class := labels == number).any()
     ]
     images_left_out = None if unseen is None else int((is_judging & ~unseen).sum())
-    return compare(champion_right, challenger_right) | {"left_out": images_left_out, "per_class": per_class}
+    return compare(champion_right, challenger_right) | {
+        "left_out": images_left_out,
+        "per_class": per_class,
+        "macro_recall": compare_macro_recall(champion_right, challenger_right, labels),
+    }

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tasks.evaluation import p_of_worse
+from tasks.registry.duel import Duel, duel_of
 
 MAX_NAMES = 3  # of classes in one line
 LOST_SHARE = 0.1  # of a class's images; a class that loses as much is named
@@ -155,21 +155,20 @@ def list_names(names: Sequence[str]) -> str:
 
 
 def comparison_rules(comparison: Mapping[str, Any], max_p_value: float) -> Iterator[Rule]:
-    """The challenger must get more test images right than the champion and, if it does, significantly so.
+    """The challenger must be better on the same test images than the champion and, if so, significantly so.
 
     A gate that only refused significantly worse challengers would let the champion decline: each of many
-    nightly runs may lose a little to the one before it. With the count of right images it never gets worse
-    on the test images at hand, whatever `max_p_value`; with 1 the count alone decides.
+    nightly runs may lose a little to the one before it. So it never gets worse on the test images at hand,
+    whatever `max_p_value`; with 1 the figures alone decide.
     """
-    gained, lost, p_value = comparison["only_second"], comparison["only_first"], comparison["p_value"]
-    champion, challenger = (comparison["both_right"] + only for only in (lost, gained))
+    duel = duel_of(comparison)
     text = (
-        f"{counts_in_words(comparison)}{chance_in_words(p_value) if gained != lost else ''}"
+        f"{duel.words}{'' if duel.is_equal else chance_in_words(duel)}"
         f"{losses_in_words(comparison['per_class'])}"
     )
-    yield Rule("test images right", "more than", champion, challenger, gained > lost, text)
-    if gained > lost:
-        yield chance_rule(text, p_value, max_p_value)
+    yield Rule(duel.name, "more than", duel.champion, duel.challenger, duel.is_better, text)
+    if duel.is_better:
+        yield chance_rule(text, duel, max_p_value)
 
 
 def shared_rule(comparison: Mapping[str, Any], worse_p_value: float) -> Rule:
@@ -178,36 +177,21 @@ def shared_rule(comparison: Mapping[str, Any], worse_p_value: float) -> Rule:
     It need not be better: that it knows more is the gain. New classes come seldom, so that a champion does
     not decline by many small losses. What the new classes must reach, `recall_rule` says.
     """
-    p_value = p_of_worse(comparison["only_second"], comparison["only_first"])
-    passed = p_value > worse_p_value
+    duel = duel_of(comparison)
+    passed = duel.p_of_worse > worse_p_value
     text = (
         f"on the classes that both know (new: {list_names(comparison['new_classes'])}) "
-        f"{counts_in_words(comparison)}; one-sided exact McNemar p = {p_value:.2g} is "
+        f"{duel.words}; one-sided {duel.test} p = {duel.p_of_worse:.2g} is "
         f"{'above' if passed else 'not above'} {worse_p_value:.2g}, so "
         f"{'not worse beyond chance' if passed else 'it is worse'}{losses_in_words(comparison['per_class'])}"
     )
-    return Rule("one-sided p of the exact McNemar test", "more than", worse_p_value, p_value, passed, text)
+    name = f"one-sided p of the {duel.test} test"
+    return Rule(name, "more than", worse_p_value, duel.p_of_worse, passed, text)
 
 
-def counts_in_words(comparison: Mapping[str, Any]) -> str:
-    """Which of two models gets how many more of the same test images right."""
-    gained, lost = comparison["only_second"], comparison["only_first"]
-    champion, challenger = (comparison["both_right"] + only for only in (lost, gained))
-    difference = (
-        f"{'better' if gained > lost else 'worse'} than the champion by {abs(gained - lost):,}"
-        if gained != lost
-        else "no better than the champion"
-    )
-    return (
-        f"{difference}: of the same {comparison['images']:,} test images"
-        f"{left_out_in_words(comparison['left_out'])} it gets "
-        f"{challenger:,} right, the champion {champion:,} ({gained:,} gained, {lost:,} lost)"
-    )
-
-
-def chance_in_words(p_value: float) -> str:
-    chance = "more than chance" if p_value < CHANCE_P else "which may be chance"
-    return f", {chance}, exact McNemar p = {p_value:.2g}"
+def chance_in_words(duel: Duel) -> str:
+    chance = "more than chance" if duel.p_value < CHANCE_P else "which may be chance"
+    return f", {chance}, {duel.test} p = {duel.p_value:.2g}"
 
 
 def losses_in_words(per_class: Sequence[Mapping[str, Any]]) -> str:
@@ -225,16 +209,10 @@ def losses_in_words(per_class: Sequence[Mapping[str, Any]]) -> str:
     return f"; {classes} lost {100 * LOST_SHARE:.0f} points or more: {list_names(points)}"
 
 
-def left_out_in_words(images: int | None) -> str:
-    if images is None:
-        return " (all: what the champion was trained on is no longer known)"
-    return f" ({images:,} more left out: known to the champion from training)" if images else ""
-
-
-def chance_rule(text: str, p_value: float, max_p_value: float) -> Rule:
+def chance_rule(text: str, duel: Duel, max_p_value: float) -> Rule:
     """The rule that the difference is significant; its text is that of the difference, `text`, and more."""
-    passed = p_value <= max_p_value
+    passed = duel.p_value <= max_p_value
     if not passed:
-        excess = p_value - max_p_value
+        excess = duel.p_value - max_p_value
         text += f"; p is {excess:.2g} above the most allowed, {max_p_value:.2g}"
-    return Rule("p of the exact McNemar test", "at most", max_p_value, p_value, passed, text)
+    return Rule(f"p of the {duel.test} test", "at most", max_p_value, duel.p_value, passed, text)

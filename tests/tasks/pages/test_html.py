@@ -184,6 +184,16 @@ def test_a_refused_challenger_shows_the_champions_figure_beside_its_own(summary,
     assert own.startswith(html.percent((right + verdict["comparison"]["only_second"]) / images))
     assert champion.startswith(html.percent((right + verdict["comparison"]["only_first"]) / images))
     assert champion.endswith("the champion, on the same images")
+    recall = verdict["comparison"]["macro_recall"]
+    verdict["comparison"]["by"] = "macro_recall"
+    page = Page(html.retrain_report(summary, audit, metrics, {}))
+    [own], [champion] = page.texts_of("p", "score"), page.texts_of("p", "score second")
+    assert own.startswith(f"{html.percent(recall['second'])}macro recall of this model, on ")
+    assert champion.startswith(html.percent(recall["first"]))
+    told = (
+        f"this model finds {html.percent(recall['second'])} and the champion {html.percent(recall['first'])}."
+    )
+    assert f"{told} That is more than chance (paired permutation test, p < 0.0001)." in page.text
 
 
 def test_how_the_model_was_chosen_is_told(summary, audit, metrics):

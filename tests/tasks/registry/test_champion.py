@@ -17,6 +17,7 @@ from tasks.dataset.parts import decode_part, plan_parts
 from tasks.dataset.records import Dataset
 from tasks.evaluation.records import Evaluation, write_arrays
 from tasks.networks import architectures
+from tasks.pages import retraining_verdict
 from tasks.parameters import Gate
 from tasks.pictures import decode_image
 from tasks.publishing.overview import champion_line
@@ -71,7 +72,7 @@ def champion_url(champion_file: Path, store: str) -> str:
     return url
 
 
-def verdict_on(dataset: Dataset, store: str, wrong: int) -> Verdict:
+def verdict_on(dataset: Dataset, store: str, wrong: int, gate: Gate = GATE) -> Verdict:
     """What becomes of a challenger that takes so many of the test images for the wrong class."""
     run, labels = Run("r", store), dataset.split("test").labels
     predicted = np.where(np.arange(len(labels)) < wrong, 1 - labels, labels)
@@ -81,7 +82,7 @@ def verdict_on(dataset: Dataset, store: str, wrong: int) -> Verdict:
         storage.predictions_url(run.kind_url("cnn")), labels=labels, probabilities=np.eye(2)[predicted]
     )
     challenger = Evaluation("cnn", "new", 0.9, 1 - wrong / len(labels), 0.0, 1.0, 0.05, 1.0, 0.3, 1_000)
-    return decide(challenger, [PROMOTED], dataset, run, GATE, leaking=0)
+    return decide(challenger, [PROMOTED], dataset, run, gate, leaking=0)
 
 
 def test_a_champion_of_another_size_is_judged_at_its_own_and_every_count_told_is_true(
@@ -94,6 +95,23 @@ def test_a_champion_of_another_size_is_judged_at_its_own_and_every_count_told_is
     assert [row["champion_recall"] for row in verdict.comparison["per_class"]] == [1.0, 1.0]
     [point] = champion_line([{"run": "r", "champion": asdict(verdict), "models": {}}])
     assert (point["version"], point["accuracy"]) == ("v1", 1.0)
+
+
+def test_a_gate_may_compare_by_macro_recall_and_the_verdict_tells_both_by_it(
+    dataset: Dataset, champion_url: str, store: str
+):
+    labels = dataset.split("test").labels
+    recall = np.mean([np.mean(np.flatnonzero(labels == label) >= 5) for label in (0, 1)])
+    verdict = verdict_on(dataset, store, wrong=5, gate=GATE.model_copy(update={"compare_by": "macro_recall"}))
+    assert [rule.name for rule in verdict.rules if not rule.passed] == [
+        "macro recall on the same test images"
+    ]
+    lost = f"worse than the champion by {100 * (1 - recall):.1f} points of macro recall"
+    assert verdict.reason.startswith(f"{lost}: of the same {TEST_IMAGES} test images")
+    assert "paired permutation p =" in verdict.reason
+    summary = {"champion": asdict(verdict), "models": {"cnn": {"test": {"accuracy": 0.9}}}}
+    line = f"cnn refused, macro recall {100 * recall:.1f} %, the champion 100.0 %"
+    assert retraining_verdict(summary) == line
 
 
 def lose_a_file(dataset: Dataset) -> None:

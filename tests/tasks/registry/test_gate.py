@@ -25,7 +25,7 @@ from tasks.registry.promotions import (
     release_champion,
     roll_back,
 )
-from tasks.registry.rules import accuracy_rule, comparison_rules, leakage_rule, recall_rule
+from tasks.registry.rules import accuracy_rule, comparison_rules, leakage_rule, recall_rule, shared_rule
 from tasks.storage import Run
 from tests.tasks.dataset.test_parts import SIZE, decode_all
 from tests.tasks.registry.test_promotions import add_version
@@ -147,6 +147,34 @@ def test_a_difference_says_whether_it_may_be_chance_and_which_classes_lost_much(
         "better than the champion by 3: of the same 30 test images it gets 28 right"
     )
     assert "which may be chance, exact McNemar p = 0.45; 1 class lost 10 points or more: b 20" in better.text
+
+
+def test_rare_classes_count_alike_where_macro_recall_is_compared():
+    labels = np.repeat([0, 1], [100, 10])
+    champion, challenger = labels.copy(), labels.copy()
+    challenger[:5], champion[100:104] = 1, 0
+    comparison = compare_with_champion(champion, challenger, labels, None, ("a", "b"))
+    assert not next(comparison_rules(comparison, 1.0)).passed
+    [better, significant] = comparison_rules(comparison | {"by": "macro_recall"}, 0.05)
+    assert (better.value, better.limit) == pytest.approx((0.975, 0.8))
+    assert better.text.startswith("better than the champion by 17.5 points of macro recall: of the same 110")
+    assert better.passed and not significant.passed  # of the draws 1 in 8 as good, or as bad
+    assert 0.12 < significant.value < 0.13
+    worse = compare_with_champion(challenger, champion, labels, None, ("a", "b"))
+    [rule] = comparison_rules(worse | {"by": "macro_recall"}, 1.0)
+    assert (rule.passed, "worse than the champion by 17.5 points" in rule.text) == (False, True)
+    shared = worse | {"by": "macro_recall", "new_classes": ["c"]}
+    assert shared_rule(shared, 0.05).passed and not shared_rule(shared, 0.1).passed
+    assert "one-sided paired permutation p = 0.06" in shared_rule(shared, 0.1).text
+
+
+def test_the_challenger_is_chosen_by_what_it_is_compared_by():
+    broad = Evaluation("cnn", "v", 0.8, 0.9, 0.8, 1.0, 0.0, 1.0, 0.3, 10, val_macro_recall=0.8)
+    narrow = Evaluation("mobilenet_v2", "v", 0.9, 0.9, 0.8, 1.0, 0.0, 1.0, 0.3, 10, val_macro_recall=0.6)
+    assert choose([broad, narrow]) is narrow
+    assert choose([broad, narrow], "macro_recall") is broad
+    words = "chosen by validation macro recall: 80.0 %, mobilenet_v2 60.0 %"
+    assert choice_in_words([broad, narrow], "macro_recall") == words
 
 
 @pytest.mark.parametrize(
