@@ -2,7 +2,7 @@
 
 The labels of the images count as the truth. A person who knows it answers in rounds, with a retraining after
 each: of MobileNetV2, frozen, with a linear head on the features that the audit computes (96 px). PLOT=FILE
-draws how many wrong labels are put right. A head on so good features hardly suffers from wrong labels, so what
+draws how many wrong labels are put right. A head on such features hardly suffers from wrong labels; so what
 they cost is measured over many draws, and in log loss too, which moves with every test image.
 """
 
