@@ -28,7 +28,7 @@ def break_file(images: Path, monkeypatch: pytest.MonkeyPatch) -> Breaking:
     file = str(max((images / "seg_train/seg_train/sea").iterdir()))
     is_broken = False
 
-    def read_bytes(url: str) -> bytes:
+    def read_bytes(url: str, _: int) -> bytes:
         if is_broken and url == file:
             raise PermissionError(13, "Permission denied", url)
         return Path(url).read_bytes()
