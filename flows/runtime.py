@@ -19,6 +19,7 @@ import certifi
 import httpx
 import prefect
 import psutil
+import ray
 from prefect.client.base import PrefectHttpxAsyncClient, PrefectHttpxSyncClient
 from prefect.client.orchestration import get_client
 from prefect.context import FlowRunContext
@@ -97,7 +98,8 @@ class _RayTaskRunner(RayTaskRunner):
 
     def __enter__(self) -> Self:
         try:
-            check_ray()
+            if not ray.is_initialized():  # in a worker it is: a link that is cut meanwhile comes back
+                check_ray()
             with chdir("/"), restored(signal.SIGTERM):
                 return super().__enter__()
         except (OSError, RuntimeError, ValueError, RayError) as error:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import ray
 from prefect import flow, task
 from prefect.client.orchestration import get_client
 from prefect.flow_engine import run_flow
@@ -22,10 +23,18 @@ from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 from deployments.services import Service, plain_environment, reach_directly
 from flows import runtime
 from flows.cli.main import run
-from flows.runtime import over_deployed, own_home
+from flows.runtime import over_deployed, own_home, ray_runner
 from tasks.errors import InputError, JobError
 from tasks.parameters import Training
 from tests.ports import free_ports
+
+
+def test_a_worker_whose_link_to_the_cluster_is_cut_for_a_while_goes_on(
+    one_ray: None, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{free_ports(1)[0]}")
+    with ray_runner():  # as Prefect does in the process of each task
+        assert ray.is_initialized()
 
 
 @pytest.mark.parametrize(
