@@ -6,9 +6,14 @@ from typing import Any
 import pytest
 from prefect.results import ResultRecord, ResultRecordMetadata
 from prefect.serializers import PickleSerializer
+from prefect.settings import (
+    PREFECT_LOCAL_STORAGE_PATH,
+    PREFECT_RESULTS_PERSIST_BY_DEFAULT,
+    temporary_settings,
+)
 from prefect.states import Completed
 
-import tasks.task_runs  # noqa: F401 - as every task does
+import tasks.task_runs
 from tasks.errors import JobError
 
 
@@ -29,3 +34,14 @@ def test_a_result_that_lies_in_a_file_is_never_unpickled(tmp_path: Path):
     with pytest.raises(JobError, match="would be unpickled"):
         Completed(data=metadata).result()
     assert not trace.exists()
+
+
+def test_no_result_is_written_to_a_file_whatever_prefects_settings_say(prefect_api: None, tmp_path: Path):
+    settings = {PREFECT_RESULTS_PERSIST_BY_DEFAULT: True, PREFECT_LOCAL_STORAGE_PATH: tmp_path}
+    with temporary_settings(settings):
+        assert tasks.task_runs.task()(answer)() == 42
+    assert list(tmp_path.iterdir()) == []
+
+
+def answer() -> int:
+    return 42
