@@ -15,7 +15,8 @@ from pydantic import BaseModel
 
 from flows.classify import check_classification
 from flows.classify import classify as classify_folder
-from flows.cli.terminal import Store, tell, tell_report
+from flows.cli.terminal import Store, tell, tell_report, tell_start
+from flows.earlier import earlier_classification, earlier_result, earlier_retraining
 from flows.explore import check_exploration
 from flows.explore import explore as explore_images
 from flows.retrain import check_retraining
@@ -31,24 +32,22 @@ from tasks.storage import Run
 
 
 def command_of(
-    flow: Flow, tell_result: Callable[[Any], None], check: Callable[..., None] | None = None
+    flow: Flow,
+    tell_result: Callable[[Any], None],
+    check: Callable[..., None],
+    find_earlier: Callable[..., Any] | None = None,
 ) -> Callable[..., None]:
     """A command that runs a flow under a Prefect API and tells what came of it.
 
     check: is given the flow's parameters before anything is started, and raises for mistakes that show then.
+    find_earlier: likewise, and gives the result of an earlier run where this one has nothing to do.
     All parameters are flags; the fields of a parameter that is a pydantic model are flags of their own.
     """
 
     def command(**parameters: Any) -> None:
-        if check:
-            check(**parameters)
-        send_lines_to_prefect()
-        with prefect_api():
-            try:
-                result = flow(**parameters)
-            except ParameterTypeError as error:
-                raise InputError(str(error)) from error
-        tell_result(result)
+        check(**parameters)
+        result = find_earlier and earlier_result(flow, find_earlier, parameters)
+        tell_result(run_flow(flow, parameters) if result is None else result)
 
     parameters = [
         parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=flag_of(parameter))
@@ -58,6 +57,16 @@ def command_of(
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     command.__doc__ = flow.fn.__doc__
     return command
+
+
+def run_flow(flow: Flow, parameters: dict[str, Any]) -> Any:
+    tell_start()
+    send_lines_to_prefect()
+    with prefect_api():
+        try:
+            return flow(**parameters)
+        except ParameterTypeError as error:
+            raise InputError(str(error)) from error
 
 
 def send_lines_to_prefect() -> None:
@@ -74,9 +83,10 @@ def flag_of(parameter: inspect.Parameter) -> Any:
     """The annotation of a flow's parameter, as the command line reads it."""
     if parameter.name == "store":
         return Store
-    if isinstance(parameter.annotation, type) and issubclass(parameter.annotation, BaseModel):
-        group = Group.create_ordered(parameter.name.capitalize(), help=parameter.annotation.__doc__)
-        return Annotated[parameter.annotation, Parameter(name="*", group=group)]
+    model = getattr(parameter.annotation, "__origin__", parameter.annotation)  # of Folded[model]
+    if isinstance(model, type) and issubclass(model, BaseModel):
+        group = Group.create_ordered(parameter.name.capitalize(), help=model.__doc__)
+        return Annotated[model, Parameter(name="*", group=group)]
     return parameter.annotation
 
 
@@ -117,5 +127,5 @@ def sample(folder: Path, *, images_per_class: int = 120, seed: int = 0) -> None:
 
 
 explore = command_of(explore_images, tell_report, check_exploration)
-retrain = command_of(retrain_models, tell_retraining, check_retraining)
-classify = command_of(classify_folder, tell_classification, check_classification)
+retrain = command_of(retrain_models, tell_retraining, check_retraining, earlier_retraining)
+classify = command_of(classify_folder, tell_classification, check_classification, earlier_classification)

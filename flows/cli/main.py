@@ -50,7 +50,7 @@ def run(arguments: Sequence[str]) -> int:
     speak_plainly()
     end_on_signals()
     if sys.stderr.isatty() and arguments and arguments[0] in JOBS and not set(HELP) & set(arguments):
-        print("Starting Prefect and Ray ...", file=sys.stderr)
+        print("Starting ...", file=sys.stderr)  # the imports take some seconds
     try:
         with own_temporary_folder():
             import_command(arguments)

@@ -25,6 +25,12 @@ def tell(what: str, where: str) -> None:
     print(in_one_line(f"{what}: {where}"))
 
 
+def tell_start() -> None:
+    """Say to a person what takes the next seconds."""
+    if sys.stderr.isatty():
+        print("Starting Prefect and Ray ...", file=sys.stderr)
+
+
 def tell_report(url: str) -> None:
     """Say where a report is, and the command that opens it, if it is a file here."""
     tell("Report", url)

@@ -2,20 +2,32 @@
 
 from tasks.classification.by_hand import import_sorted, tell_moved
 from tasks.classification.classify import check_room, classify_partition, room_for
-from tasks.classification.job import check_engine, locate, partitions, plan_job, sure_from
+from tasks.classification.file_list import STANDARD_INPUT
+from tasks.classification.job import (
+    check_engine,
+    count_finished,
+    locate,
+    partitions,
+    plan_folder,
+    plan_job,
+    sure_from,
+)
 from tasks.classification.rows import rows_of_output
 from tasks.classification.sorting import open_sorting
 from tasks.classification.summary import commit_predictions
 
 __all__ = [
+    "STANDARD_INPUT",
     "check_engine",
     "check_room",
     "classify_partition",
     "commit_predictions",
+    "count_finished",
     "import_sorted",
     "locate",
     "open_sorting",
     "partitions",
+    "plan_folder",
     "plan_job",
     "room_for",
     "rows_of_output",

@@ -5,7 +5,7 @@ import logging
 import math
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -121,7 +121,17 @@ def check_engine(model: ModelVersion, options: Classification) -> None:
 
 @task(task_run_name="list")
 def plan_job(images_url: str, output: str, model: ModelVersion, options: Classification) -> Job:
-    """List a folder and write the manifest of its parts to the output.
+    """List a folder and write the manifest of its parts to the output; see `plan_folder`."""
+    job, words = plan_folder(images_url, output, model, options)
+    log.info("%s", words)
+    tell_unsure(job)
+    return job
+
+
+def plan_folder(
+    images_url: str, output: str, model: ModelVersion, options: Classification
+) -> tuple[Job, str]:
+    """A folder's job, its manifest written to the output, and how the folder was read in one line.
 
     Parts of an earlier job of the same model, options and folder keep their unchanged files; new and changed
     files form new parts. Memory does not grow with the number of files.
@@ -129,7 +139,6 @@ def plan_job(images_url: str, output: str, model: ModelVersion, options: Classif
     Raises InputError where no file is to be classified, or too many rows of the output would be dropped.
     """
     least = sure_from(model, options)
-    tell_unsure(model, options, least)
     made_by = digest(
         [DECODER_VERSION, images_url, model.sha256, model.temperature, model.classes, *options.rows_depend_on]
     )
@@ -152,10 +161,14 @@ def plan_job(images_url: str, output: str, model: ModelVersion, options: Classif
         check_vanished(listing, is_included, images_url, 1.0 if is_replaced else options.max_vanished_share)
         is_finished = earlier_plan is not None and is_finished_plan(output, earlier_plan)
         plan = write_plan(plan_url, listing, file_count, made_by, images_url, earlier_plan, is_finished)
-    log.info(
-        "Listed %s files in %s, parts: %s; left out: %s", f"{file_count:,}", images_url, plan.parts, left_out
-    )
-    return Job(images_url, output, model, options, plan, least)
+    words = f"Listed {file_count:,} files in {images_url}, parts: {plan.parts}; left out: {left_out}"
+    return Job(images_url, output, model, options, plan, least), words
+
+
+def count_finished(output: str) -> int:
+    """How many files the rows of a finished output are of; 0 for one that is not finished."""
+    plan = read_plan(storage.plan_url(output))
+    return plan.files if plan and storage.exists(storage.success_url(output)) else 0
 
 
 def sure_from(model: ModelVersion, options: Classification) -> tuple[float, ...]:
@@ -176,12 +189,13 @@ def sure_from(model: ModelVersion, options: Classification) -> tuple[float, ...]
     return tuple(max(confidence, options.min_confidence) for confidence in least)
 
 
-def tell_unsure(model: ModelVersion, options: Classification, least: Sequence[float]) -> None:
-    """Warn of classes that no confidence makes sure. least: as `sure_from` gives it."""
-    never = [name for name, confidence in zip(model.classes, least, strict=True) if math.isinf(confidence)]
-    if never:
+def tell_unsure(job: Job) -> None:
+    """Warn of classes that no confidence makes sure."""
+    pairs = zip(job.model.classes, job.sure_from, strict=True)
+    if never := [name for name, confidence in pairs if math.isinf(confidence)]:
         words = "On validation no confidence makes %s of %s classes, such as %s, %g %% precise: all `unsure`"
-        log.warning(words, len(never), len(least), never[0], 100 * options.min_precision)
+        precision = 100 * job.options.min_precision
+        log.warning(words, len(never), len(job.sure_from), never[0], precision)
 
 
 def is_finished_plan(output: str, plan: Plan) -> bool:

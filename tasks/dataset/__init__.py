@@ -9,7 +9,7 @@ from tasks.dataset.index import commit_dataset, pixels_of_parts
 from tasks.dataset.labelling import export_labels, import_labels
 from tasks.dataset.listing import check_labels_file
 from tasks.dataset.looks import measure_looks
-from tasks.dataset.manifest import list_images
+from tasks.dataset.manifest import list_images, read_folder
 from tasks.dataset.parts import decode_part, plan_parts
 from tasks.dataset.reader import Split
 from tasks.dataset.records import Dataset, Manifest
@@ -52,6 +52,7 @@ __all__ = [
     "pixels_of_parts",
     "places_of_parts",
     "plan_parts",
+    "read_folder",
     "read_images",
     "resize",
     "resize_all",

@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
-from dataclasses import astuple
+from dataclasses import astuple, dataclass, replace
 from functools import partial
 from typing import TypeVar
 
@@ -57,8 +57,41 @@ def list_images(
     Raises InputError when the folder cannot be read or has too few classes, or the store cannot be written.
     """
     images_url, store = check_places(images, store)
+    compact_answers(store)
+    folder = read_folder(images_url, store, size_px, val_share, leakage, dataset_begun, data)
+    manifest = folder.manifest
+    log.info("Read %s as %s", images_url, manifest.words)
+    write_corrections(manifest.dataset_url, folder.corrections)
+    url = storage.manifest_url(manifest.dataset_url)
+    if not is_listed(manifest.dataset_url):
+        earlier_parts = partial(previous_parts, read_catalogue(store, images_url), size_px, data.fit)
+        write_manifest(url, cut_into_parts(folder.rows, earlier_parts))
+        if folder.problems:
+            storage.write_json(storage.label_problems_url(manifest.dataset_url), folder.problems)
+    return replace(manifest, parts=count_parts(url))
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder as it was read. manifest: as it will be committed, not yet cut into parts."""
+
+    manifest: Manifest
+    rows: Sequence[LabelledFile]
+    corrections: Corrections
+    problems: dict[str, list[str]]
+
+
+def read_folder(
+    images_url: str,
+    store: str,
+    size_px: int,
+    val_share: float,
+    leakage: Leakage = "exclude",
+    dataset_begun: str | None = None,
+    data: Data = Data(),
+) -> Folder:
+    """List and label a folder, and find the name of its dataset; writes nothing. See `list_images`."""
     listing = label_images(images_url, data)
-    log.info("Read %s as %s", images_url, listing.words)
     classes = tuple(sorted({str(row.label) for row in listing.rows}))
     check_classes(images_url, listing.files, classes)
     check_class_names(images_url, classes)
@@ -70,23 +103,14 @@ def list_images(
         images_url, rows, size_px, val_share, leakage, corrections, drawing, data.fit
     )
     name = choose_dataset(store, images_url, [row.file for row in rows], fingerprint, dataset_begun)
-    dataset_url = storage.dataset_url(store, name)
-    write_corrections(dataset_url, corrections)
-    if not is_listed(dataset_url):
-        parts = cut_into_parts(
-            rows, partial(previous_parts, read_catalogue(store, images_url), size_px, data.fit)
-        )
-        write_manifest(storage.manifest_url(dataset_url), parts)
-        if listing.problems:
-            storage.write_json(storage.label_problems_url(dataset_url), listing.problems)
-    return Manifest(
+    manifest = Manifest(
         images_url=images_url,
-        dataset_url=dataset_url,
+        dataset_url=storage.dataset_url(store, name),
         fingerprint=name,
         classes=classes,
         files=len(rows),
         unlabelled=listing.files - len(listing.rows),
-        parts=count_parts(storage.manifest_url(dataset_url)),
+        parts=0,
         size_px=size_px,
         val_share=val_share,
         leakage=leakage,
@@ -94,11 +118,11 @@ def list_images(
         words=listing.words,
         fit=data.fit,
     )
+    return Folder(manifest, rows, corrections, listing.problems)
 
 
 def corrections_to_apply(store: str, dataset_begun: str | None) -> Corrections:
     """What people answered so far; of a run that goes on, what its dataset was begun with."""
-    compact_answers(store)
     if dataset_begun:
         return corrections_of(storage.dataset_url(store, dataset_begun))
     return corrections_in_force(store)

@@ -43,13 +43,19 @@ def tell_waiting(store: str, output: str | None) -> str:
     address = storage.review_address(store, output)
     if address and not output:
         output = os.environ.get(SERVED["predictions"])
-    questions = len(Desk(store, output, QUESTIONS).ask())
-    if not questions:
+    if not (line := count_questions(store, output)):
         return ""
-    line = f"{count(questions, 'question')}; about {count(minutes(questions), 'minute')}"
-    command = f"darkroom review --store {store}" + (f" --output {output}" if output else "")
+    command = storage.review_command(store, output)
     way = f"[Answer them]({address})" if address else f"Answer them: {plain(command)}"
     title = "What waits for a person"
     create_markdown_artifact(f"**{line}.** {way}\n", key="review", description=title)
     log.info("%s: %s", line, address or f"`{command}`")
     return line
+
+
+def count_questions(store: str, output: str | None) -> str:
+    """How many questions wait and how long they take, in words; empty where none do."""
+    questions = len(Desk(store, output, QUESTIONS).ask())
+    if not questions:
+        return ""
+    return f"{count(questions, 'question')}; about {count(minutes(questions), 'minute')}"

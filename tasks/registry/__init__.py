@@ -2,7 +2,7 @@
 
 from tasks.registry.announcements import announce_labels
 from tasks.registry.gate import Verdict, promote, promote_by_hand
-from tasks.registry.news import inputs_of, same_as_before
+from tasks.registry.news import inputs_of, last_finished, news_since, same_as_before
 from tasks.registry.promotions import (
     champion,
     champion_stack,
@@ -29,7 +29,9 @@ __all__ = [
     "hold_reason",
     "inputs_of",
     "is_promotion_by_run",
+    "last_finished",
     "list_versions",
+    "news_since",
     "outdated",
     "package_versions",
     "promote",

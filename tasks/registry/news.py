@@ -55,12 +55,16 @@ def same_as_before(run: Run, manifest: Manifest, inputs: Inputs) -> Run | None:
     """
     if run.has_begun() or not (earlier := last_finished(run.store, manifest.images_url)):
         return None
-    earlier_inputs = read_run(earlier).get("inputs") or {}
-    news = [name for name in inputs if inputs[name] != earlier_inputs.get(name)]
-    if news:
+    if news := news_since(earlier, inputs):
         log.info("New since %s: %s", earlier.name, ", ".join(news))
         return None
     return earlier
+
+
+def news_since(earlier: Run, inputs: Inputs) -> list[str]:
+    """Which of the inputs a finished run did not have."""
+    earlier_inputs = read_run(earlier).get("inputs") or {}
+    return [name for name in inputs if inputs[name] != earlier_inputs.get(name)]
 
 
 def last_finished(store: str, images_url: str) -> Run | None:

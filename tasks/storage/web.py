@@ -1,6 +1,7 @@
 """Web addresses of files in the store and among the predictions."""
 
 import os
+import shlex
 from urllib.parse import quote
 
 from tasks.storage.urls import absolute, filesystem, is_local
@@ -40,6 +41,11 @@ def review_address(store: str, output: str | None = None) -> str | None:
         if url is not None and (not asked or absolute(asked) != absolute(url)):
             return None
     return f"{server}/{REVIEW}/" if server else None
+
+
+def review_command(store: str, output: str | None = None) -> str:
+    """The command that asks a person about a store and perhaps a classification, where no stack does."""
+    return shlex.join(["darkroom", "review", "--store", store, *(["--output", output] if output else [])])
 
 
 def sign_address(url: str, seconds: int) -> str | None:

@@ -8,8 +8,10 @@ import cv2
 import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.classify import classify
+from flows.cli.main import run
 from tasks import events, storage
 from tasks.errors import InputError
 from tasks.parameters import Classification
@@ -170,3 +172,30 @@ def drifts_told(images: Path) -> list[dict]:
 
     until(some)
     return payloads
+
+
+def test_a_command_with_nothing_to_do_says_so_before_anything_is_started(
+    classified: str,
+    retrained: Run,
+    sample: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    """Prefect and Ray take some twenty seconds. On a server that is configured every run is seen."""
+    monkeypatch.setattr("flows.cli.jobs.prefect_api", lambda: pytest.fail("Prefect was started"))
+    place = ["--images", str(sample), "--store", retrained.store]
+    training = "--image-size 48 --epochs 8 --patience 8 --weights none --batch-size 16 --precision float32"
+    retraining = ["retrain", *place, *training.split(), "--min-accuracy", "0", "--min-class-recall", "0"]
+    classification = ["classify", *place, "--output", classified]
+    with temporary_settings(restore_defaults={PREFECT_API_URL}):
+        assert run(retraining) == run(classification) == 0
+        told = capsys.readouterr()
+        for line in (f"Nothing new since {retrained.name}", "Nothing to do: ", "Listed "):
+            assert line in told.err
+        for url in (storage.report_url(retrained.folder_url), storage.report_url(classified)):
+            assert url in told.out
+        for news in (["--seed", "1"], ["--force"]):
+            with pytest.raises(pytest.fail.Exception, match="Prefect was started"):
+                run([*retraining, *news])
+        with pytest.raises(pytest.fail.Exception, match="Prefect was started"):
+            run([*classification, "--min-confidence", "0.5"])
