@@ -26,6 +26,7 @@ from tasks.classification import (
     tell_moved,
 )
 from tasks.display import try_to_show
+from tasks.form import Folded
 from tasks.parameters import Classification, Word
 from tasks.publishing import completed, note_classification
 from tasks.registry import announce_labels, read_version, witness_champion
@@ -38,12 +39,13 @@ def classify(
     store: Word = "store",
     output: Word = "predictions",
     model: Word = "champion",
-    options: Classification = Classification(),
+    options: Folded[Classification] = Classification(),
 ) -> dict[str, Any] | State[dict[str, Any]]:
     """Classify every file below a folder, one row a file.
 
     Args:
-        images: Folder of images of any depth, local or a URL such as s3://bucket/folder.
+        images: Folder of images of any depth, local or a URL such as s3://bucket/folder. A form in which
+            this is left empty takes that of the deployment.
         store: Folder or URL that holds the model.
         output: Folder or URL for the predictions; run again, it goes on where it stopped. `{images}` in it
             stands for the name of the image folder.

@@ -10,6 +10,7 @@ from flows.progress import Stages
 from flows.runtime import over_deployed, ray_runner
 from tasks.audit import locate_weights
 from tasks.dataset import check_labels_file, check_places, list_images
+from tasks.form import Folded
 from tasks.parameters import Data, Leakage, MaxBadShare, Training, Word
 from tasks.publishing import publish_exploration
 from tasks.registry import witness_champion
@@ -21,7 +22,7 @@ def explore(
     images: Word,
     store: Word = "store",
     weights: Word = "imagenet",
-    data: Data = Data(),
+    data: Folded[Data] = Data(),
     leakage: Leakage = "exclude",
     max_bad_share: MaxBadShare = 1.0,
 ) -> str:
@@ -29,6 +30,7 @@ def explore(
 
     Args:
         images: Folder of images, sorted by class or with a file of labels; local or a URL such as s3://bucket/folder.
+            A form in which this is left empty takes that of the deployment.
         store: Folder or URL for datasets, runs and models.
         weights: What MobileNetV2 looks for wrong labels with: imagenet, none, or the path of a weights file.
         data: Where labels come from, and how images are divided among the splits.

@@ -18,6 +18,7 @@ from tasks.audit import locate_weights
 from tasks.dataset import Dataset, check_labels_file, check_places, check_trainable, list_images
 from tasks.display import try_to_show
 from tasks.evaluation import Evaluation, evaluate_model
+from tasks.form import Folded
 from tasks.parameters import Data, Gate, Leakage, MaxBadShare, Training, Word
 from tasks.publishing import Retraining, check_tracking, completed, publish_report, track
 from tasks.registry import inputs_of, promote, register, same_as_before, witness_champion
@@ -39,8 +40,8 @@ def retrain(
     images: Word,
     store: Word = "store",
     training: Training = Training(),
-    gate: Gate = Gate(),
-    data: Data = Data(),
+    gate: Folded[Gate] = Gate(),
+    data: Folded[Data] = Data(),
     leakage: Leakage = "exclude",
     max_bad_share: MaxBadShare = 0.05,
     resume: Word | None = None,
@@ -50,6 +51,7 @@ def retrain(
 
     Args:
         images: Folder of images, sorted by class or with a file of labels; local or a URL such as s3://bucket/folder.
+            A form in which this is left empty takes that of the deployment.
         store: Folder or URL for datasets, runs and models.
         training: How the models are trained.
         gate: What a model must reach before it may become the champion.

@@ -53,6 +53,7 @@ from deployments.services import (
 )
 from deployments.settings import CLIENT_RETRIES
 from tasks.errors import InputError, JobError
+from tasks.form import unfold
 from tasks.storage import in_environment
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -230,7 +231,8 @@ def over_deployed(name: str, value: Model) -> Model:
         return value
     with get_client(sync_client=True) as client:
         deployed = client.read_deployment(deployment_id).parameters.get(name)
-    return type(value).model_validate(lay_over(deployed or {}, value.model_dump(exclude_unset=True)))
+    given = value.model_dump(exclude_unset=True)
+    return type(value).model_validate(lay_over(unfold(deployed or {}), given))
 
 
 def own_deployment() -> UUID | None:

@@ -1,17 +1,17 @@
 """What a user may choose: drawn as the form in the Prefect UI and as flags on the command line."""
 
-import re
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     StringConstraints,
     model_validator,
 )
+
+from tasks.form import FORM, FewShown, Folded
 
 ModelKind = Literal["cnn", "mobilenet_v2"]
 Engine = Literal["exact", "int8"]
@@ -28,17 +28,6 @@ def _split_commas(names: Any) -> Any:
         parts = [part.strip() if isinstance(part, str) else part for part in parts]
         return list(dict.fromkeys(parts))
     return names
-
-
-def _title(name: str, _: object) -> str:
-    """The form's words for a parameter."""
-    title = name.replace("_", " ")
-    for short, word in {"gpus": "GPUs", "cpus": "CPUs", "cnn": "CNN", "mobilenet v2": "MobileNetV2"}.items():
-        title = re.sub(rf"\b{short}\b", word, title)
-    return title[0].upper() + title[1:]
-
-
-FORM = ConfigDict(frozen=True, extra="forbid", field_title_generator=_title)
 
 
 def _check_text(value: Any) -> Any:
@@ -140,7 +129,7 @@ class CnnParameters(BaseModel):
         le=10,
         description="How far training images are mixed in pairs (alpha of Beta); 0 for not at all.",
     )
-    augmentation: CnnAugmentation = Field(
+    augmentation: Folded[CnnAugmentation] = Field(
         CnnAugmentation(), description="How training images are varied, each epoch anew."
     )
 
@@ -163,7 +152,7 @@ class MobilenetParameters(BaseModel):
     mixup: float = Field(
         0.2, ge=0, le=10, description="How far activations are mixed while fine-tuning; 0 for not at all."
     )
-    augmentation: MobilenetAugmentation = Field(
+    augmentation: Folded[MobilenetAugmentation] = Field(
         MobilenetAugmentation(), description="How the views of an image differ."
     )
     views: int = Field(
@@ -181,10 +170,11 @@ class MobilenetParameters(BaseModel):
         return 0 if weights == "none" else self.fine_tune_epochs
 
 
-class Training(BaseModel):
+class Training(FewShown):
     """How the models are trained."""
 
     model_config = FORM
+    shown: ClassVar[tuple[str, ...]] = ("models", "epochs", "weights", "cnn", "mobilenet_v2")
 
     models: Annotated[tuple[ModelKind, ...], BeforeValidator(_split_commas)] = Field(
         ("cnn", "mobilenet_v2"), min_length=1, description="The models to train: cnn, mobilenet_v2 or both."
@@ -212,8 +202,8 @@ class Training(BaseModel):
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="Arithmetic of the training; auto measures which is fastest here."
     )
-    cnn: CnnParameters = Field(CnnParameters(), description="How the CNN is trained.")
-    mobilenet_v2: MobilenetParameters = Field(
+    cnn: Folded[CnnParameters] = Field(CnnParameters(), description="How the CNN is trained.")
+    mobilenet_v2: Folded[MobilenetParameters] = Field(
         MobilenetParameters(), description="How MobileNetV2 is trained."
     )
 

@@ -209,14 +209,15 @@ def trained(training: Training = Training()) -> None:
 
 
 def test_a_nested_parameter_keeps_what_the_deployment_says_of_the_rest(prefect_api: None, monkeypatch):
-    deployed = {"training": {"weights": "none", "cnn": {"dropout": 0.1}}}
+    deployed = {"training": {"weights": "none", "cnn": {"dropout": 0.1}, "more": {"seed": 1, "workers": 2}}}
     with get_client(sync_client=True) as client:
         flow_id = client.create_flow(trained)
         deployment = client.create_deployment(flow_id, "nested", parameters=deployed)
-        given = {"training": {"epochs": 1, "cnn": {"mixup": 0.0}}}
+        given = {"training": {"epochs": 1, "cnn": {"mixup": 0.0}, "more": {"seed": 3}, "mobilenet_v2": None}}
         flow_run = client.create_flow_run_from_deployment(deployment, parameters=given)
         trained_run = client.read_flow_run(flow_run.id)
         run_flow(trained, flow_run=trained_run, parameters=trained_run.parameters)
         client.delete_deployment(deployment)
     seen = trained.seen
     assert (seen.weights, seen.epochs, seen.cnn.dropout, seen.cnn.mixup) == ("none", 1, 0.1, 0.0)
+    assert (seen.seed, seen.workers) == (3, 2)
