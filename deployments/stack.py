@@ -22,7 +22,7 @@ from deployments.services import (
     check_alive,
     check_sockets,
     end,
-    free_ports,
+    free_port,
     listener_at,
     listens,
     plain_environment,
@@ -111,11 +111,11 @@ def services(settings: Settings, python: Path) -> list[Service]:
     server_listener = listener(settings.host, settings.port, "DARKROOM_PORT")
     files_listener = listener(settings.host, settings.files_port, "DARKROOM_FILES_PORT")
     host, ray_port, logs = settings.host, settings.ray_port, settings.folder / "logs"
-    client_port, dashboard_port = free_ports(host, 2)  # else fixed, and those of another stack
+    client_port = free_port(host)  # else fixed, and that of another stack
     ray = [str(python), f"{BIN}/ray", "start", "--head", "--block", "--disable-usage-stats"]
     ray += ["--node-ip-address", host, "--port", str(ray_port), "--ray-client-server-port", str(client_port)]
-    ray += ["--dashboard-host", host, "--dashboard-port", str(dashboard_port)]
-    ray += ["--dashboard-agent-listen-port", "0"]
+    # Its dashboard keeps the token, which is the password, in a cookie, which browsers send to every port.
+    ray += ["--include-dashboard", "false", "--dashboard-agent-listen-port", "0"]
     files = [sys.executable, "-m", "deployments.files", str(files_listener.fileno())]
     worker = [f"{BIN}/prefect", "worker", "start", "--pool", POOL, "--type", "process"]
     pool_url = f"{settings.url}/api/work_pools/{POOL}"

@@ -215,7 +215,7 @@ def test_a_second_stack_shares_no_port_with_the_first(tmp_path: Path):
         ray, *_ = services(Settings(home=tmp_path, **own), Path(sys.executable))
         flags = dict(zip(ray.command, ray.command[1:], strict=False))
         # those of Ray's ports that are the same on every machine unless something else is said
-        return {flags[f"--{name}port"] for name in ("", "ray-client-server-", "dashboard-")}
+        return {flags[f"--{name}port"] for name in ("", "ray-client-server-")}
 
     first, second = free_ports(2)
-    assert len(ports(first) | ports(second)) == 6
+    assert len(ports(first) | ports(second)) == 4
