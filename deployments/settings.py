@@ -174,6 +174,7 @@ class Settings(BaseSettings):
             "PREFECT_SERVER_UI_API_URL": f"{self.url}/api",
             "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": LEASES,
             "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+            "PREFECT_SERVER_UI_V2_ENABLED": "true",  # of the two UIs the one of our tests and pictures
             "PREFECT_CLIENT_MAX_RETRIES": CLIENT_RETRIES,
             "RAY_ADDRESS": f"{self.host}:{self.ray_port}",
             RAY_HIDE_GPUS: "1",

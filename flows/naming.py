@@ -19,7 +19,11 @@ GREEK = (
     "alpha|beta|gamma|delta|epsilon|zeta|eta|theta|iota|kappa|lambda|mu|nu|xi|omicron|pi|rho|sigma|tau|upsilon|"
     "phi|chi|psi|omega"
 )
-MADE_UP_BY_FORM = re.compile(rf"({GREEK})\d*(-[\w']+)+")
+ADJECTIVES = (
+    "Awesome|Rustic|Small|Gorgeous|Fantastic|Sleek|Intelligent|Unbranded|Refined|Licensed|Generic|Practical|"
+    "Ergonomic|Handcrafted|Tasty|Handmade|Incredible"
+)  # before an animal of at most six letters: Prefect's newer UI; its older one has letters and stars
+MADE_UP_BY_FORM = re.compile(rf"({ADJECTIVES})-\w[\w' -]{{0,5}}|({GREEK})\d*(-[\w']+)+")
 IN_STORE = ("retrain", "explore")  # the flows whose runs have a folder there
 
 log = logging.getLogger("darkroom")
@@ -39,7 +43,9 @@ def run_title() -> str:
 
 
 def is_made_up(name: str) -> bool:
-    """Whether Prefect made up the name, such as `smiling-zebra`; its form, `phi493-zetar-anomaly`."""
+    """Whether Prefect made up the name, such as `smiling-zebra`; its forms, `Practical-Akita` and
+    `phi493-zetar-anomaly`.
+    """
     lists: Any = coolname.data.config
     words = name.split("-")
     return bool(MADE_UP_BY_FORM.fullmatch(name)) or (
