@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from scipy.sparse import csr_array
 from scipy.stats import norm
 
 Z = float(norm.ppf(0.975))
 LEVEL = 0.95
 STEPS = 500  # of expectation maximisation at most
 CLOSE = 1e-6  # a step that moves no share by more ends it
-SIMULATIONS = 200
+SIMULATIONS, SIMULATED_RATES = 200, 2e8  # the second bounds the first for more than 1,000 classes
 LOOKS = ("brightness", "sharpness")  # how images look, whatever the model says of them
 
 
@@ -63,9 +64,11 @@ def expected_counts(counts: np.ndarray, confusion: np.ndarray) -> np.ndarray:
     random = np.random.default_rng(0)
     truth = np.diff(np.rint(np.cumsum(likeliest)), prepend=0).astype(int)
     pseudo_counts = rates * (confusion.sum(1, keepdims=True) + 1)
-    simulated = np.zeros((SIMULATIONS, len(counts)), int)
-    for number, row in enumerate(pseudo_counts):
-        simulated += random.multinomial(truth[number], random.dirichlet(row, SIMULATIONS))
+    simulations = int(min(SIMULATIONS, SIMULATED_RATES / rates.size))
+    simulated = np.zeros((max(simulations, 1), len(counts)), int)
+    for number in np.flatnonzero(truth):
+        likely_rates = random.dirichlet(pseudo_counts[number], len(simulated))
+        simulated += random.multinomial(truth[number], likely_rates)
     shares = likeliest_shares(simulated, rates)
     errors = np.quantile(np.abs(shares * truth.sum() - truth), LEVEL, axis=0)
     return np.clip([likeliest, likeliest - errors, likeliest + errors], 0, images)
@@ -91,9 +94,12 @@ def likeliest_shares(counts: np.ndarray, rates: np.ndarray) -> np.ndarray:
     """
     observed = counts / counts.sum(1, keepdims=True)
     shares = np.full(observed.shape, 1 / observed.shape[1])
+    least = rates.min(1)  # of many classes most are never taken for one another: what is above this is sparse
+    above = csr_array(rates - least[:, None])
     for _ in range(STEPS):
         before = shares
-        shares = shares * ((observed / (shares @ rates)) @ rates.T)
+        factors = observed / (shares @ above + (shares @ least)[:, None])
+        shares = shares * (factors @ above.T + np.outer(factors.sum(1), least))
         if np.abs(shares - before).max() < CLOSE:
             break
     return shares
