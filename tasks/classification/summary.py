@@ -15,7 +15,7 @@ from prefect.artifacts import create_markdown_artifact
 
 from tasks import events, storage
 from tasks.classification.classify import CommittedPartition
-from tasks.classification.contents import as_csv, load_photos, question_links, sample_photos
+from tasks.classification.contents import as_csv, load_photos, question_links, review_way, sample_photos
 from tasks.classification.job import Job, part_files
 from tasks.classification.plan import part_numbers
 from tasks.classification.rows import GOOD, UNLIKE, USABLE, count_values, read_rows
@@ -150,7 +150,9 @@ def write_results(job: Job, summary: dict[str, Any], tally: Tally) -> None:
     samples = tally.samples.rows()
     photos = sample_photos(job, samples) | {"predictions.csv": as_csv(tally.doubtful.rows())}
     questions = try_to_show(lambda: question_links(job, tally.least_sure), "links to questions") or {}
-    report = classify_report(summary, tally.bad, tally.least_sure, pictures | photos, questions, samples)
+    report = classify_report(
+        summary, tally.bad, tally.least_sure, pictures | photos, questions, samples, review_way(job)
+    )
     storage.write_bytes(report_url, report.encode())
     storage.write_record(storage.summary_url(job.output), summary)
     report_link = link_to_report(report_url, storage.address_of(report_url))

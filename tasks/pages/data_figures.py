@@ -18,7 +18,8 @@ def class_pie(counts: Mapping[str, int]) -> Figure:
     slices, total = _slices(counts), sum(counts.values())
     colours = [*PALETTE[: len(slices) - 1], REST] if len(slices) < len(counts) else PALETTE[: len(slices)]
     if total:
-        ring = {"width": 0.4, "edgecolor": "white", "linewidth": 2}
+        least = min(slices.values()) / total
+        ring = {"width": 0.4, "edgecolor": "white", "linewidth": 2 if least > 0.02 else 0}
         pie.pie([*slices.values()], colors=colours, startangle=90, counterclock=False, wedgeprops=ring)
         pie.text(0, 0, f"{total:,}\nimages", fontsize=14, ha="center", va="center")
     for axes in (pie, legend):
@@ -37,14 +38,17 @@ def split_bars(counts: Mapping[str, Mapping[str, int]]) -> Figure:
     images_of_class, totals = Counter[str](), list[str]()
     for classes in counts.values():
         images_of_class.update(classes)
-    figure, axes, names = style.class_axes(images_of_class, inches_each=0.6)
+    is_short = len(images_of_class) <= 12
+    figure, axes, names = style.class_axes(images_of_class, inches_each=0.6 if is_short else 0.42)
     height = 0.8 / max(len(counts), 1)
     for row, (split, classes) in enumerate(counts.items()):
         label, colour = SPLITS.get(split, (split, FAINT))
         middles = np.arange(len(names)) + (row + 0.5) * height - 0.4
         values = [classes.get(name, 0) for name in names]
         bars = axes.barh(middles, values, height * 0.9, color=colour, label=label)
-        axes.bar_label(bars, [f"{value:,}" for value in values], padding=3, fontsize=8.5, color=FAINT)
+        axes.bar_label(
+            bars, [f"{value:,}" for value in values], padding=3, fontsize=8.5 if is_short else 7, color=FAINT
+        )
         totals.append(f"{sum(classes.values()):,} {label}")
     if counts:
         figure.legend(loc="outside lower right", ncols=3, frameon=False, fontsize=10)
@@ -74,7 +78,7 @@ def size_histogram(widths: np.ndarray, heights: np.ndarray) -> Figure:
     pairs, images = np.unique(np.stack([widths, heights], 1), axis=0, return_counts=True)
     width, height = pairs[images.argmax()]
     finding = f"{images.max():,} of {len(widths):,} images are {width:,} x {height:,} pixels"
-    others = f"; {len(pairs) - 1:,} other sizes" if len(pairs) > 1 else ""
+    others = f"; {words.count(len(pairs) - 1, 'other size')}" if len(pairs) > 1 else ""
     return style.finish(figure, finding + others)
 
 
@@ -89,7 +93,7 @@ def _slices(counts: Mapping[str, int]) -> dict[str, int]:
     if len(counts) <= len(PALETTE):
         return dict(counts)
     largest = {name: counts[name] for name in style.largest_classes(counts, len(PALETTE) - 1)}
-    return largest | {f"{len(counts) - len(largest)} others": sum(counts.values()) - sum(largest.values())}
+    return largest | {f"{len(counts) - len(largest):,} others": sum(counts.values()) - sum(largest.values())}
 
 
 def _balance_in_words(counts: Mapping[str, int]) -> str:

@@ -91,6 +91,7 @@ def retrain_report(
     pictures: Pictures,
     overview: str | None = None,
     questions: Questions = NONE,
+    review: str = "",
 ) -> str:
     """One training run on one page: verdict, what to do next, mistakes, data, models, how it was made.
 
@@ -99,7 +100,8 @@ def retrain_report(
     the class it predicted and for the true one as `predicted:<kind>:<path>` and `true:<kind>:<path>`; and
     wrong_labels.csv, to be downloaded.
     overview: address of the page over all runs, where a browser can follow it from here. questions: where a
-    person is asked about an image, by its path; empty where no stack serves that page.
+    person is asked about an image, by its path; empty where no stack serves that page. review: the address of
+    that page, else the command that serves it.
     """
     verdict, models = verdict_of(summary), summary["models"]
     kinds = sorted(models, key=lambda kind: kind != verdict["model"])  # the chosen one is the first column
@@ -114,6 +116,7 @@ def retrain_report(
         "steps": retrain_steps(summary, audit, metrics[verdict["model"]]),
         "overview": overview,
         "questions": questions,
+        "review": review,
     }
     return _environment().get_template("retrain.html.j2").render(page)
 
@@ -160,12 +163,13 @@ def classify_report(
     pictures: Pictures,
     questions: Questions = NONE,
     samples: Mapping[str, Sequence[Record]] | None = None,
+    review: str = "",
 ) -> str:
     """One bulk classification on one page: drift, unsure images, labels, bad files, and where it lies.
 
     bad: the first rows of bad files. unsure: the rows of least confidence, of those the unsure alone where
     there are any. samples: a few rows of each label. pictures: the plots by their file names, photographs of
-    the samples as `photo:<path>`, and predictions.csv, to be downloaded. questions: as in
+    the samples as `photo:<path>`, and predictions.csv, to be downloaded. questions, review: as in
     `retrain_report`.
     """
     shown_samples = {
@@ -182,6 +186,7 @@ def classify_report(
         "samples": {label: rows for label, rows in shown_samples.items() if rows},
         "pictures": pictures,
         "questions": questions,
+        "review": review,
     }
     return _environment().get_template("classify.html.j2").render(page)
 

@@ -15,10 +15,14 @@ PAIR_IMAGES = 2  # a pair of classes that was confused less often says nothing
 
 @dataclass(frozen=True)
 class Step:
-    """One line; `href` is the section of the page that shows what it is about."""
+    """One line; `href` is the section of the page that shows what it is about.
+
+    is_asked: whether the review asks a person about the images of it.
+    """
 
     text: str
     href: str
+    is_asked: bool = False
 
 
 def retrain_steps(summary: Record, audit: Record, metrics: Record) -> list[Step]:
@@ -39,12 +43,14 @@ def classify_steps(summary: Record, bad: Sequence[Record]) -> list[Step]:
         text = (
             f"Label some of these images and retrain: {in_words(drifted)} differ from what the model knows."
         )
-        steps.append(Step(text, "#drift"))
+        steps.append(Step(text, "#drift", is_asked=True))
     if unsure := summary["unsure"]:
-        steps.append(Step(f"Look at the {count(unsure, 'image')} that the model is unsure of.", "#unsure"))
+        text = f"Look at the {count(unsure, 'image')} that the model is unsure of."
+        steps.append(Step(text, "#unsure", is_asked=True))
     if unlike := summary.get("unlike"):  # older summaries do not have it
         images = count(unlike, "image that is", "images that are")
-        steps.append(Step(f"Look at the {images} unlike all that the model knows.", "#unlike"))
+        text = f"Look at the {images} unlike all that the model knows."
+        steps.append(Step(text, "#unlike", is_asked=True))
     if summary["bad"]:
         files = count(summary["bad"], "file that cannot", "files that cannot")
         steps.append(Step(f"Mend or remove {files} be used{_folders(bad)}.", "#bad"))
@@ -58,10 +64,11 @@ def _retrain_steps(summary: Record, audit: Record, metrics: Record) -> Iterator[
         lacks = in_words([f"{name} ({lack})" for name, lack in left_out.items()])
         yield Step(f"Add images of the classes that were left out for want of them: {lacks}.", "#classes")
     if suspected := audit["labels"].get("suspected"):
-        yield Step(f"Review {count(suspected, 'label that looks', 'labels that look')} wrong.", "#labels")
+        labels = count(suspected, "label that looks", "labels that look")
+        yield Step(f"Review {labels} wrong.", "#labels", is_asked=True)
     if conflicts := audit["counts"]["conflicts"]:
         sets = count(conflicts, "set of copies whose labels are", "sets of copies whose labels are")
-        yield Step(f"Decide on {sets} in conflict.", "#copies")
+        yield Step(f"Decide on {sets} in conflict.", "#copies", is_asked=True)
     for pair in metrics["confused"][:1]:
         if pair["images"] >= PAIR_IMAGES:
             share = f"{percent(pair['share'], 0)} of {pair['true']} is taken for {pair['predicted']}"

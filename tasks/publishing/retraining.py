@@ -85,7 +85,9 @@ def publish_report(retraining: Retraining) -> str:
     )
     pictures = write_pictures(run, figures) | photos | wrong_labels(run)
     questions = try_to_show(lambda: question_links(dataset, run.store), "links to questions") or {}
-    report = retrain_report(summary, audit, metrics, pictures, way_to_overview(run.store), questions)
+    overview = way_to_overview(run.store)
+    review = storage.review_address(run.store) or storage.review_command(run.store)
+    report = retrain_report(summary, audit, metrics, pictures, overview, questions, review)
     report_url = storage.report_url(run.folder_url)
     storage.write_bytes(report_url, report.encode())
     storage.write_record(storage.summary_url(run.folder_url), summary)

@@ -23,7 +23,7 @@ def test_split_bars_are_as_long_as_the_counts():
 def test_the_size_histograms_count_every_image_and_name_the_commonest_size():
     figure = data_figures.size_histogram(np.array([150, 150, 300]), np.array([150, 150, 100]))
     assert [sum(bar.get_height() for bar in axes.patches) for axes in figure.axes] == [3, 3]
-    assert finding(figure) == "2 of 3 images are 150 x 150 pixels; 1 other sizes"
+    assert finding(figure) == "2 of 3 images are 150 x 150 pixels; 1 other size"
     style.png(data_figures.size_histogram(np.array([9]), np.array([9])))
 
 

@@ -226,6 +226,28 @@ def test_what_to_do_next_comes_first_in_at_most_five_lines_that_lead_to_their_re
     assert "Collect more of glacier against mountain: 20 % of glacier is taken for mountain." in text
 
 
+@pytest.mark.parametrize("way", ["http://127.0.0.1:4201/review/", "darkroom review --store 's3://a store'"])
+def test_what_to_do_next_leads_to_the_review_or_says_its_command_where_it_asks_about_any_of_it(
+    way: str, summary, audit, metrics, tmp_path: Path
+):
+    def block(report: str) -> Page:
+        return Page(re.findall(r'<aside class="next".*?</aside>', report, re.DOTALL)[0])
+
+    unsure, told = records.classification(
+        tmp_path, [records.prediction("1.jpg", "sea", 0.3, status="unsure")]
+    )
+    retrained = block(html.retrain_report(summary, audit, metrics, {}, review=way))
+    classified = block(html.classify_report(unsure, told.bad, told.least_sure, {}, review=way))
+    for page in (retrained, classified):
+        assert page.links[-1] == way if way.startswith("http") else way in page.texts_of("code", "path")
+        assert "asks about these one by one" in page.text
+    unsuspected = audit["labels"] | {"suspected": 0, "suspects": []}
+    nothing_to_ask = audit | {"labels": unsuspected, "counts": audit["counts"] | {"conflicts": 0}}
+    assert (
+        "one by one" not in block(html.retrain_report(summary, nothing_to_ask, metrics, {}, review=way)).text
+    )
+
+
 def test_behind_each_cell_of_the_confusion_matrix_are_its_pictures(summary, audit, metrics):
     [cell, *_] = metrics["cnn"]["cells"]
     paths = {path for cell in metrics["cnn"]["cells"] for path in cell["paths"]}

@@ -1,6 +1,6 @@
 """Every page as HTML, of any number of classes, with plots and photographs of their real sizes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ MODEL_PLOTS |= {"curves": (924, 506), "slices": (803, 600)}
 LABEL_PLOTS = {"labels.png": (803, 700), "confidence.png": (803, 396), "unsure.png": (524, 560)}
 LABEL_PLOTS |= {"drift.png": (924, 900)}
 PHOTO = photo(np.full((8, 8, 3), 90, np.uint8))
+Draw = Callable[[Mapping[str, Any], Mapping[str, Any]], Mapping[str, bytes]]
+REVIEW = "http://127.0.0.1:9/review/"
 NIGHT = "2026-11-2{}T03:00:00+00:00"
 
 
@@ -48,28 +50,36 @@ def class_names(count: int) -> tuple[str, ...]:
 
 
 def whole_pages(
-    store: str, folder: Path, classes: int, monkeypatch: pytest.MonkeyPatch, pictures: Any = None
+    store: str, folder: Path, classes: int, monkeypatch: pytest.MonkeyPatch, draw: Draw | None = None
 ) -> dict[str, str]:
-    """All pages by name. pictures: in place of blank plots."""
+    """All pages by name. draw: plots by their names, of an audit and of metrics, in place of blank ones."""
     monkeypatch.setattr(records, "CLASSES", class_names(classes))
-    monkeypatch.setattr(records, "TEST_IMAGES", 20 * classes + 400)
+    monkeypatch.setattr(records, "TEST_IMAGES", min(20 * classes, 3000) + 400)
     metrics = {kind: records.metrics(kind) for kind in ("cnn", "mobilenet_v2")}
     audit, summary = records.audit(store), records.summary(store, metrics)
     refused = summary | {"champion": summary["champion"] | {"promoted": False, "choice": "chosen by size"}}
-    plots = pictures or AnyPhoto(blank_plots())
+    plots = AnyPhoto(blank_plots() | (draw(audit, metrics) if draw else {}))
     rows = [
-        records.prediction(f"{n}/{LONG}.jpg", name, 0.3 + n / 200, status="unsure")
+        records.prediction(f"{n}/{LONG}.jpg", name, 0.3 + n % 100 / 200, status="unsure")
         for n, name in enumerate(records.CLASSES)
     ]
     rows += [{"path": f"{records.EVIL}/{LONG}{n}.jpg", "status": "corrupt", "error": LONG} for n in range(60)]
     classified, tally = records.classification(folder, rows, test_images=500)
     samples = tally.samples.rows()
-    questions = dict.fromkeys([records.EVIL, rows[0]["path"]], "http://127.0.0.1:9/review/#0")
+    questions = dict.fromkeys([records.EVIL, rows[0]["path"]], f"{REVIEW}#0")
     return {
-        "retrain": html.retrain_report(summary, audit, metrics, plots, "../../index.html", questions),
+        "retrain": html.retrain_report(summary, audit, metrics, plots, "../../index.html", questions, REVIEW),
         "refused": html.retrain_report(refused, audit, metrics, plots),
         "explore": html.explore_report(audit, plots, f"/data/{LONG}"),
-        "classify": html.classify_report(classified, tally.bad, tally.least_sure, plots, questions, samples),
+        "classify": html.classify_report(
+            classified,
+            tally.bad,
+            tally.least_sure,
+            plots,
+            questions,
+            samples,
+            f"darkroom review --store /{LONG}",
+        ),
         "index": index(summary, classified, records.model_record(store, metrics["cnn"])),
     }
 
