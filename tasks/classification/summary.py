@@ -157,7 +157,7 @@ def write_results(job: Job, summary: dict[str, Any], tally: Tally) -> None:
     storage.write_record(storage.summary_url(job.output), summary)
     report_link = link_to_report(report_url, storage.address_of(report_url))
     page = classify_markdown(summary, pictures, report_link)
-    title = plain(f"What was found in {job.images_url}")
+    title = plain(f"{summary['verdict']} ({job.images_url})")
     try_to_show(lambda: create_markdown_artifact(page, key="classify-summary", description=title), title)
 
 

@@ -179,7 +179,9 @@ def publish_artifacts(run: Run, summary: Mapping[str, Any], metrics: Metrics, fi
     report_url = storage.report_url(run.folder_url)
     report_link = link_to_report(report_url, storage.address_of(report_url))
     page = retrain_markdown(summary, metrics, small_pictures(figures), report_link)
-    create_markdown_artifact(page, key="retrain-summary", description=plain(f"Verdict of {run.name}"))
+    create_markdown_artifact(
+        page, key="retrain-summary", description=plain(f"{summary['verdict']} ({run.name})")
+    )
     for kind, of_model in metrics.items():
         rows = [{name: cell(value) for name, value in row.items()} for row in of_model["per_class"]]
         key = f"{kind.replace('_', '-')}-classes"
