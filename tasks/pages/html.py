@@ -47,6 +47,7 @@ Questions = Mapping[str, str]
 
 NONE: Questions = MappingProxyType({})
 ROWS_SHOWN = 50
+SURE_ROWS = 10  # of lowest confidence, where the model was sure of all
 CSV_ROWS = 5_000  # of predictions that a report holds to be downloaded
 TEMPLATES = Path(__file__).with_name("templates")
 SCRIPT = (TEMPLATES / "page.js").read_text()
@@ -182,7 +183,7 @@ def classify_report(
         "drifted": drifted_features(summary),
         "steps": classify_steps(summary, bad),
         "bad": bad,
-        "unsure": [row for row in unsure if row["status"] == "unsure"] if summary["unsure"] else unsure,
+        "unsure": [row for row in unsure if row["status"] == "unsure"] or unsure[:SURE_ROWS],
         "samples": {label: rows for label, rows in shown_samples.items() if rows},
         "pictures": pictures,
         "questions": questions,

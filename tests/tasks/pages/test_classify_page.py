@@ -101,6 +101,23 @@ def test_a_sample_of_the_pictures_of_each_label_is_shown(tmp_path: Path):
     assert "A sample of each label" in page.text
 
 
+def test_least_sure_lists_the_unsure_alone_and_few_where_the_model_was_sure_of_all(tmp_path: Path):
+    def listed(*statuses: str) -> int:
+        rows = [
+            records.prediction(f"{number}.jpg", "sea", 0.9, status=status)
+            for number, status in enumerate(statuses)
+        ]
+        page = html.classify_report(*classified(tmp_path / str(len(set(statuses))), rows))
+        return (
+            page.partition('aria-label="Images of lowest confidence"')[2]
+            .partition("</table>")[0]
+            .count("<tr>")
+        )
+
+    assert listed(*["ok"] * 40) == 1 + 10
+    assert listed(*["ok"] * 20, *["unsure"] * 15) == 1 + 15
+
+
 def test_an_output_that_was_gone_on_with_says_what_the_time_was_for(tmp_path):
     rows = [records.prediction(f"{number}.jpg", "sea", 0.9) for number in range(3)]
     summary, tally = records.classification(tmp_path, rows)
