@@ -162,7 +162,14 @@ class Settings(BaseSettings):
             "DARKROOM_RETRAIN_CRON": self.retrain_cron,
             "DARKROOM_CLASSIFY_CRON": self.classify_cron,
             "DARKROOM_TIMEZONE": self.timezone,
+            "DARKROOM_REPORTS": self.way_to_reports,
         }
+
+    @property
+    def way_to_reports(self) -> str:
+        """A link to the store's page for those who read of a deployment; empty where no stack serves it."""
+        server = os.environ.get("DARKROOM_FILES_URL")
+        return f"[All that happened]({server}/)" if server and "store" in self.served else ""
 
     @property
     def environment(self) -> dict[str, str]:

@@ -88,16 +88,22 @@ def forget_all() -> None:
             client.delete_variable_by_name(variable.name)
 
 
-def test_what_a_person_changed_in_prefect_is_kept_and_the_rest_follows_the_variables(api: str, deploy_again):
+def test_what_a_person_changed_in_prefect_is_kept_and_the_rest_follows_the_variables(
+    api: str, deploy_again, monkeypatch: pytest.MonkeyPatch
+):
     def deployment(name: str) -> dict:
         return httpx.get(f"{api}/deployments/name/{name}").raise_for_status().json()
 
     def change(name: str, **fields) -> None:
         httpx.patch(f"{api}/deployments/{deployment(name)['id']}", json=fields).raise_for_status()
 
+    monkeypatch.setenv("DARKROOM_FILES_URL", "http://127.0.0.1:4201")
     assert "Kept" not in deploy_again(retrain_cron="30 3 * * 1", timezone="America/Lima")
     [schedule] = [one["schedule"] for one in deployment("retrain/nightly")["schedules"]]
     assert (schedule["cron"], schedule["timezone"]) == ("30 3 * * 1", "America/Lima")
+    description = deployment("retrain/nightly")["description"]
+    assert "by the clock of America/Lima" in description
+    assert description.endswith("[All that happened](http://127.0.0.1:4201/)")
 
     evening = {"schedule": {"cron": "0 20 * * *", "timezone": "America/Lima"}, "active": False}
     change("retrain/nightly", schedules=[evening | {"slug": "nightly"}])
