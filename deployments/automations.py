@@ -144,6 +144,7 @@ def tell_of_failures(action: SendNotification) -> AutomationCore:
     """
     return AutomationCore(
         name=FAILURES,
+        description=f"Tells the webhook of a run that fails or crashes, {CANCEL_SECONDS} seconds later.",
         trigger=EventTrigger(
             after={"prefect.flow-run.Failed", "prefect.flow-run.Crashed"},
             expect={"prefect.flow-run.Cancelled"},
@@ -162,6 +163,7 @@ def end_zombies() -> AutomationCore:
     """Mark a run as crashed whose heartbeat has stopped: where its process was killed, nothing else would."""
     return AutomationCore(
         name=ZOMBIES,
+        description=f"Marks a run as crashed that has given no sign of life for {SILENT_SECONDS} seconds.",
         trigger=EventTrigger(
             after={HEARTBEAT},
             expect={"prefect.flow-run.*"},
@@ -182,18 +184,24 @@ def end_zombies() -> AutomationCore:
 
 def tell_of_drift(action: SendNotification) -> AutomationCore:
     """Report drift. It starts no retraining: the labelled images are the same as before."""
-    return at_each(events.DRIFT, "darkroom.model.*", DRIFT, action)
+    words = "Tells the webhook when what is classified drifts from what the model was judged on."
+    return at_each(events.DRIFT, "darkroom.model.*", DRIFT, words, action)
 
 
 def retrain_on_answers(on_demand: UUID) -> AutomationCore:
     """Retrain when people have answered enough questions (see `announce_labels`)."""
-    return at_each(events.LABELLED, "darkroom.store.*", LABELLED, RunDeployment(deployment_id=on_demand))
+    words = "Starts retrain/on-demand when people have answered DARKROOM_RETRAIN_ANSWERS questions."
+    action = RunDeployment(deployment_id=on_demand)
+    return at_each(events.LABELLED, "darkroom.store.*", LABELLED, words, action)
 
 
-def at_each(event: str, resource: str, name: str, action: SendNotification | RunDeployment) -> AutomationCore:
+def at_each(
+    event: str, resource: str, name: str, description: str, action: SendNotification | RunDeployment
+) -> AutomationCore:
     """An automation that acts at each event of a kind, about resources of an id like `resource`."""
     return AutomationCore(
         name=name,
+        description=description,
         trigger=EventTrigger(
             match={"prefect.resource.id": resource},
             expect={event},

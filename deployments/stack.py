@@ -84,6 +84,7 @@ def launch_ray(ray: Service, settings: Settings, running: Running) -> None:
 
 
 def launch(service: Service, settings: Settings, running: Running) -> None:
+    print(f"Starting {service.name}", flush=True)
     process = start(service, environment(settings))
     running.append((service, process))
     wait_until_ready(service, process)

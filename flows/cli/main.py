@@ -30,7 +30,7 @@ COMMANDS = {
     "flows.cli.stack:join": "Make this machine a node of the stack at an address, until Ctrl-C.",
     "flows.cli.stack:clean": "Remove old runs and versions, and datasets that nothing left was made from.",
 }  # where each command is, and the words for it that need nothing imported
-JOBS = ("explore", "retrain", "classify")
+SLOW_TO_START = ("explore", "retrain", "classify", "review", "up", "join")
 HELP = ("--help", "-h")
 
 app = App(
@@ -49,7 +49,7 @@ def run(arguments: Sequence[str]) -> int:
     """Carry out one command line. Returns its exit status: 0 done, 1 the job failed, 2 bad arguments."""
     speak_plainly()
     end_on_signals()
-    if sys.stderr.isatty() and arguments and arguments[0] in JOBS and not set(HELP) & set(arguments):
+    if sys.stderr.isatty() and arguments and arguments[0] in SLOW_TO_START and not set(HELP) & set(arguments):
         print("Starting ...", file=sys.stderr)  # the imports take some seconds
     try:
         with own_temporary_folder():
