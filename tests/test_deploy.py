@@ -16,7 +16,7 @@ import pytest
 from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.flow_engine import run_flow
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.testing.cli import CycloptsCliRunner
 from starlette.testclient import TestClient
 
@@ -230,7 +230,8 @@ def test_answers_that_a_retraining_has_seen_are_not_announced_again(store: str):
 
 def test_what_the_server_could_not_hear_is_announced_later_and_by_two_at_once_once(api: str, store: str):
     answer_some(store, 3)
-    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}), pytest.raises(httpx.ConnectError):
+    nobody = {PREFECT_API_URL: "http://127.0.0.1:9/api", PREFECT_CLIENT_MAX_RETRIES: 0}
+    with temporary_settings(nobody), pytest.raises(httpx.ConnectError):
         announce_labels(store, enough=3)
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda _: announce_labels(store, enough=3), range(4)))
