@@ -18,6 +18,7 @@ from tasks.errors import InputError, JobError
 from tasks.parameters import Training
 
 PORTS = range(20_000, 21_000)  # of TensorFlow's servers, all of them for one rule of a firewall
+APART = 37  # ports
 
 log = logging.getLogger("darkroom")
 
@@ -123,9 +124,9 @@ class TensorflowCluster(BackendConfig):
 def _free_address() -> str:
     """This node's address in the cluster and a port of PORTS that is free now, as TF_CONFIG wants them.
 
-    Workers of one machine begin their search at different ports.
+    Workers of one machine begin their search at ports well apart.
     """
-    host, start = ray.util.get_node_ip_address(), os.getpid() % len(PORTS)
+    host, start = ray.util.get_node_ip_address(), os.getpid() * APART % len(PORTS)
     for port in (*PORTS[start:], *PORTS[:start]):
         with suppress(OSError), socket.socket() as probe:
             probe.bind(("", port))  # as TensorFlow does
