@@ -24,7 +24,7 @@ from tests.bench.measure import Measured
 from tests.bench.simulated import World, embed, train
 
 SHAPES = ((3, 2), (3, 1))  # the long side to the short one
-MOST_OF_A_CLASS = {"train": 300, "test": 200}
+MOST_OF_A_CLASS = {"train": 250, "test": 400}
 FITS: tuple[Fit, ...] = ("squeeze", "pad", "crop")
 
 
