@@ -5,8 +5,8 @@ import logging
 import os
 import socket
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import ray
@@ -14,11 +14,11 @@ import ray._private.state
 import ray.train
 from ray.train.backend import Backend, BackendConfig
 
-from tasks.errors import InputError, JobError
+from tasks.errors import InputError
 from tasks.parameters import Training
+from tasks.training.door import PORTS, address_towards, admit, open_door
 
-PORTS = range(20_000, 21_000)  # of TensorFlow's servers, all of them for one rule of a firewall
-APART = 37  # ports
+_doors: list[socket.socket] = []  # of this worker: open as long as it lives
 
 log = logging.getLogger("darkroom")
 
@@ -84,11 +84,11 @@ def check_cluster(training: Training) -> None:
 
 
 def tell_exposure(training: Training) -> None:
-    """Warn of a training whose workers talk by TensorFlow's servers, which ask nobody who they are."""
+    """Warn of a training whose workers talk by TensorFlow's servers (see `door`)."""
     if training.workers > 1:
         log.warning(
-            "While this trains on %s workers, whoever reaches ports %s to %s of their machines, other users "
-            "there too, can run code there: see Firewall in deployments/README.md",
+            "While this trains on %s workers, other users of their machines reach TensorFlow at ports %s to "
+            "%s and can run code as you: see Firewall in deployments/README.md",
             training.workers,
             PORTS[0],
             PORTS[-1],
@@ -104,9 +104,10 @@ def largest_share(nodes: Sequence[int], workers: int) -> int:
 class _TensorflowBackend(Backend):
     def on_start(self, worker_group: Any, backend_config: BackendConfig) -> None:  # noqa: ARG002
         addresses = worker_group.execute(_free_address)
+        sources = list(chain.from_iterable(worker_group.execute(_sources, addresses)))
         for index in range(len(addresses)):
             cluster = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
-            worker_group.execute_single(index, _join_cluster, json.dumps(cluster))
+            worker_group.execute_single(index, _join_cluster, json.dumps(cluster), sources)
 
 
 class TensorflowCluster(BackendConfig):
@@ -122,17 +123,18 @@ class TensorflowCluster(BackendConfig):
 
 
 def _free_address() -> str:
-    """This node's address in the cluster and a port of PORTS that is free now, as TF_CONFIG wants them.
-
-    Workers of one machine begin their search at ports well apart.
-    """
-    host, start = ray.util.get_node_ip_address(), os.getpid() * APART % len(PORTS)
-    for port in (*PORTS[start:], *PORTS[:start]):
-        with suppress(OSError), socket.socket() as probe:
-            probe.bind(("", port))  # as TensorFlow does
-            return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    raise JobError(f"A worker must have one of the ports {PORTS[0]} to {PORTS[-1]}. All of them are taken.")
+    """This node's address in the cluster and a port that is kept for TensorFlow, as TF_CONFIG wants them."""
+    _doors.append(open_door())
+    host, port = ray.util.get_node_ip_address(), _doors[-1].getsockname()[1]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _join_cluster(cluster: str) -> None:
+def _sources(addresses: Sequence[str]) -> list[str]:
+    """The addresses of this node that the workers at others see, and that it has itself."""
+    places = [address.rpartition(":") for address in addresses]
+    return [address_towards(host.strip("[]"), int(port)) for host, _, port in places]
+
+
+def _join_cluster(cluster: str, sources: Sequence[str]) -> None:
+    admit(_doors[-1], sources)
     os.environ["TF_CONFIG"] = cluster
