@@ -322,7 +322,7 @@ def test_two_hundred_answers_in_a_row_take_no_wait(browser: Browser, tmp_path: P
     waits.sort()
     print(f"{waits[100]:.0f} ms in the middle, {waits[195]:.0f} for 98 %, {waits[-1]:.0f} at most")
     assert len(corrections_of(doubts)) >= 200
-    assert waits[195] < 100
+    assert waits[-1] < 100
 
 
 ANSWER_MANY = """async (count) => {
