@@ -15,7 +15,7 @@ from tasks import storage
 from tasks.dataset import Dataset, pixels_of_parts, places_of_parts, resize_all
 from tasks.errors import InputError, JobError
 from tasks.networks import OnnxClassifier, read_model_file
-from tasks.task_runs import task
+from tasks.task_runs import RETRIES, task
 
 SIDE_PX = 96  # finds as many planted label errors as 150, 2.5 times as fast
 AT_ONCE = 256  # images that are held enlarged or shrunk
@@ -172,7 +172,7 @@ def feature_urls(dataset: Dataset, base: Base) -> dict[int, str]:
     }
 
 
-@task(retries=2, retry_delay_seconds=[2, 10], task_run_name="look at a part")
+@task(**RETRIES, task_run_name="look at a part")
 def embed_part(part: FeaturePart) -> EmbeddedPart:
     """Commit the features of one part, float16 [files, features]; bad files have those of a black picture."""
     pixels = np.load(storage.local_copy(part.pixels), mmap_mode="r")

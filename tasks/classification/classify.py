@@ -33,7 +33,7 @@ from tasks.evaluation import likeness_of, scale_temperature
 from tasks.networks import BATCH, ModelVersion, at_hand, load_classifier
 from tasks.parameters import Classification
 from tasks.storage import AHEAD_BYTES, FileEntry
-from tasks.task_runs import task
+from tasks.task_runs import RETRIES, task
 
 TOP_CLASSES = 3
 DECODED_AHEAD = 4 * BATCH  # images
@@ -74,11 +74,7 @@ class CommittedPartition:
     why_unsorted: str = ""
 
 
-@task(
-    retries=2,
-    retry_delay_seconds=[2, 10],
-    task_run_name="classify partition {partition.index}",
-)
+@task(**RETRIES, task_run_name="classify partition {partition.index}")
 def classify_partition(partition: Partition) -> CommittedPartition:
     """Classify and commit the parts of a partition, except those that an earlier run has committed."""
     parts = parts_of(partition)

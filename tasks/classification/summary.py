@@ -36,7 +36,7 @@ from tasks.pages import (
     plain,
     style,
 )
-from tasks.task_runs import task
+from tasks.task_runs import RETRIES, task
 
 MAX_ROWS = 50  # in each table of the report
 MAX_PHOTOS = 20
@@ -100,7 +100,7 @@ def least(earlier: list[dict[str, Any]], rows: pa.Table, column: str) -> list[di
     return heapq.nsmallest(MAX_ROWS, earlier + candidates, key=lambda row: row[column])
 
 
-@task(task_run_name="commit predictions")
+@task(**RETRIES, task_run_name="commit predictions")
 def commit_predictions(job: Job, partitions: Sequence[CommittedPartition], seconds: float) -> dict[str, Any]:
     """Write summary and report, and _SUCCESS last. Returns the summary; of a complete output, the one there.
 

@@ -19,7 +19,7 @@ from tasks.dataset.records import Manifest
 from tasks.parameters import Fit
 from tasks.pictures import UNREADABLE, ImageError, captured_at, decode_image
 from tasks.storage import FileEntry
-from tasks.task_runs import task
+from tasks.task_runs import RETRIES, task
 
 MOST_CANDIDATES = 4  # places, since files of equal names in another folder are read to compare them
 
@@ -113,7 +113,7 @@ def is_whole(manifest: Manifest) -> bool:
     return not lost and storage.table_unless_broken(index_url, ["path"]) is not None
 
 
-@task(retries=2, retry_delay_seconds=[2, 10], task_run_name="decode part {part.number}")
+@task(**RETRIES, task_run_name="decode part {part.number}")
 def decode_part(part: PartToDecode) -> DecodedPart:
     """Decode one part of a manifest and commit it, unless it was decoded before."""
     if decoded_part := committed_part(part):

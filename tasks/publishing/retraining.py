@@ -30,7 +30,7 @@ from tasks.publishing.figures import (
 from tasks.publishing.overview import dataset_summary, write_overview
 from tasks.registry import Verdict, data_changes, package_versions, read_record
 from tasks.storage import Run, way_to_overview
-from tasks.task_runs import task
+from tasks.task_runs import RETRIES, task
 from tasks.training import TrainedModel
 
 AUDIT_COUNTS = ("duplicates", "conflicts", "leaked", "leaking", "wrong_labels")  # that summary.json repeats
@@ -57,7 +57,7 @@ class Retraining:
     failures: Mapping[str, str]
 
 
-@task(task_run_name="publish report")
+@task(**RETRIES, task_run_name="publish report")
 def publish_report(retraining: Retraining) -> str:
     """Write summary.json, plots and report of a retraining, and its artifacts. Returns the report's URL."""
     run, dataset, evaluations = retraining.run, retraining.dataset, retraining.evaluations

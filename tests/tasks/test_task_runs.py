@@ -1,9 +1,10 @@
-"""What Prefect's API may say of a task run: it is not believed where that would run code."""
+"""What every task is to Prefect: where it is tried again, and what of it is never believed."""
 
 from pathlib import Path
 from typing import Any
 
 import pytest
+from prefect import flow
 from prefect.results import ResultRecord, ResultRecordMetadata
 from prefect.serializers import PickleSerializer
 from prefect.settings import (
@@ -15,6 +16,7 @@ from prefect.states import Completed
 
 import tasks.task_runs
 from tasks.errors import JobError
+from tasks.task_runs import RETRIES, task
 
 
 class Planted:
@@ -45,3 +47,21 @@ def test_no_result_is_written_to_a_file_whatever_prefects_settings_say(prefect_a
 
 def answer() -> int:
     return 42
+
+
+def test_storage_that_is_away_for_half_a_minute_fails_no_task_and_a_mistake_does_at_once(api: str):
+    @flow
+    def attempts_of(error: Exception) -> int:
+        attempts = []
+
+        @task(**RETRIES | {"retry_delay_seconds": 0})
+        def fail() -> None:
+            attempts.append(error)
+            raise error
+
+        fail(return_state=True)
+        return len(attempts)
+
+    assert sum(RETRIES["retry_delay_seconds"]) > 30
+    assert attempts_of(PermissionError("Forbidden")) == 1 + len(RETRIES["retry_delay_seconds"])
+    assert attempts_of(JobError("The disk is full: make room.")) == 1
