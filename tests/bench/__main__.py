@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tasks.sample.draw import draw_sample
+from tasks.sample.draw import AWKWARD_LIST, draw_sample
 from tests.bench import (
     auditing,
     balancing,
@@ -54,8 +54,9 @@ def main() -> None:
 def drawn(images: Path) -> Path:
     """The sample dataset without its awkward files, over which the peers stumble."""
     draw_sample(str(images), images_per_class=300)
-    for name in [*json.loads((images / "awkward.json").read_text()), "awkward.json"]:
-        (images / name).unlink()
+    for row in json.loads((images / AWKWARD_LIST).read_text()):
+        (images / row["path"]).unlink()
+    (images / AWKWARD_LIST).unlink()
     return images
 
 
