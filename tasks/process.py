@@ -22,6 +22,8 @@ BOUNDS_OF_RAY = {
     # is cut for less than a minute goes on where it was.
     "RAY_grpc_client_keepalive_time_ms": "20000",
     "RAY_grpc_client_keepalive_timeout_ms": "60000",
+    # Its agents notice that their raylet has ended even where nobody reaps it, as in containers without an init.
+    "RAY_enable_pipe_based_agent_to_parent_health_check": "true",
 }
 FLOW_RUNS, TASK_RUNS = "prefect.flow_runs", "prefect.task_runs"
 COMPLETED, FAILED = "Finished in state Completed()", "Finished in state Failed("

@@ -122,7 +122,9 @@ class Ground:
         assert process.poll() is None, self.a.said()[-3_000:]
 
     def finish(self, process: subprocess.Popen, seconds: float = PATIENCE_SECONDS) -> None:
+        """Wait for a command, after which S3 answers all again."""
         assert process.wait(seconds) == 0, self.a.said()[-3_000:]
+        self.away.unlink(missing_ok=True)
 
     def epochs(self, store: str) -> int:
         """How many epochs the one training in a store has behind it."""
