@@ -22,7 +22,7 @@ BOUNDS_OF_RAY = {
     # is cut for less than a minute goes on where it was.
     "RAY_grpc_client_keepalive_time_ms": "20000",
     "RAY_grpc_client_keepalive_timeout_ms": "60000",
-    # Its agents notice that their raylet has ended even where nobody reaps it, as in containers without an init.
+    # Its agents end with their raylet even where nobody reaps that, as in containers without an init.
     "RAY_enable_pipe_based_agent_to_parent_health_check": "true",
 }
 FLOW_RUNS, TASK_RUNS = "prefect.flow_runs", "prefect.task_runs"
