@@ -153,7 +153,7 @@ class Machine(Space):
         subprocess.run([*self.enter("--mount", "--pid"), "sh", "-c", NO_MEMORY], check=True)
 
     def have_memory(self) -> None:
-        subprocess.run([*self.enter("--mount"), "umount", "--lazy", "/proc/meminfo"], check=True)
+        subprocess.run([*self.enter("--mount", "--pid"), "umount", "/proc/meminfo"], check=True)
 
     def processes(self) -> list[psutil.Process]:
         """All that runs on it, but its first process."""
