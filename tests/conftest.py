@@ -33,6 +33,7 @@ SMALL = Training(
 OPEN = Gate(min_accuracy=0.0, min_class_recall=0.0)
 ONE_PROCESS, ONE_RAY = "prefect_api", "one_ray"
 LONGEST = ("test_stack.py", "test_distribution.py", "test_wheel.py")
+API_ALONE = ("test_deploy.py", "test_nights.py")  # they need a Prefect API, but no Ray: any process will do
 
 
 def pytest_configure() -> None:
@@ -46,12 +47,12 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the markers
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One process runs flows, on one Prefect API and one Ray; beside it go whole files, quick ones first."""
+    """One process runs flows, on one Prefect API and one Ray; beside it go whole files, the longest first."""
 
     def place(item: pytest.Item) -> tuple[int, int]:
-        if ONE_PROCESS in item.fixturenames:
+        if ONE_PROCESS in item.fixturenames and item.path.name not in API_ALONE:
             return 0, ONE_RAY not in item.fixturenames  # the others begin by ending the shared Ray
-        return 1, LONGEST.index(item.path.name) + 1 if item.path.name in LONGEST else 0
+        return 1, item.path.name not in LONGEST
 
     items.sort(key=place)
     for item in items:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from tasks import events, storage
 from tasks.classification.job import Job
@@ -32,7 +32,8 @@ def test_a_drift_that_lasts_is_told_once_and_another_kind_or_model_anew(tmp_path
         return [payload["words"] for payload in payloads if payload.get("output") == output]
 
     assert night(job) == []
-    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):  # nobody is there
+    nobody = {PREFECT_API_URL: "http://127.0.0.1:9/api", PREFECT_CLIENT_MAX_RETRIES: 0}
+    with temporary_settings(nobody):
         assert night(job, "brightness") == []
     assert night(job, "brightness") == night(job, "brightness") == night(job) == ["brightness"]
     assert night(job, "labels", "brightness") == ["brightness", "labels"]

@@ -25,7 +25,7 @@ from tests.untrained import BUILD
 LABELS = np.arange(1000) % 4
 
 
-@pytest.fixture(scope="module", params=["cnn", "mobilenet_v2"])
+@pytest.fixture(scope="module", params=["cnn", pytest.param("mobilenet_v2", marks=pytest.mark.slow)])
 def version(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ModelVersion:
     """One whose model in integers was kept; all of its likeness is unknown."""
     folder, kind = tmp_path_factory.mktemp("int8"), request.param
