@@ -70,8 +70,7 @@ def retrain(
         stages = Stages(run, lock.check)
         with stages.stage("list"):
             size_px, val_share = training.image_size, training.val_share
-            begun = dataset_begun(run)
-            manifest = list_images(images, store, size_px, val_share, leakage, begun, data)
+            manifest = list_images(images, store, size_px, val_share, leakage, dataset_begun(run), data)
             check_trainable(manifest)
         inputs = inputs_of(manifest, training, gate, max_bad_share)
         if not force and (earlier := same_as_before(run, manifest, inputs)):

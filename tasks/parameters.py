@@ -296,7 +296,6 @@ class Classification(BaseModel):
     gpus_per_task: float = Field(
         0.0, ge=0, le=64, description="GPUs of each task; a fraction lets several tasks share one."
     )
-
     engine: Engine = Field(
         "exact",
         description="`int8`: the model in integers of eight bits, twice as fast on CPUs that multiply "
