@@ -94,7 +94,6 @@ def test_work_whose_nodes_are_all_lost_is_not_waited_for_for_ever(
     one_ray: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
     monkeypatch.setattr(waiting, "LOST_NODE_SECONDS", 1.0)
-    monkeypatch.setattr(waiting.log, "propagate", True)
     holder = ray.remote(num_cpus=2)(Event).remote()
     ray.get(holder.is_set.remote())  # it has the CPUs now
     task = ray.remote(lambda: None).remote()

@@ -1,6 +1,5 @@
 """A dataset four times the memory trains, and no step holds more than it must."""
 
-import logging
 import multiprocessing
 import resource
 from concurrent.futures import ProcessPoolExecutor
@@ -91,7 +90,6 @@ def test_a_network_gives_up_each_activation_once_it_is_read():
 def test_a_machine_with_too_little_memory_is_told_of_before_training(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
-    monkeypatch.setattr(logging.getLogger("darkroom"), "propagate", True)
     training = Training(models=("cnn", "mobilenet_v2"), weights="none", batch_size=64, image_size=150)
     for gigabytes, kinds in ((1, "cnn mobilenet_v2"), (2.12, "mobilenet_v2"), (8, "")):
         caplog.clear()
