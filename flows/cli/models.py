@@ -13,7 +13,7 @@ from tasks import storage
 from tasks.ahead import map_requests
 from tasks.errors import InputError
 from tasks.pages import METRICS, UNKNOWN, decimals, metric_texts
-from tasks.parameters import ExportFormat
+from tasks.parameters import FIT_WORDS, ExportFormat
 from tasks.publishing import write_overview
 from tasks.registry import (
     champion,
@@ -100,8 +100,8 @@ def describe_metrics(test: Record) -> dict[str, str]:
 
 
 def describe_images(record: Record) -> str:
-    fits = {"pad": ", padded", "crop": ", cropped"}
-    return f"images of {record['size_px']} px{fits.get(record.get('fit', ''), '')}"
+    words = FIT_WORDS.get(record.get("fit", ""))
+    return f"images of {record['size_px']} px" + (f", {words}" if words else "")
 
 
 def describe(store: str, record: Record) -> dict[str, str]:

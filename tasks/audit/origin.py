@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from tasks.audit.words import count
+from tasks.parameters import FIT_WORDS
 
 TORN_NAMED = 5
 
@@ -40,12 +41,6 @@ def groups_are_torn(audit: Audit) -> bool:
     return bool(audit["counts"].get("torn"))
 
 
-FITS = {
-    "pad": "Pictures are padded with grey to squares.",
-    "crop": "Pictures are cropped to the square in their middle.",
-}
-
-
 def origin_words(audit: Audit) -> Iterator[str]:
     """Sentences about where labels and splits came from; none of older audits, which do not tell."""
     origin, groups = audit.get("origin", {}), audit.get("groups", {}).get("count", 0)
@@ -56,8 +51,8 @@ def origin_words(audit: Audit) -> Iterator[str]:
         kept = f"{count(groups, 'group')} and copies" if groups else "copies and near copies"
         stays = "" if origin["newest_as_test"] else "; a file keeps its side when others arrive"
         yield f"There was no test split: {share:.0%} were drawn for it, {how}; {kept} stay together{stays}."
-    if FITS.get(origin.get("fit")):
-        yield FITS[origin["fit"]]
+    if words := FIT_WORDS.get(origin.get("fit", "")):
+        yield f"Pictures are {words}."
     if problems := audit.get("label_problems"):
         kinds = ", ".join(f"{number:,} {kind}" for kind, number in problems.items())
         yield f"Of the file of labels were of no use: {kinds}; label_problems.json of the dataset lists them."
