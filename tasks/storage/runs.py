@@ -1,4 +1,5 @@
-"""The layout of a store: the URL of every file. No other module joins these names.
+"""The layout of a store, and the URL of every file of its runs and versions; those of the rest: `datasets`,
+`answers` and `outputs` beside this. No other module joins these names.
 
 <store>/index.html
 <store>/catalogue.json            what the datasets hold, for those to come
@@ -110,7 +111,7 @@ def run_record_url(folder: str) -> str:
     return join(folder, "run.json")
 
 
-# Of a run or of an output.
+# Of a run, an output, a dataset or a version, whichever have it.
 
 
 def summary_url(folder: str) -> str:
@@ -119,6 +120,16 @@ def summary_url(folder: str) -> str:
 
 def report_url(folder: str) -> str:
     return join(folder, "report.html")
+
+
+def success_url(folder: str) -> str:
+    """The marker of a complete dataset or output; written last."""
+    return join(folder, "_SUCCESS")
+
+
+def store_of(dataset: str) -> str:
+    """The store of the dataset, or the model version, at a URL."""
+    return dataset.rsplit("/", 2)[0]
 
 
 # Of a run's model of one kind: `folder` is `Run.kind_url`.
@@ -164,82 +175,6 @@ def reference_url(folder: str) -> str:
 def evidence_url(folder: str) -> str:
     """Grad-CAM maps of the most confident mistakes."""
     return join(folder, "evidence.npz")
-
-
-# Of a dataset.
-
-
-def datasets_url(store: str) -> str:
-    return join(store, "datasets")
-
-
-def dataset_url(store: str, fingerprint: str) -> str:
-    return join(datasets_url(store), plain_name(fingerprint, "A dataset"))
-
-
-def catalogue_url(store: str) -> str:
-    """The markers of the store's datasets in one file; made anew where it is lost."""
-    return join(store, "catalogue.json")
-
-
-def network_url(store: str, key: str) -> str:
-    """A network that features are computed with, as ONNX."""
-    return join(store, "networks", f"{key}.onnx")
-
-
-def store_of(dataset: str) -> str:
-    """The store of the dataset, or the model version, at a URL."""
-    return dataset.rsplit("/", 2)[0]
-
-
-def manifest_url(dataset: str) -> str:
-    return join(dataset, "manifest.parquet")
-
-
-def corrections_url(dataset: str) -> str:
-    """What people had answered when the dataset was listed; missing where they had answered nothing."""
-    return join(dataset, "corrections.parquet")
-
-
-def label_problems_url(dataset: str) -> str:
-    """What in a file of labels could not be used, by kind; missing where there was nothing."""
-    return join(dataset, "label_problems.json")
-
-
-def index_url(dataset: str) -> str:
-    return join(dataset, "index.parquet")
-
-
-def shards_url(dataset: str) -> str:
-    return join(dataset, "shards")
-
-
-def pixels_url(dataset: str, part: int) -> str:
-    """The decoded images of a part: uint8 [files, size, size, 3], a .npy file."""
-    return join(shards_url(dataset), f"part-{part:05d}.npy")
-
-
-def side_car_url(dataset: str, part: int) -> str:
-    """One row per file of a decoded part: status, size, hashes, looks. Written after the pixels."""
-    return join(shards_url(dataset), f"part-{part:05d}.parquet")
-
-
-def begun_decoding_url(dataset: str, part: int) -> str:
-    """Stands while a part is decoded, and after a process that died of it."""
-    return join(shards_url(dataset), f"part-{part:05d}.begun")
-
-
-def features_url(dataset: str, name: str = "") -> str:
-    return join(dataset, "features", *([name] if name else []))
-
-
-def audit_url(dataset: str) -> str:
-    return join(dataset, "audit.json")
-
-
-def success_url(folder: str) -> str:
-    """The marker of a complete dataset or output; written last."""
-    return join(folder, "_SUCCESS")
 
 
 # Of a model version: `folder` is `version_url`.
