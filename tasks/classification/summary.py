@@ -1,16 +1,12 @@
 """The results of a bulk classification: summary, report and drift, from one pass over its rows."""
 
-import heapq
 import logging
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from prefect.artifacts import create_markdown_artifact
 
 from tasks import events, storage
@@ -18,15 +14,14 @@ from tasks.classification.classify import CommittedPartition
 from tasks.classification.contents import as_csv, load_photos, question_links, review_way, sample_photos
 from tasks.classification.job import Job, part_files
 from tasks.classification.plan import part_numbers
-from tasks.classification.rows import GOOD, UNLIKE, USABLE, count_values, read_rows
-from tasks.classification.sample import Doubtful, LabelSample
+from tasks.classification.rows import GOOD, UNLIKE, read_rows
+from tasks.classification.tally import Counts, Tally
 from tasks.corrections import read_answers
 from tasks.dataset import UNREADABLE
 from tasks.display import try_to_show
 from tasks.errors import JobError
 from tasks.evaluation import drift, estimate, measured_accuracies
 from tasks.pages import (
-    CSV_ROWS,
     classification_verdict,
     classify_markdown,
     classify_report,
@@ -38,66 +33,9 @@ from tasks.pages import (
 )
 from tasks.task_runs import RETRIES, task
 
-MAX_ROWS = 50  # in each table of the report
 MAX_PHOTOS = 20
 
 log = logging.getLogger("darkroom")
-
-
-class Counts:
-    """Counts over rows of a job, as drift is measured by them."""
-
-    def __init__(self) -> None:
-        self.statuses: Counter[str] = Counter()
-        self.labels: Counter[str] = Counter()
-        self.looks = drift.histograms({name: np.empty(0) for name in drift.EDGES})
-
-    def add(self, rows: pa.Table) -> None:
-        self.statuses += count_values(rows["status"])
-        self.add_usable(rows.filter(pc.is_in(rows["status"], pa.array(USABLE))))
-
-    def add_usable(self, rows: pa.Table) -> None:
-        self.labels += count_values(rows["label"])
-        values = {name: rows[name].to_numpy() for name in drift.EDGES}
-        for name, histogram in drift.histograms(values).items():
-            self.looks[name] = self.looks[name] + histogram
-
-
-class Tally(Counts):
-    """Counts over all rows of a job, and the few rows that the report shows; memory stays flat."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.engines: Counter[str] = Counter()
-        self.confidence = self.variance = 0.0  # summed over the images, as `estimate` takes them
-        self.bad: list[dict[str, Any]] = []
-        self.least_sure: list[dict[str, Any]] = []
-        self.unlike: list[dict[str, Any]] = []
-        self.samples, self.doubtful = LabelSample(), Doubtful(CSV_ROWS)
-
-    def add(self, rows: pa.Table) -> None:
-        super().add(rows)
-        if space := MAX_ROWS - len(self.bad):
-            bad = rows.filter(pc.invert(pc.is_in(rows["status"], pa.array(GOOD))))
-            self.bad += bad.slice(0, space).select(["path", "status", "error"]).to_pylist()
-        self.unlike = least(self.unlike, rows.filter(pc.equal(rows["status"], UNLIKE)), "likeness")
-        self.doubtful.add(rows)
-
-    def add_usable(self, rows: pa.Table) -> None:
-        super().add_usable(rows)
-        self.engines += count_values(rows["engine"])
-        confidence = rows["confidence"].to_numpy().astype(np.float64)
-        self.confidence += float(confidence.sum())
-        self.variance += float((confidence * (1 - confidence)).sum())
-        self.samples.add(rows)
-        self.least_sure = least(self.least_sure, rows, "confidence")
-
-
-def least(earlier: list[dict[str, Any]], rows: pa.Table, column: str) -> list[dict[str, Any]]:
-    """The MAX_ROWS rows of earlier ones and of a table that are least in a column, in its order."""
-    shown = ["path", "label", "confidence", "status", "likeness"]
-    candidates = rows.sort_by(column).slice(0, MAX_ROWS).select(shown).to_pylist()
-    return heapq.nsmallest(MAX_ROWS, earlier + candidates, key=lambda row: row[column])
 
 
 @task(**RETRIES, task_run_name="commit predictions")
@@ -123,9 +61,10 @@ def commit_predictions(job: Job, partitions: Sequence[CommittedPartition], secon
             f"{job.output!r}: remove its parts and run again."
         )
     classified = sum(partition.classified for partition in partitions)
-    summary = summarise(job, tally, new_counts, classified, seconds)
+    record = storage.read_record(storage.version_record_url(job.model.folder_url))
+    summary = summarise(job, record, tally, new_counts, classified, seconds)
     summary["drift_told"] = tell_drift(job, summary["new_files"])
-    write_results(job, summary, tally)
+    write_results(job, summary, tally, record.get("reference"))
     sizes = storage.sizes(job.output)
     success = {
         "key": job.key,
@@ -144,9 +83,11 @@ def tell_unsorted(partitions: Sequence[CommittedPartition]) -> None:
         log.warning("%s files were not sorted, such as %s", f"{unsorted_files:,}", why)
 
 
-def write_results(job: Job, summary: dict[str, Any], tally: Tally) -> None:
+def write_results(
+    job: Job, summary: dict[str, Any], tally: Tally, reference: Mapping[str, Any] | None
+) -> None:
     """Write report and summary into the output, and a shorter page as a Prefect artifact."""
-    pictures, report_url = draw_pictures(job, summary, tally), storage.report_url(job.output)
+    pictures, report_url = draw_pictures(job, summary, tally, reference), storage.report_url(job.output)
     samples = tally.samples.rows()
     photos = sample_photos(job, samples) | {"predictions.csv": as_csv(tally.doubtful.rows())}
     questions = try_to_show(lambda: question_links(job, tally.least_sure), "links to questions") or {}
@@ -161,13 +102,20 @@ def write_results(job: Job, summary: dict[str, Any], tally: Tally) -> None:
     try_to_show(lambda: create_markdown_artifact(page, key="classify-summary", description=title), title)
 
 
-def summarise(job: Job, tally: Tally, new_counts: Counts, classified: int, seconds: float) -> dict[str, Any]:
+def summarise(
+    job: Job,
+    record: Mapping[str, Any],
+    tally: Tally,
+    new_counts: Counts,
+    classified: int,
+    seconds: float,
+) -> dict[str, Any]:
     """The content of summary.json but for `drift_told`.
 
-    new_counts: of the files that no finished run had. classified: how many this run predicted, in `seconds`.
+    record: the model's model.json. new_counts: of the files that no finished run had. classified: how many
+    this run predicted, in `seconds`.
     """
     images, ok, unsure = tally.statuses.total(), tally.statuses["ok"], tally.statuses["unsure"]
-    record = storage.read_record(storage.version_record_url(job.model.folder_url))
     labels, drift_records = label_counts(job, tally), measure_drift(record, tally)
     summary = {
         "images": images,
@@ -261,8 +209,13 @@ def tell_drift(job: Job, new_files: Mapping[str, Any]) -> list[str]:
     return [*told, *(new_kinds if sent else ())]
 
 
-def draw_pictures(job: Job, summary: dict[str, Any], tally: Tally) -> dict[str, bytes]:
-    """The report's pictures as PNG by file name; without those of labels when no image got one."""
+def draw_pictures(
+    job: Job, summary: dict[str, Any], tally: Tally, reference: Mapping[str, Any] | None
+) -> dict[str, bytes]:
+    """The report's pictures as PNG by file name; without those of labels when no image got one.
+
+    reference: the model's test images in numbers.
+    """
     titles = {row["path"]: f"{row['likeness']:.1f}\n{storage.name_of(row['path'])}" for row in tally.unlike}
     unlike = photo_grid(job, "unlike.png", tally.unlike, titles)
     if not tally.labels:
@@ -271,8 +224,8 @@ def draw_pictures(job: Job, summary: dict[str, Any], tally: Tally) -> dict[str, 
         "labels.png": style.png(model_figures.label_bars(label_counts(job, tally))),
         "confidence.png": style.png(model_figures.confidence_histogram(tally.looks["confidence"])),
     }
-    if drifted_features := [feature for feature in summary["drift"] if feature["drifted"]]:
-        reference = storage.read_record(storage.version_record_url(job.model.folder_url))["reference"]
+    drifted_features = [feature for feature in summary["drift"] if feature["drifted"]]
+    if reference and drifted_features:
         current = drift.snapshot(tally.labels, tally.looks)
         figure = drift_figures.drift_distributions(drifted_features, reference, current, drift.EDGES)
         pictures["drift.png"] = style.png(figure)

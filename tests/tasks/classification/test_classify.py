@@ -16,7 +16,7 @@ from tasks.classification.classify import check_room, classify_partition, room_f
 from tasks.classification.job import Partition, partitions, plan_job
 from tasks.classification.rows import read_part, read_rows
 from tasks.classification.sorting import open_sorting
-from tasks.classification.summary import Tally
+from tasks.classification.tally import Tally
 from tasks.errors import InputError
 from tasks.evaluation.likeness import learn_likeness, write_likeness
 from tasks.networks import architectures

@@ -14,7 +14,8 @@ from tasks.audit.findings import audit_rows
 from tasks.audit.wrong_labels import LabelCheck, Suspect
 from tasks.classification.job import Job, Plan
 from tasks.classification.rows import to_table
-from tasks.classification.summary import Tally, summarise
+from tasks.classification.summary import summarise
+from tasks.classification.tally import Tally
 from tasks.dataset import Dataset
 from tasks.evaluation import Evaluation, drift
 from tasks.evaluation.groups import worst_groups
@@ -250,10 +251,9 @@ def classification(
         "gap_variance": 1e-4,
     }
     record = {"reference": reference} | ({"yardstick": of_test} if yardstick else {})
-    storage.write_record(storage.version_record_url(str(folder)), record)
     tally = Tally()
     tally.add(to_table(rows, "parquet"))
-    return summarise(job, tally, tally, classified=len(rows), seconds=2.0), tally
+    return summarise(job, record, tally, tally, classified=len(rows), seconds=2.0), tally
 
 
 def prediction(path: str, label: str | None, confidence: float | None, **other: Any) -> dict[str, Any]:
