@@ -11,7 +11,7 @@ from tasks.corrections import DECISIONS, Answer, keep_image, read_answers, recor
 from tasks.dataset import UNREADABLE, ImageError, read_images
 from tasks.errors import InputError, JobError
 from tasks.review.choice import choose_questions
-from tasks.review.evidence import Evidence, gather_evidence, newest_evidence
+from tasks.review.evidence import gather_evidence
 from tasks.review.kinds import find_questions
 from tasks.review.question import Picture, Question
 from tasks.storage import FileEntry
@@ -145,14 +145,13 @@ class Desk:
     def _look(self) -> None:
         """Look for questions, unless nothing has finished since that was done."""
         with self._lock:
-            newest = newest_evidence(self._store, self._output)
-            if newest == self._newest:
+            evidence = gather_evidence(self._store, self._output, self._count)
+            if evidence.key == self._newest:
                 return
-            evidence: Evidence = gather_evidence(self._store, self._output, self._count)
             self._asked = find_questions(evidence)
             self._questions |= {question.id: question for question in self._asked}
             self._pictures |= {p.sha256: p for question in self._asked for p in question.pictures}
-            self.classes, self._newest = evidence.classes, newest
+            self.classes, self._newest = evidence.classes, evidence.key
 
 
 def decision_of(record: Any) -> Decision:

@@ -73,17 +73,20 @@ class Evidence:
         of_model = list(self.classified.summary["labels"]) if self.classified else []
         return list(dict.fromkeys([*of_data, *of_model]))
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """Changes when another run has finished, or another classification."""
+        run = self.trained.run.name if self.trained else ""
+        return run, self.classified.finished if self.classified else ""
+
 
 def gather_evidence(store: str, output: str | None, count: int) -> Evidence:
-    """The last finished run of a store, and the output as it stands. count: of questions, at most."""
+    """The last finished run of a store, and the output as it stands. count: of questions, at most.
+
+    Quick: of both it reads the summaries alone.
+    """
     store = storage.absolute(store)
     return Evidence(store, count, last_run(store), read_output(output) if output else None)
-
-
-def newest_evidence(store: str, output: str | None) -> tuple[str, str]:
-    """Changes when another run has finished, or another classification; quick to ask for."""
-    trained = last_run(storage.absolute(store))
-    return trained.run.name if trained else "", finished(storage.absolute(output)) if output else ""
 
 
 def last_run(store: str) -> Trained | None:
