@@ -11,7 +11,7 @@ from tasks.corrections.answers import (
 from tasks.corrections.compaction import compact_answers
 from tasks.corrections.exchange import (
     LabelRow,
-    parts_of_path,
+    is_end,
     read_label_records,
     read_label_rows,
     read_records,
@@ -33,9 +33,9 @@ __all__ = [
     "corrections_in_force",
     "current_corrections",
     "from_table",
+    "is_end",
     "keep_image",
     "labelled_images",
-    "parts_of_path",
     "read_answers",
     "read_label_records",
     "read_label_rows",

@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -183,7 +182,12 @@ def cell(value: Any) -> Any:
     return storage.as_cell(value) if isinstance(value, str) else value
 
 
-def parts_of_path(path: str) -> tuple[str, ...]:
+def is_end(one: str, other: str) -> bool:
+    """Whether one of two paths or addresses is how the other ends, in whole names."""
+    return all(mine == its for mine, its in zip(names_in(one), names_in(other), strict=False))
+
+
+def names_in(path: str) -> Sequence[str]:
     """The names in a path or an address, the last one first."""
-    parts = PurePosixPath(path.partition("://")[2] or path).parts
-    return tuple(part for part in reversed(parts) if part != "/")
+    names = (path.partition("://")[2] or path).split("/")
+    return [name for name in reversed(names) if name not in ("", ".")]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from tasks import storage
-from tasks.corrections import parts_of_path
+from tasks.corrections import is_end
 from tasks.dataset.catalogue import read_catalogue
 
 
@@ -32,15 +32,9 @@ class Contents:
 
         Other programs know a longer path, with folders above, or a shorter one.
         """
-        parts = parts_of_path(path)
-        images = self.by_name.get(parts[0], []) if parts else []
+        images = self.by_name.get(storage.name_of(path), [])
         same = {image.sha256 for image in images if image.path == path}
-        return same or {image.sha256 for image in images if is_end(parts_of_path(image.path), parts)}
-
-
-def is_end(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
-    """Whether one of two paths is how the other ends; both as `parts_of_path` gives them."""
-    return all(mine == its for mine, its in zip(one, other, strict=False))
+        return same or {image.sha256 for image in images if is_end(image.path, path)}
 
 
 def read_contents(store: str) -> Contents:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tasks import storage
-from tasks.corrections import LabelRow, read_label_records
+from tasks.corrections import LabelRow, is_end, read_label_records
 from tasks.dataset.folders import LabelledFile, split_of
 from tasks.dataset.problems import Problems
 from tasks.errors import InputError
@@ -148,8 +148,8 @@ class FileNames:
             return [self._by_path[path]]
         path = path.partition("://")[2] or path
         name = path.rpartition("/")[2]
-        whole = [file for file in self._stem(_without_ending(name)) if _is_end(file.path, path)]
-        return whole or [file for file in self._stem(name) if _is_end(_without_ending(file.path), path)]
+        whole = [file for file in self._stem(_without_ending(name)) if is_end(file.path, path)]
+        return whole or [file for file in self._stem(name) if is_end(_without_ending(file.path), path)]
 
     def _stem(self, stem: str) -> list[FileEntry]:
         return self._by_stem.get(stem, [])
@@ -158,8 +158,3 @@ class FileNames:
 def _without_ending(name: str) -> str:
     stem, dot, ending = name.rpartition(".")
     return stem if dot and stem and "/" not in ending else name
-
-
-def _is_end(one: str, other: str) -> bool:
-    """Whether one of two paths is how the other ends, in whole names."""
-    return f"/{one}".endswith(f"/{other}") or f"/{other}".endswith(f"/{one}")
