@@ -29,9 +29,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from deployments.review import Review
 from deployments.services import LOOPBACK_NAMES
 from deployments.settings import Settings
-from tasks.display import try_to_show
 from tasks.pages import SCRIPT_SOURCE
-from tasks.registry import announce_labels
+from tasks.registry import try_to_announce
 from tasks.review import QUESTIONS, Desk
 from tasks.storage import REVIEW
 
@@ -69,7 +68,7 @@ def announcer(settings: Settings) -> Callable[[], None]:
     def announce() -> None:
         if lock.acquire(blocking=False):  # a server that is away would keep a thread for each answer
             try:
-                try_to_show(lambda: announce_labels(store, enough), "the answers to the Prefect server")
+                try_to_announce(store, enough)
             finally:
                 lock.release()
 

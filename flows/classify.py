@@ -13,7 +13,7 @@ from flows.progress import Stages
 from flows.runtime import over_deployed, own_deployment, ray_runner
 from tasks import storage
 from tasks.classification import (
-    check_engine,
+    check_options,
     check_room,
     classify_partition,
     commit_predictions,
@@ -22,14 +22,13 @@ from tasks.classification import (
     partitions,
     plan_job,
     room_for,
-    sure_from,
     tell_moved,
 )
 from tasks.display import try_to_show
 from tasks.form import Folded
 from tasks.parameters import Classification, Word
 from tasks.publishing import completed, note_classification
-from tasks.registry import announce_labels, read_version, witness_champion
+from tasks.registry import read_version, try_to_announce, witness_champion
 from tasks.storage import leased, locked
 
 
@@ -59,7 +58,6 @@ def classify(
     images, output, options = locate(images, output, over_deployed("options", options))
     with leased(version.folder_url, storage.absolute(store)), locked(output, "output") as lock:
         version = read_version(store, version.version)  # it may have been removed just before
-        check_engine(version, options)
         stages = Stages(check=lock.check)
         with stages.stage("list"):
             room = check_room(options)
@@ -87,9 +85,7 @@ def announce_answers(store: str) -> None:
     The temporary server of a command line would hear it in vain.
     """
     if own_deployment():
-        try_to_show(
-            lambda: announce_labels(store, Settings().retrain_answers), "the answers to the Prefect server"
-        )
+        try_to_announce(store, Settings().retrain_answers)
 
 
 def check_classification(
@@ -102,6 +98,5 @@ def check_classification(
     """Raise InputError for mistakes that show without Prefect and Ray, before either is started."""
     storage.check_folder(storage.absolute(images))
     version = read_version(store, model)
-    check_engine(version, options)
-    sure_from(version, options)
+    check_options(version, options)
     locate(images, output, Classification())

@@ -23,7 +23,7 @@ from tasks.dataset import read_folder
 from tasks.display import try_to_show
 from tasks.parameters import Classification, Data, Gate, Leakage, Training
 from tasks.publishing import count_questions
-from tasks.registry import inputs_of, last_finished, news_since, read_version
+from tasks.registry import inputs_of, last_finished, news_since, read_version, tell_nothing_new
 from tasks.storage import Run, locked
 
 MOST_FILES = 100_000  # to list more takes longer than the start of Prefect and Ray that it may save
@@ -61,11 +61,11 @@ def earlier_retraining(
         return None
     training = training.model_copy(update={"weights": locate_weights(training.weights)})
     size_px, val_share = training.image_size, training.val_share
-    manifest = read_folder(images_url, store, size_px, val_share, leakage, data=data).manifest
+    manifest = read_folder(images_url, store, size_px, val_share, leakage, None, data).manifest
     if news_since(earlier, inputs_of(manifest, training, gate, max_bad_share)):
         return None
     log.info("Read %s as %s", images_url, manifest.words)
-    log.info("Nothing new since %s: nothing is trained. `--force` trains all the same.", earlier.name)
+    tell_nothing_new(earlier)
     return earlier
 
 

@@ -1,6 +1,5 @@
 """The main job: labelled images in; two judged models, a report and perhaps a new champion out."""
 
-import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,7 +20,14 @@ from tasks.evaluation import Evaluation, evaluate_model
 from tasks.form import Folded
 from tasks.parameters import Data, Gate, Leakage, MaxBadShare, Training, Word
 from tasks.publishing import Retraining, check_tracking, completed, publish_report, track
-from tasks.registry import inputs_of, promote, register, same_as_before, witness_champion
+from tasks.registry import (
+    inputs_of,
+    promote,
+    register,
+    same_as_before,
+    tell_nothing_new,
+    witness_champion,
+)
 from tasks.storage import Run, at_work
 from tasks.training import (
     TrainedModel,
@@ -31,8 +37,6 @@ from tasks.training import (
     open_run,
     train_model,
 )
-
-log = logging.getLogger("darkroom")
 
 
 @flow(name="retrain", task_runner=ray_runner(), flow_run_name=run_title)
@@ -105,8 +109,7 @@ def begin(
 def nothing_new(run: Run, earlier: Run) -> State[Run]:
     """The state of a run that ends at once, and leaves nothing, since an earlier one had all that it has."""
     storage.remove(run.stages_url)
-    log.info("Nothing new since %s: nothing is trained. `--force` trains all the same.", earlier.name)
-    return Completed(message=f"Nothing new since {earlier.name}", data=earlier)
+    return Completed(message=tell_nothing_new(earlier), data=earlier)
 
 
 def train(dataset: Dataset, training: Training, run: Run, stages: Stages) -> list[TrainedModel]:

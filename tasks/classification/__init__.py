@@ -4,13 +4,12 @@ from tasks.classification.by_hand import import_sorted, tell_moved
 from tasks.classification.classify import check_room, classify_partition, room_for
 from tasks.classification.file_list import STANDARD_INPUT
 from tasks.classification.job import (
-    check_engine,
+    check_options,
     count_finished,
     locate,
     partitions,
     plan_folder,
     plan_job,
-    sure_from,
 )
 from tasks.classification.rows import rows_of_output
 from tasks.classification.sorting import open_sorting
@@ -18,7 +17,7 @@ from tasks.classification.summary import commit_predictions
 
 __all__ = [
     "STANDARD_INPUT",
-    "check_engine",
+    "check_options",
     "check_room",
     "classify_partition",
     "commit_predictions",
@@ -31,6 +30,5 @@ __all__ = [
     "plan_job",
     "room_for",
     "rows_of_output",
-    "sure_from",
     "tell_moved",
 ]

@@ -113,12 +113,6 @@ def locate(images: str, output: str, options: Classification) -> tuple[str, str,
     return images_url, output, options.model_copy(update=absolute_folders)
 
 
-def check_engine(model: ModelVersion, options: Classification) -> None:
-    """Raise InputError where a version has no model for the engine that is asked for."""
-    if options.engine == "int8":
-        model.by_int8()
-
-
 @task(task_run_name="list")
 def plan_job(images_url: str, output: str, model: ModelVersion, options: Classification) -> Job:
     """List a folder and write the manifest of its parts to the output; see `plan_folder`."""
@@ -138,7 +132,7 @@ def plan_folder(
 
     Raises InputError where no file is to be classified, or too many rows of the output would be dropped.
     """
-    least = sure_from(model, options)
+    least = check_options(model, options)
     made_by = digest(
         [DECODER_VERSION, images_url, model.sha256, model.temperature, model.classes, *options.rows_depend_on]
     )
@@ -169,6 +163,15 @@ def count_finished(output: str) -> int:
     """How many files the rows of a finished output are of; 0 for one that is not finished."""
     plan = read_plan(storage.plan_url(output))
     return plan.files if plan and storage.exists(storage.success_url(output)) else 0
+
+
+def check_options(model: ModelVersion, options: Classification) -> tuple[float, ...]:
+    """The `sure_from` of a job. Raises InputError for a version that lacks a model for the engine, or does
+    not know how precise its classes are, where that is asked for.
+    """
+    if options.engine == "int8":
+        model.by_int8()
+    return sure_from(model, options)
 
 
 def sure_from(model: ModelVersion, options: Classification) -> tuple[float, ...]:

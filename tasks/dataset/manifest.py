@@ -86,9 +86,9 @@ def read_folder(
     store: str,
     size_px: int,
     val_share: float,
-    leakage: Leakage = "exclude",
-    dataset_begun: str | None = None,
-    data: Data = Data(),
+    leakage: Leakage,
+    dataset_begun: str | None,
+    data: Data,
 ) -> Folder:
     """List and label a folder, and find the name of its dataset; writes nothing. See `list_images`."""
     listing = label_images(images_url, data)

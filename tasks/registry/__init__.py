@@ -1,8 +1,8 @@
 """Model versions, which of them is champion and why, and what may be removed from a store."""
 
-from tasks.registry.announcements import announce_labels
+from tasks.registry.announcements import announce_labels, try_to_announce
 from tasks.registry.gate import Verdict, promote, promote_by_hand
-from tasks.registry.news import inputs_of, last_finished, news_since, same_as_before
+from tasks.registry.news import inputs_of, last_finished, news_since, same_as_before, tell_nothing_new
 from tasks.registry.promotions import (
     champion,
     champion_stack,
@@ -43,5 +43,7 @@ __all__ = [
     "release_champion",
     "roll_back",
     "same_as_before",
+    "tell_nothing_new",
+    "try_to_announce",
     "witness_champion",
 ]

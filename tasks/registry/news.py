@@ -67,6 +67,13 @@ def news_since(earlier: Run, inputs: Inputs) -> list[str]:
     return [name for name in inputs if inputs[name] != earlier_inputs.get(name)]
 
 
+def tell_nothing_new(earlier: Run) -> str:
+    """Log that a finished run had all that this one has, and what to do. Returns the fact in words."""
+    words = f"Nothing new since {earlier.name}"
+    log.info("%s: nothing is trained. `--force` trains all the same.", words)
+    return words
+
+
 def last_finished(store: str, images_url: str) -> Run | None:
     """The newest retraining of a folder of images, if it judged all its models and still has a version."""
     for name in reversed(storage.names(storage.runs_url(store))):
