@@ -145,15 +145,10 @@ def tell_of_failures(action: SendNotification) -> AutomationCore:
     return AutomationCore(
         name=FAILURES,
         description=f"Tells the webhook of a run that fails or crashes, {CANCEL_SECONDS} seconds later.",
-        trigger=EventTrigger(
-            after={"prefect.flow-run.Failed", "prefect.flow-run.Crashed"},
-            expect={"prefect.flow-run.Cancelled"},
-            match=FLOW_RUNS,
-            match_related=OF_OUR_POOL,
-            for_each={"prefect.resource.id"},
-            posture=Posture.Proactive,
-            threshold=1,
-            within=timedelta(seconds=CANCEL_SECONDS),
+        trigger=unfollowed(
+            {"prefect.flow-run.Failed", "prefect.flow-run.Crashed"},
+            {"prefect.flow-run.Cancelled"},
+            CANCEL_SECONDS,
         ),
         actions=[action],
     )
@@ -164,21 +159,26 @@ def end_zombies() -> AutomationCore:
     return AutomationCore(
         name=ZOMBIES,
         description=f"Marks a run as crashed that has given no sign of life for {SILENT_SECONDS} seconds.",
-        trigger=EventTrigger(
-            after={HEARTBEAT},
-            expect={"prefect.flow-run.*"},
-            match=FLOW_RUNS,
-            match_related=OF_OUR_POOL,
-            for_each={"prefect.resource.id"},
-            posture=Posture.Proactive,
-            threshold=1,
-            within=timedelta(seconds=SILENT_SECONDS),
-        ),
+        trigger=unfollowed({HEARTBEAT}, {"prefect.flow-run.*"}, SILENT_SECONDS),
         actions=[
             ChangeFlowRunState(
                 state=StateType.CRASHED, message=f"No sign of life for {SILENT_SECONDS} seconds."
             )
         ],
+    )
+
+
+def unfollowed(after: set[str], expected: set[str], seconds: float) -> EventTrigger:
+    """Fires for a flow run of ours of which for so long after an event none of those expected has come."""
+    return EventTrigger(
+        after=after,
+        expect=expected,
+        match=FLOW_RUNS,
+        match_related=OF_OUR_POOL,
+        for_each={"prefect.resource.id"},
+        posture=Posture.Proactive,
+        threshold=1,
+        within=timedelta(seconds=seconds),
     )
 
 

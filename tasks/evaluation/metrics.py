@@ -45,21 +45,8 @@ def compute_metrics(
     ranking = ranking_metrics(labels, probabilities)
     return {
         "classes": list(classes),
-        "val": accuracy(val_probabilities.argmax(1) == val_labels)
-        | {"log_loss": log_loss(val_probabilities, val_labels)}
-        | {"macro_recall": average_scores(val_labels, val_probabilities.argmax(1))["macro_recall"]},
-        "test": accuracy(predicted == labels)
-        | average_scores(labels, predicted)
-        | {
-            "roc_auc": mean_over_classes(ranking, "roc_auc"),
-            "average_precision": mean_over_classes(ranking, "average_precision"),
-            "top2": float(np.mean((np.argsort(-probabilities, 1)[:, :2] == labels[:, None]).any(1))),
-            "log_loss": log_loss(probabilities, labels),
-            "brier": brier_score(probabilities, labels),
-            "ece": expected_calibration_error(probabilities, labels),
-            "ece_calibrated": expected_calibration_error(calibrated, labels),
-            "ece_of_chance": calibration_error_of_chance(calibrated, labels),
-        },
+        "val": scores_on_validation(val_labels, val_probabilities),
+        "test": scores_on_test(labels, probabilities, calibrated, ranking),
         "temperature": temperature,
         "per_class": per_class(classes, labels, predicted, ranking),
         "curves": class_curves(labels, probabilities, classes, ranking),
@@ -71,6 +58,38 @@ def compute_metrics(
         },
         "confidence": confidence_gap(calibrated.max(1), predicted == labels),
         "thresholds": class_thresholds(classes, val_labels, val_calibrated, labels, calibrated),
+    }
+
+
+def scores_on_validation(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
+    """The figures over all validation images, by which models are chosen."""
+    predicted = probabilities.argmax(1)
+    macro_recall = average_scores(labels, predicted)["macro_recall"]
+    return accuracy(predicted == labels) | {
+        "log_loss": log_loss(probabilities, labels),
+        "macro_recall": macro_recall,
+    }
+
+
+def scores_on_test(
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    calibrated: np.ndarray,
+    ranking: Sequence[Mapping[str, Any]],
+) -> dict[str, float | None]:
+    """The figures over all test images. calibrated: the probabilities after temperature scaling."""
+    predicted = probabilities.argmax(1)
+    return {
+        **accuracy(predicted == labels),
+        **average_scores(labels, predicted),
+        "roc_auc": mean_over_classes(ranking, "roc_auc"),
+        "average_precision": mean_over_classes(ranking, "average_precision"),
+        "top2": float(np.mean((np.argsort(-probabilities, 1)[:, :2] == labels[:, None]).any(1))),
+        "log_loss": log_loss(probabilities, labels),
+        "brier": brier_score(probabilities, labels),
+        "ece": expected_calibration_error(probabilities, labels),
+        "ece_calibrated": expected_calibration_error(calibrated, labels),
+        "ece_of_chance": calibration_error_of_chance(calibrated, labels),
     }
 
 
