@@ -56,16 +56,16 @@ def test_it_runs_in_a_folder_with_modules_of_the_users_own(wheel: Path, tmp_path
 
     run("sample images --images-per-class 10")
     run(f"retrain --images images --weights none {SMALL}")
-    run("classify --images images/seg_pred --output predictions")
-    assert (folder / "store" / "index.html").exists() and (folder / "predictions" / "_SUCCESS").exists()
+    assert (folder / "store" / "index.html").exists()
     with stack(darkroom, folder) as settings, httpx.Client(auth=settings.login) as client:
         api = f"{settings.url}/api"
         deployed = client.post(f"{api}/deployments/filter", json={}).json()
-        [id] = [one["id"] for one in deployed if one["entrypoint"] == "flows.explore.explore"]
+        [id] = [one["id"] for one in deployed if one["name"] == "folder" and "classify" in one["entrypoint"]]
         run_url = (
             f"{api}/flow_runs/{client.post(f'{api}/deployments/{id}/create_flow_run', json={}).json()['id']}"
         )
         until(lambda: client.get(run_url).json()["state_type"] == "COMPLETED")
+    assert list(folder.glob("darkroom/predictions/**/_SUCCESS"))
 
 
 def installed(wheel: Path, environment: Path) -> Path:
@@ -91,7 +91,13 @@ def stack(darkroom: Path, folder: Path) -> Iterator[Settings]:
     """`darkroom up` on the images and the store of a folder."""
     port, ray_port, files_port = free_ports(3)
     settings = Settings(home=folder / "darkroom", port=port, ray_port=ray_port, files_port=files_port)
-    told = {"HOME": "darkroom", "IMAGES": "images", "STORE": "store", "WEIGHTS": "none"}
+    told = {
+        "HOME": "darkroom",
+        "IMAGES": "images",
+        "INBOX": "images/seg_pred",
+        "STORE": "store",
+        "WEIGHTS": "none",
+    }
     told |= {"PORT": str(port), "RAY_PORT": str(ray_port), "FILES_PORT": str(files_port)}
     process = subprocess.Popen(
         [darkroom, "up"],

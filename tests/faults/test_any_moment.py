@@ -20,7 +20,7 @@ from tests.faults.processes import darkroom, descendants, finish, runs, until
 from tests.faults.test_killed_classify import rows
 
 pytestmark = pytest.mark.slow
-CLASSIFICATIONS_KILLED, TRAININGS_KILLED, SEED = 15, 5, 17
+CLASSIFICATIONS_KILLED, TRAININGS_KILLED, SEED = 7, 3, 17
 ENDED_SECONDS = 30.0
 MORE_SECONDS = 20.0  # that a retraining takes, beside a classification
 
@@ -45,6 +45,12 @@ def undisturbed(classification: list[str], tmp_path_factory: pytest.TempPathFact
     return Undisturbed(rows(output), begun, time.monotonic() - started)
 
 
+def moments(count: int, earliest: float, latest: float) -> list[float]:
+    """Seconds in random order, one drawn from each of `count` equal stretches of time: none stays untried."""
+    draw, length = random.Random(SEED), (latest - earliest) / count
+    return draw.sample([earliest + length * (number + draw.random()) for number in range(count)], count)
+
+
 def kill_all(process: subprocess.Popen) -> None:
     """As a machine that loses its power: the command, its Prefect server, all of its Ray."""
     for victim in [*descendants(process), process]:
@@ -54,7 +60,7 @@ def kill_all(process: subprocess.Popen) -> None:
 
 
 def disturb(
-    moments: Iterable[float],
+    seconds: Iterable[float],
     command: Callable[[Path], Sequence[str]],
     root: Path,
     is_right: Callable[[Path], bool],
@@ -65,10 +71,10 @@ def disturb(
     same for what lies there then.
     """
     number = 0
-    for seconds in moments:
+    for moment in seconds:
         process = darkroom(command(root / str(number)), root / "prefect", api=None)
         try:
-            process.wait(seconds)
+            process.wait(moment)
         except subprocess.TimeoutExpired:
             kill_all(process)
         else:
@@ -82,9 +88,8 @@ def disturb(
 def test_a_classification_killed_at_random_moments_gives_the_rows_of_an_undisturbed_one(
     classification: list[str], undisturbed: Undisturbed, tmp_path: Path
 ):
-    draw = random.Random(SEED)
     disturb(
-        [draw.uniform(0.8 * undisturbed.begun, undisturbed.ended) for _ in range(CLASSIFICATIONS_KILLED)],
+        moments(CLASSIFICATIONS_KILLED, 0.8 * undisturbed.begun, undisturbed.ended),
         lambda output: [*classification, "--output", str(output)],
         tmp_path,
         lambda output: rows(output).equals(undisturbed.rows),
@@ -102,12 +107,11 @@ def test_a_retraining_killed_at_random_moments_ends_in_the_weights_of_an_undistu
         resumed = Run(training.killed_run(store), str(store))
         return all(map(np.array_equal, training.weights(resumed), training.weights(retrained)))
 
-    draw, latest = random.Random(SEED), undisturbed.ended + MORE_SECONDS
-    moments = [draw.uniform(0.8 * undisturbed.begun, latest) for _ in range(TRAININGS_KILLED)]
-    disturb(moments, command, tmp_path, is_right)
+    latest = undisturbed.ended + MORE_SECONDS
+    disturb(moments(TRAININGS_KILLED, 0.8 * undisturbed.begun, latest), command, tmp_path, is_right)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])  # SIGHUP is to us what SIGINT is
 def test_a_classification_that_a_signal_ends_leaves_nothing_that_runs_and_goes_on_when_run_again(
     number: signal.Signals,
     classification: list[str],

@@ -102,6 +102,7 @@ def cluster() -> Iterator[Cluster]:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("options", ["exact"], indirect=True)  # of other engines a killed flow tells as much
 def test_a_killed_worker_and_a_lost_node_of_two_lose_nothing(
     many, store, options, untouched, tmp_path, api, cluster
 ):

@@ -47,7 +47,7 @@ def test_images_store_and_output_may_lie_on_s3(sample: Path, bucket: str, prefec
 def test_an_object_store_that_is_away_for_a_while_fails_no_training(
     sample: Path, bucket: str, prefect_api: None, tmp_path: Path
 ):
-    store, epochs, seconds = f"{bucket}/store", 30, 20
+    store, epochs, seconds = f"{bucket}/store", 10, 20
     training = SMALL.model_copy(update={"epochs": epochs, "patience": epochs})
 
     def interrupt() -> None:
