@@ -32,6 +32,7 @@ SMALL = Training(
 )
 OPEN = Gate(min_accuracy=0.0, min_class_recall=0.0)
 ONE_PROCESS, ONE_RAY = "prefect_api", "one_ray"
+OF_THE_SHELL = ("DARKROOM_", "MLFLOW_", "RAY_ADDRESS")
 LONGEST = ("test_stack.py", "test_distribution.py", "test_wheel.py")
 API_ALONE = ("test_deploy.py", "test_nights.py")  # they need a Prefect API, but no Ray: any process will do
 
@@ -39,8 +40,11 @@ API_ALONE = ("test_deploy.py", "test_nights.py")  # they need a Prefect API, but
 def pytest_configure() -> None:
     """Let the commands that tests start be interrupted, though the tests run in the background.
 
-    There SIGINT is ignored, which children inherit; what is handled they do not inherit.
+    There SIGINT is ignored, which children inherit; what is handled they do not inherit. And let no test find
+    the stack, cluster or tracking server that variables of the shell name.
     """
+    for name in [name for name in os.environ if name.startswith(OF_THE_SHELL)]:
+        del os.environ[name]
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -106,12 +110,19 @@ def ray_is_shared_or_down(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def logs_go_where_they_went(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A command that runs in this process directs our log lines to its terminal and to Prefect."""
-    for logger in (logging.getLogger("darkroom"), logging.getLogger()):
-        for name in ("handlers", "propagate", "level"):
-            value = getattr(logger, name)
-            monkeypatch.setattr(logger, name, list(value) if name == "handlers" else value)
+def logs_go_where_those_of_a_new_process_go(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A command that runs in this process directs our log lines to its terminal and to Prefect.
+
+    So has one of an earlier test's, or of a fixture that outlives it.
+    """
+    ours, root = logging.getLogger("darkroom"), logging.getLogger()
+    monkeypatch.setattr(ours, "handlers", [])
+    monkeypatch.setattr(ours, "propagate", True)
+    monkeypatch.setattr(root, "handlers", list(root.handlers))
+    level = root.level
+    ours.setLevel(logging.NOTSET)
+    yield
+    root.setLevel(level)  # by its method alone: what is logged is remembered
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,7 @@ from tasks.evaluation import measured_accuracies
 from tasks.process import person
 from tasks.review import Decision, Desk
 from tests.doubts import Doubts
+from tests.faults.processes import until
 from tests.review_server import TOKEN
 
 
@@ -211,7 +212,7 @@ def test_a_killed_server_loses_at_most_the_answer_in_flight(doubts: Doubts):
             assert "review.js" in client.get(address).text
             body = client.get(f"{origin}/questions").json()
             headers = {"Origin": origin, TOKEN_HEADER: body["csrf"]}
-            killer = threading.Timer(0.3, server.kill)
+            killer = threading.Thread(target=lambda: (until(lambda: len(acknowledged) > 1), server.kill()))
             killer.start()
             with suppress(httpx.TransportError):
                 for question in body["questions"]:

@@ -6,6 +6,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from threading import Event
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import ray
@@ -109,12 +110,22 @@ def test_a_training_that_waits_says_what_for(
     epochs: int, tmp_path: Path, one_ray: None, monkeypatch: pytest.MonkeyPatch
 ):
     shown: list[tuple[int, str]] = []
-    monkeypatch.setattr(progress, "show_progress", lambda *_: nullcontext(lambda *what: shown.append(what)))
+
+    def show(*what: Any) -> None:
+        shown.append(what)
+        (tmp_path / "shown").touch()
+
+    monkeypatch.setattr(progress, "show_progress", lambda *_: nullcontext(show))
     run = Run("run", str(tmp_path))
     rows = [{"epoch": epoch + 1, "val_accuracy": 0.5} for epoch in range(epochs)]
     if rows:
         write_history(storage.history_url(run.kind_url("cnn")), rows)
-    future = SimpleNamespace(wrapped_future=ray.remote(lambda: time.sleep(2)).remote(), result=lambda: None)
+
+    def wait_to_be_shown() -> None:
+        while not (tmp_path / "shown").exists():
+            time.sleep(0.05)
+
+    future = SimpleNamespace(wrapped_future=ray.remote(wait_to_be_shown).remote(), result=lambda: None)
     with telling_waits(run, "cnn") as tell:
         tell("waits for 2 CPUs")
         progress.Stages().epochs(future, run, "cnn", 8)

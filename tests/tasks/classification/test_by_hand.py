@@ -1,6 +1,5 @@
 """What people move between sorted folders is a label, told until it counts, and stays where it is."""
 
-import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -80,7 +79,6 @@ def test_a_file_that_is_put_back_has_the_label_that_it_had_before_it_was_moved(
             (target / "abc"[number] / name).rename(target / label / name)
         assert import_sorted(store, str(target), "ann") == Imported(2, 0, 0)
     (target / "c/0.jpg").rename(target / "a/0.jpg")
-    logging.getLogger("darkroom").propagate = True
     tell_moved(job, store)
     assert "1 file was moved by hand" in caplog.text
     assert import_sorted(store, str(target), "ann") == Imported(0, 1, 1)
@@ -113,7 +111,6 @@ def test_what_was_moved_by_hand_is_told_at_the_next_run_until_it_counts(
     target = tmp_path / "sorted"
     sort(pictures, {"5.jpg": "b"}, copy_into=str(target))
     job = plan_job.fn(str(pictures), str(tmp_path / "out"), MODEL, Classification(copy_into=str(target)))
-    logging.getLogger("darkroom").propagate = True
 
     def told() -> list[str]:
         caplog.clear()

@@ -1,7 +1,6 @@
 """What a bulk classification does again, and what it keeps, when its folder has changed."""
 
 import io
-import logging
 import os
 from dataclasses import replace
 from itertools import pairwise
@@ -187,7 +186,6 @@ def test_other_images_take_an_output_over_only_when_told(tmp_path: Path):
 def test_an_inbox_that_has_vanished_drops_no_rows_unless_told(tmp_path: Path, caplog):
     images = folder(tmp_path / "in", [f"{number}.jpg" for number in range(8)])
     plan(images, tmp_path / "out")
-    logging.getLogger("darkroom").propagate = True
     for number in range(4):
         (images / f"{number}.jpg").unlink()
     plan(images, tmp_path / "out")

@@ -126,7 +126,6 @@ def test_the_file_overrules_the_folders_and_one_line_says_so(tmp_path: Path, cap
     place = folder(tmp_path / "in", *(f"{split}/a/{n}.jpg" for split in ("train", "test") for n in range(3)))
     lines = [f"{split}/a/{n},{'xy'[n % 2]}" for split in ("train", "test") for n in range(3)]
     url = csv_of(tmp_path, "id,label", *lines[:-1])
-    logging.getLogger("darkroom").propagate = True
     with caplog.at_level(logging.INFO, "darkroom"):
         manifest = list_images.fn(place, str(tmp_path / "store"), 32, 0.1, data=Data(labels=url))
     assert manifest.classes == ("x", "y")

@@ -144,7 +144,6 @@ def test_one_line_says_how_the_folders_were_read_before_work_begins(tmp_path: Pa
         "holdout/cat/4.jpg",
     ]
     litter = ["train/@eaDir/1.jpg", "train/cat/1.jpg.json", "train/cat/Thumbs.db"]
-    logging.getLogger("darkroom").propagate = True
     with caplog.at_level(logging.INFO, "darkroom"):
         list_images.fn(folder(tmp_path / "in", *paths, *litter), str(tmp_path / "store"), 32, 0.1)
     messages = [record.getMessage() for record in caplog.records if record.name == "darkroom"]
@@ -160,7 +159,6 @@ def test_one_line_says_how_the_folders_were_read_before_work_begins(tmp_path: Pa
 
 def test_folders_that_may_be_splits_of_unknown_names_are_told(tmp_path: Path, caplog):
     images = folder(tmp_path / "in", *(f"{a}/{b}/1.jpg" for a in ("first", "second") for b in ("cat", "dog")))
-    logging.getLogger("darkroom").propagate = True
     with caplog.at_level(logging.INFO, "darkroom"):
         list_images.fn(images, str(tmp_path / "store"), 32, 0.1)
     assert "first, second hold folders of equal names: are they splits" in caplog.text

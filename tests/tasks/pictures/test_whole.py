@@ -192,9 +192,9 @@ def test_a_damaged_animation_costs_a_png_nothing():
 def test_a_heic_that_states_endless_pieces_is_refused_at_once():
     data = COMPRESSED["heic"]
     endless = bytes(6) + b"\xff\xff" + b"\0\1\0\0\xff\xff" * 60_000  # numbers of no bytes, 65,535 each
-    started = time.monotonic()
+    started = time.process_time()
     refusal(box(b"ftyp", data[8:24]) + box(b"meta", bytes(4) + with_iloc(data, endless)))
-    assert time.monotonic() - started < 1
+    assert time.process_time() - started < 1
 
 
 def box(name: bytes, content: bytes) -> bytes:
