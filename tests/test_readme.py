@@ -1,7 +1,10 @@
 """The README's tables are those of the code."""
 
 import re
+import shlex
 from pathlib import Path
+
+import pytest
 
 from deployments.settings import Settings
 from flows.cli.labels import labels
@@ -9,6 +12,8 @@ from flows.cli.main import app
 from flows.cli.models import models
 
 README = Path(__file__).parent.parent / "README.md"
+PAGES = [README, *README.parent.glob("docs/*.md"), README.parent / "deployments" / "README.md"]
+OF_OTHERS = {"--help", "--install-completion", "--no-deps", "--wheel"}  # of every command, pip and uv
 
 
 def test_every_variable_stands_in_the_readme_as_the_code_has_it():
@@ -18,9 +23,31 @@ def test_every_variable_stands_in_the_readme_as_the_code_has_it():
         assert f"| `DARKROOM_{name.upper()}` | {default} | {field.description} |" in text
 
 
-def test_every_picture_and_page_it_leads_to_is_there():
-    for place in re.findall(r"\]\(([^)#:]+)\)", README.read_text()):
-        assert (README.parent / place).exists(), place
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(README.parent)))
+def test_every_picture_page_and_heading_it_leads_to_is_there(page: Path):
+    for place, heading in re.findall(r"\]\(([^)#:]+)(?:#([^)]*))?\)", page.read_text()):
+        target = page.parent / place
+        assert target.exists(), place
+        if heading:
+            titles = re.findall(r"^#+ (.*)", target.read_text(), re.MULTILINE)
+            assert heading in {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}
+
+
+def test_its_command_lines_are_such_as_the_commands_take():
+    blocks = "".join(re.findall(r"```sh\n(.*?)```", README.read_text(), re.DOTALL))
+    lines = re.findall(r"^ *(?:[A-Z_]+=\S+ )*darkroom (.*)", blocks, re.MULTILINE)
+    assert len(lines) > 5
+    for line in lines:
+        app.parse_args(shlex.split(line, comments=True), exit_on_error=False, print_error=False)
+
+
+def test_every_option_in_it_is_one_of_a_command():
+    commands = [app[name] for name in app if not name.startswith("-")]
+    commands += [group[name] for group in (models, labels) for name in group if not name.startswith("-")]
+    arguments = [command.assemble_argument_collection() for command in commands if command.default_command]
+    options = {name for collection in arguments for argument in collection for name in argument.names}
+    named = set(re.findall(r"(?<![\w-])--[a-z][\w.-]*\w", README.read_text()))
+    assert named - options - OF_OTHERS == set()
 
 
 def test_every_command_stands_in_the_readme():
