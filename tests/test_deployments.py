@@ -199,7 +199,9 @@ def test_a_password_that_ray_told_a_stranger_opens_nothing(tmp_path: Path, monke
     ports = dict(zip(("port", "ray_port", "files_port"), free_ports(3), strict=True))
     settings = Settings(home=tmp_path / "darkroom", **ports)
     _, password = settings.login
-    monkeypatch.setenv("RAY_gcs_server_port_wait_time_s", "3")  # else it waits for itself for half a minute
+    monkeypatch.setenv(
+        "RAY_py_gcs_connect_timeout_s", "3"
+    )  # else it waits for its own head for half a minute
     with socket.create_server(("127.0.0.1", settings.ray_port)) as stranger:
         monkeypatch.setattr(stack, "check_free", lambda *_: None)  # it came a moment later
         with pytest.raises(JobError, match="another will be made up"):

@@ -17,6 +17,7 @@ from deployments.settings import Settings
 from deployments.stack import marked
 from tests.faults.processes import until
 from tests.ports import free_ports
+from tests.stacks import QUICK
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("flows", "tasks", "deployments")
@@ -102,7 +103,7 @@ def stack(darkroom: Path, folder: Path) -> Iterator[Settings]:
     process = subprocess.Popen(
         [darkroom, "up"],
         cwd=folder,
-        env=environment() | {f"DARKROOM_{name}": value for name, value in told.items()},
+        env=environment() | QUICK | {f"DARKROOM_{name}": value for name, value in told.items()},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
