@@ -18,7 +18,7 @@ from tasks.storage import LONGEST_RAY_FOLDER, check_own
 
 BIN = Path(sys.executable).parent
 USER = "admin"
-SERVER = "server"
+SERVER = "Prefect server"
 LOOPBACK = "127.0.0.1"
 LOOPBACK_NAMES = (LOOPBACK, "localhost")
 RAY_ONE_MACHINE = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # "0" keeps all of Ray on loopback, on Linux too

@@ -38,7 +38,7 @@ from tasks.errors import InputError, JobError
 from tasks.process import end_on_signals
 
 MARK = "DARKROOM_STACK"  # stands in the environment of all that a stack started, to find what a dead one left
-RAY = "ray"
+RAY = "Ray head"
 GIVEN = ("images", "inbox")  # folders that a person fills
 
 Running = list[tuple[Service, psutil.Popen]]
@@ -124,13 +124,13 @@ def services(settings: Settings, python: Path) -> list[Service]:
         Service(RAY, ray, logs / "ray.log", lambda: is_head(settings)),
         prefect_server(host, server_listener, logs / "server.log", settings.login),
         Service(
-            "files",
+            "report server",
             files,
             logs / "files.log",
             lambda: succeeds(settings.review_url, settings.login),
             files_listener,
         ),
-        Service("worker", worker, logs / "worker.log", lambda: succeeds(pool_url, settings.login)),
+        Service("Prefect worker", worker, logs / "worker.log", lambda: succeeds(pool_url, settings.login)),
     ]
 
 
@@ -236,7 +236,8 @@ def addresses(settings: Settings) -> Iterator[str]:
     """Lines that say where everything is."""
     yield f"UI: {settings.url}"
     if not settings.password:
-        yield f"It asks for a password: admin:PASSWORD, as kept in {settings.password_file}"
+        kept = f"PASSWORD stands in {settings.password_file}"
+        yield f"  It asks for admin:PASSWORD, the reports for admin and PASSWORD. {kept}"
     for name, place in settings.places.items():
         yield f"{name.capitalize()}: {place}"
         if name in GIVEN and storage.is_local(place) and not Path(place).is_dir():

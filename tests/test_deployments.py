@@ -187,7 +187,7 @@ def test_nobody_takes_a_port_of_the_stack_while_it_starts(tmp_path: Path):
     """Whoever did would be told the password; what is about to listen stands in the list of processes."""
     ports = dict(zip(("port", "ray_port", "files_port"), free_ports(3), strict=True))
     parts = services(Settings(home=tmp_path, **ports), Path(sys.executable))
-    assert [part.name for part in parts if part.listener] == ["server", "files"]
+    assert [part.name for part in parts if part.listener] == ["Prefect server", "report server"]
     for port in (ports["port"], ports["files_port"]):
         with pytest.raises(OSError, match="in use"):
             socket.create_server(("127.0.0.1", port))
