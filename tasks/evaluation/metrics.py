@@ -84,13 +84,20 @@ def scores_on_test(
         **average_scores(labels, predicted),
         "roc_auc": mean_over_classes(ranking, "roc_auc"),
         "average_precision": mean_over_classes(ranking, "average_precision"),
-        "top2": float(np.mean((np.argsort(-probabilities, 1)[:, :2] == labels[:, None]).any(1))),
+        "top2": top2(labels, probabilities),
         "log_loss": log_loss(probabilities, labels),
         "brier": brier_score(probabilities, labels),
         "ece": expected_calibration_error(probabilities, labels),
         "ece_calibrated": expected_calibration_error(calibrated, labels),
         "ece_of_chance": calibration_error_of_chance(calibrated, labels),
     }
+
+
+def top2(labels: np.ndarray, probabilities: np.ndarray) -> float | None:
+    """The share of images whose class is among the two likeliest; None of two classes."""
+    if probabilities.shape[1] < 3:
+        return None
+    return float(np.mean((np.argsort(-probabilities, 1)[:, :2] == labels[:, None]).any(1)))
 
 
 def accuracy(right: np.ndarray) -> dict[str, float]:

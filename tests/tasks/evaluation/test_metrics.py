@@ -12,6 +12,7 @@ from tasks.evaluation.metrics import (
     confused_pairs,
     describe_learning,
     list_mistakes,
+    top2,
 )
 from tests.tasks.evaluation.draws import predictions
 
@@ -20,6 +21,14 @@ def test_wilson_interval_of_a_known_case():
     interval = accuracy(np.array([False] * 2 + [True] * 8))
     assert interval["accuracy"] == 0.8
     assert (interval["low"], interval["high"]) == pytest.approx((0.4902, 0.9433), abs=1e-4)
+
+
+@pytest.mark.parametrize(("classes", "share"), [(3, 0.5), (2, None)])
+def test_the_right_class_among_the_first_two_is_told_of_more_than_two_classes(
+    classes: int, share: float | None
+):
+    probabilities = np.array([[0.6, 0.3, 0.1], [0.1, 0.3, 0.6]])[:, :classes]
+    assert top2(np.array([1, 0]), probabilities) == share
 
 
 def test_exact_mcnemar_of_a_known_case():

@@ -259,6 +259,16 @@ def test_behind_each_cell_of_the_confusion_matrix_are_its_pictures(summary, audi
     assert shown <= {source.partition(",")[2] for source in page.sources}
 
 
+@pytest.mark.parametrize(("share", "is_told"), [(0.53, False), (0.8, True)])
+def test_a_class_is_blamed_for_a_worse_slice_only_where_the_slice_has_far_more_of_it(
+    share: float, is_told: bool, summary, audit, metrics
+):
+    worse = next(row for row in metrics["cnn"]["slices"] if row["worse"])
+    worse |= {"class_share": share, "class_overall": 0.5}
+    page = html.retrain_report(summary, audit, metrics, {})
+    assert ("a hard class may be why" in page) == is_told
+
+
 def test_the_alternative_text_of_a_plot_says_what_it_found(summary, audit, metrics):
     plot = style.png(model_figures.model_comparison([("cnn", 0.9, 0.8, 1.0), ("b", 0.8, 0.7, 0.9)], "cnn"))
     page = html.retrain_report(summary, audit, metrics, {"comparison.png": plot})
