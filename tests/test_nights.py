@@ -8,6 +8,7 @@ import pytest
 from prefect import flow
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import DeploymentScheduleCreate
+from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.client.schemas.schedules import IntervalSchedule
 from prefect.flow_engine import run_flow
@@ -48,11 +49,9 @@ def scheduled_run(client: SyncPrefectClient, deployment: UUID, ago: timedelta) -
     client._client.post(
         f"/deployments/{deployment}/schedule", json=times | {"max_runs": 1}
     )  # again when busy
-    [run] = [
-        run
-        for run in client.read_flow_runs(limit=200)
-        if run.deployment_id == deployment and start < run.expected_start_time < end
-    ]
+    ours = DeploymentFilter(id=DeploymentFilterId(any_=[deployment]))
+    runs = client.read_flow_runs(deployment_filter=ours)
+    [run] = [run for run in runs if start < run.expected_start_time < end]
     assert run.auto_scheduled
     return run
 
