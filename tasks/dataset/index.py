@@ -19,7 +19,7 @@ from tasks.dataset.groups import DAY, file_time
 from tasks.dataset.looks import THUMBNAIL_PX
 from tasks.dataset.manifest import PARTS_VERSION, identity, part_key, read_parts
 from tasks.dataset.parts import SIDE_CAR, DecodedPart
-from tasks.dataset.records import Dataset, Manifest
+from tasks.dataset.records import Dataset, Drawing, Manifest
 from tasks.dataset.sides import drawing_key, earlier_sides
 from tasks.dataset.splits import RANKS, draw_test, settle_splits
 from tasks.parameters import Leakage
@@ -141,7 +141,7 @@ def build_index(manifest: Manifest) -> pa.Table:
     part, row: the part that holds the image, and its position there. group: the number of the first row
     that shows the same picture; null for bad and dropped files. leak: `exact` or `near` where an image of a
     split of higher rank (see RANKS) matches this one; else null. split: as settled. given, answer: see
-    `correct`. scene: what no drawn split tears, by the user's word. time: see `add_scenes`.
+    `correct`. scene: what no drawn split tears, by the user's word. time, known_time: see `add_scenes`.
     """
     tables = []
     for part in range(manifest.parts):
@@ -155,19 +155,23 @@ def build_index(manifest: Manifest) -> pa.Table:
         values = labels[name] if name in labels.column_names else pa.nulls(len(index), pa.string())
         index = index.append_column(name, values)
     corrections = corrections_of(manifest.dataset_url)
-    index = add_scenes(index.sort_by("path"), manifest.drawing.group_by)
+    index = add_scenes(index.sort_by("path"), manifest.drawing)
     return divide(manifest, correct(index, corrections, manifest.classes))
 
 
-def add_scenes(index: pa.Table, group_by: str | None) -> pa.Table:
+def add_scenes(index: pa.Table, drawing: Drawing) -> pa.Table:
     """An index with its `time`, of the photograph where nobody gave another, else of the file; without marks.
 
-    Where days are the groups, they become its `scene`.
+    `known_time` is the same, but null where only the file has a time, which mostly says when it was copied:
+    unless the user has images divided by it. Where days are the groups, they become its `scene`.
     """
     rows = index.select(["time", "captured", "mark"]).to_pylist()
-    times = [row["time"] or row["captured"] or file_time(row["mark"]) for row in rows]
+    stated = [row["time"] or row["captured"] for row in rows]
+    times = [time or file_time(row["mark"]) for time, row in zip(stated, rows, strict=True)]
     index = index.set_column(index.column_names.index("time"), "time", pa.array(times, pa.string()))
-    if group_by == DAY:
+    known = times if drawing.group_by == DAY or drawing.newest_as_test else stated
+    index = index.append_column("known_time", pa.array(known, pa.string()))
+    if drawing.group_by == DAY:
         days = pa.array([time and time[:10] for time in times], pa.string())
         index = index.set_column(index.column_names.index("scene"), "scene", days)
     return index.drop_columns(["mark"])

@@ -17,17 +17,17 @@ def names_of_columns(url: str) -> set[str]:
 
 
 class Split:
-    """Usable images of classes in splits: `len(split)`, `paths`, `labels`, `looks`, `scenes`, `take`.
+    """Usable images of classes in splits: `len()`, `paths`, `labels`, `looks`, `scenes`, `times`, `take`.
 
     dataset_url: a committed dataset. classes: its class names; a label is a number in this list. size_px:
     the side of its images. looks: float [images] each of brightness, sharpness and size, which is the side
     in pixels of a square with the area of the original image. scenes: the group of each image, or None, by
-    the user's word.
+    the user's word. times: when it was taken, ISO text, or None where that is not known.
     """
 
     def __init__(self, dataset_url: str, classes: Sequence[str], size_px: int, *splits: str):
         columns = ["path", "label", "part", "row", "status", "split", "width", "height"]
-        columns += ["brightness", "sharpness", "scene"]
+        columns += ["brightness", "sharpness", "scene", "known_time"]
         url = storage.index_url(dataset_url)
         table = storage.read_table(url, [name for name in columns if name in names_of_columns(url)])
         class_numbers = {name: number for number, name in enumerate(classes)}
@@ -41,6 +41,7 @@ class Split:
         self._row = np.array([row["row"] for row in rows], np.int64)
         self.paths = [row["path"] for row in rows]
         self.scenes = [row.get("scene") for row in rows]  # older indexes have none
+        self.times = [row.get("known_time") for row in rows]
         self.labels = np.array([class_numbers[row["label"]] for row in rows], np.int32)
         self.looks = {name: np.array([row[name] for row in rows]) for name in ("brightness", "sharpness")}
         self.looks["size"] = np.sqrt([row["width"] * row["height"] for row in rows])

@@ -9,7 +9,7 @@ from tasks import storage
 from tasks.dataset import Dataset, Split
 from tasks.evaluation import drift
 from tasks.evaluation.calibration import scale_temperature
-from tasks.evaluation.groups import worst_groups
+from tasks.evaluation.groups import spans_of_time, worst_groups
 from tasks.evaluation.likeness import measure_likeness
 from tasks.evaluation.metrics import (
     compute_metrics,
@@ -44,6 +44,7 @@ def evaluate_model(model: TrainedModel, dataset: Dataset, run: Run) -> Evaluatio
         right = probabilities.argmax(1) == test.labels
         metrics["slices"] = slices(test.looks, test.labels, right, dataset.classes)
         metrics["groups"] = worst_groups(test.scenes, right)
+        metrics["over_time"] = spans_of_time(test.times, right)
         calibrated = scale_temperature(probabilities, metrics["temperature"])
         metrics["mistakes"] = list_mistakes(test.paths, test.labels, calibrated, dataset.classes)
         metrics["cells"] = list_cells(test.paths, test.labels, calibrated, dataset.classes)

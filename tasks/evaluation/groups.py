@@ -1,4 +1,4 @@
-"""How right a model is in each group of images that the user named, such as a place, day or camera."""
+"""How right a model is in each group of images that the user named, such as a place, and over time."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,6 +8,10 @@ import numpy as np
 from tasks.evaluation.metrics import accuracy
 
 WORST = 10
+SPANS, SPAN_IMAGES = (
+    12,
+    20,
+)  # of time at most, and images of each at least, where more than two would have fewer
 
 
 def worst_groups(scenes: Sequence[str | None], right: np.ndarray) -> list[dict[str, Any]]:
@@ -22,3 +26,26 @@ def worst_groups(scenes: Sequence[str | None], right: np.ndarray) -> list[dict[s
             members.setdefault(scene, []).append(number)
     rows = [{"name": name, **accuracy(right[numbers])} for name, numbers in members.items()]
     return sorted(rows, key=lambda row: (row["high"], row["name"]))[:WORST]
+
+
+def spans_of_time(times: Sequence[str | None], right: np.ndarray) -> list[dict[str, Any]]:
+    """Accuracy with its interval in up to SPANS spans of time, the earliest first; none where no days differ.
+
+    times: ISO text of each image, None where it is not known; right: bool [images]. A span is of whole days,
+    `first` to `last`, as a camera's or a person's clock has them; it has about as many images as the others.
+    """
+    rows = [number for number, time in enumerate(times) if time]
+    days, day_of_row, images = np.unique(
+        [str(times[row])[:10] for row in rows], return_inverse=True, return_counts=True
+    )
+    if len(days) < 2:
+        return []
+    count = min(SPANS, len(days), max(2, len(rows) // SPAN_IMAGES))
+    middles = (np.cumsum(images) - images / 2) / len(rows)
+    span_of_day = np.arange(len(days)) if count == len(days) else (middles * count).astype(int)
+    right_of_row, span_of_row = right[rows], span_of_day[day_of_row]
+    return [
+        {"first": str(days[span_of_day == span][0]), "last": str(days[span_of_day == span][-1])}
+        | accuracy(right_of_row[span_of_row == span])
+        for span in np.unique(span_of_day)
+    ]

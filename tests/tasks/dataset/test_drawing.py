@@ -197,6 +197,7 @@ def test_days_are_those_of_the_photograph_and_the_newest_judge(flat: Path, store
     for row in rows:
         days.setdefault(row["scene"], set()).add(row["split"])
     assert all(len(splits) == 1 for splits in days.values())
+    assert set(dataset.split("test").times) == {row["time"] for row in rows if row["split"] == "test"}
 
 
 def test_without_a_photographs_time_the_files_own_counts(flat: Path, store: str):
@@ -204,7 +205,21 @@ def test_without_a_photographs_time_the_files_own_counts(flat: Path, store: str)
         os.utime(file, (0, 1_700_000_000 + number % 10 * 86_400))
     dataset = dataset_of(flat, store, Data(group_by="day"))
     assert {row["scene"] for row in rows_of(dataset)} == {f"2023-11-{day}" for day in range(14, 24)}
+    assert all(dataset.split("test").times)
     assert file_time("9a0364b9e99bb480dd25e1f0284c8555") is None
+
+
+def test_a_files_own_time_is_none_at_which_it_was_taken_unless_images_are_divided_by_it(
+    flat: Path, store: str
+):
+    photograph(flat / "sea/00.jpg", "2024:05:01 12:00:00")
+    labels = flat.parent / "labels.csv"
+    rows = [f"{path.relative_to(flat)},{path.parent.name}," for path in sorted(flat.rglob("*.jpg"))]
+    labels.write_text("\n".join(["path,label,time", *rows[:-1], f"{rows[-1]}2024-06-01T08:00:00"]))
+    split = dataset_of(flat, store, Data(labels=str(labels))).split("train", "val", "test")
+    known = {path: time for path, time in zip(split.paths, split.times, strict=True) if time}
+    last = rows[-1].partition(",")[0]
+    assert known == {"sea/00.jpg": "2024-05-01T12:00:00", last: "2024-06-01T08:00:00"}
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from tasks.classification.summary import summarise
 from tasks.classification.tally import Tally
 from tasks.dataset import Dataset
 from tasks.evaluation import Evaluation, drift
-from tasks.evaluation.groups import worst_groups
+from tasks.evaluation.groups import spans_of_time, worst_groups
 from tasks.evaluation.metrics import compare, compute_metrics, describe_learning, list_cells, list_mistakes
 from tasks.evaluation.records import read_evaluation
 from tasks.evaluation.slices import slices
@@ -132,6 +132,9 @@ def metrics(kind: str = "cnn", every_class_tested: bool = True) -> dict[str, Any
         "learning": describe_learning(history, best_epoch=2),
         "slices": slices({"brightness": brightness}, labels, right, CLASSES),
         "groups": worst_groups([EVIL, "site 1", None, AWKWARD] * (len(right) // 4), right),
+        "over_time": spans_of_time(
+            ["2026-01-01", "2026-01-02", None, "2026-01-03"] * (len(right) // 4), right
+        ),
         "mistakes": list_mistakes(paths, labels, probabilities, CLASSES),
         "cells": list_cells(paths, labels, probabilities, CLASSES),
         "int8": {"kept": False, "reason": f"it may cost {EVIL}"},

@@ -114,6 +114,16 @@ def test_accuracy_by_group_and_the_origin_of_splits_are_told(summary, audit, met
     assert "There was no test split: 20% were drawn for it, the latest judge" in page.text
 
 
+def test_accuracy_over_time_is_told_where_times_are_known(summary, audit, metrics):
+    for of_model in metrics.values():
+        of_model["over_time"][0] |= {"first": "2026-01-01", "last": "2026-02-03"}
+    page = Page(html.retrain_report(summary, audit, metrics, {}))
+    assert "Over time" in page.text
+    assert "2026-01-01 to 2026-02-03" in page.text
+    older = {kind: {**of_model, "over_time": []} for kind, of_model in metrics.items()}
+    assert "Over time" not in Page(html.retrain_report(summary, audit, older, {})).text
+
+
 def test_from_which_confidence_each_class_is_precise_is_told(summary, audit, metrics):
     of_model = metrics["cnn"]
     for row, least in zip(of_model["thresholds"], (0.876, None, 0.912), strict=True):
