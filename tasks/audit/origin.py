@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from tasks.audit.gap import gap_words
 from tasks.audit.words import count
 from tasks.parameters import FIT_WORDS
 
@@ -51,6 +52,8 @@ def origin_words(audit: Audit) -> Iterator[str]:
         kept = f"{count(groups, 'group')} and copies" if groups else "copies and near copies"
         stays = "" if origin["newest_as_test"] else "; a file keeps its side when others arrive"
         yield f"There was no test split: {share:.0%} were drawn for it, {how}; {kept} stay together{stays}."
+    if groups:
+        yield from gap_words(audit["labels"])
     if words := FIT_WORDS.get(origin.get("fit", "")):
         yield f"Pictures are {words}."
     if problems := audit.get("label_problems"):

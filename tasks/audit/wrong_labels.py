@@ -5,27 +5,21 @@ import io
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from tasks import storage
 from tasks.audit.features import Base, Features
+from tasks.audit.gap import measure_gap
+from tasks.audit.out_of_fold import FEWEST, FOLDS, Beliefs, FeatureReader, believe
 from tasks.audit.words import count
 from tasks.dataset import Dataset
 from tasks.storage import Run
 from tasks.task_runs import task
 
-FOLDS = 5
-FEWEST = 2 * FOLDS  # images of a class whose labels are checked, FOLDS of them no copies of one another
-MOST_TRAINED = 20_000  # images that the model of a fold is trained on
 MOST_WRONG = 0.05  # share of the labels; a dataset with more is not sound
 HARDLY_BELIEVED = 0.1  # of a class's mean probability; chosen, as the ranking, by planted label errors
-STRENGTH, TOLERANCE, ROUNDS = 1e-3, 1e-2, 100  # of the logistic regression; chosen by planted label errors
-PREDICTED_AT_ONCE = 4_096
 SHOWN = 50
 TOO_FEW = (
     f"it takes two classes with {FEWEST} images each outside the test split, "
@@ -37,12 +31,6 @@ METHOD = (
 )
 
 log = logging.getLogger("darkroom")
-
-
-class FeatureReader(Protocol):
-    """Features of images by their numbers: float32 [len(images), features]."""
-
-    def take(self, images: np.ndarray) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
@@ -61,18 +49,20 @@ class Suspect:
 class LabelCheck:
     """How many labels were checked and how many are likely wrong, with the likeliest of those.
 
-    skipped: why no label was checked, if none was.
+    skipped: why no label was checked, if none was. gap: what `measure_gap` found.
     """
 
     checked: int = 0
     suspected: int = 0
     suspects: tuple[Suspect, ...] = ()
     skipped: str = ""
+    gap: dict[str, Any] | None = None
 
     def record(self) -> dict[str, Any]:
         """What labels.json says."""
         counts = {"checked": self.checked, "suspected": self.suspected, "skipped": self.skipped}
-        return {"method": METHOD, **counts, "suspects": [asdict(suspect) for suspect in self.suspects]}
+        suspects = [asdict(suspect) for suspect in self.suspects]
+        return {"method": METHOD, **counts, "suspects": suspects, "gap": self.gap}
 
 
 @task(task_run_name="check labels")
@@ -88,16 +78,18 @@ def check_labels(dataset: Dataset, base: Base, run: Run) -> LabelCheck:
 
 
 def look_for_wrong_labels(dataset: Dataset, base: Base, run: Run) -> LabelCheck:
-    columns = ["path", "part", "row", "label", "split", "sha256", "group", "status", "answer"]
-    index = storage.read_table(storage.index_url(dataset.url))  # older ones have no answers
+    columns = ["path", "part", "row", "label", "split", "sha256", "group", "status", "answer", "scene"]
+    index = storage.read_table(storage.index_url(dataset.url))  # older ones have no answers and scenes
     rows = index.select([name for name in columns if name in index.column_names]).to_pylist()
     rows = [row for row in rows if row["status"] == "ok"]
     parts, rows_of_parts = (np.array([row[name] for row in rows], np.int64) for name in ("part", "row"))
-    checked, suspects, doubtful = find_suspects(rows, Features(dataset, base, parts, rows_of_parts))
-    if not checked:
+    features = Features(dataset, base, parts, rows_of_parts)
+    if not (beliefs := believe(rows, features)):
         return LabelCheck(skipped=TOO_FEW)
+    checked, suspects, doubtful = suspects_among(rows, beliefs)
     storage.write_bytes(run.wrong_labels_url, as_csv([*suspects, *doubtful]))
-    return LabelCheck(checked, len(suspects), tuple(suspects[:SHOWN]))
+    gap = measure_gap([row.get("scene") for row in rows], beliefs, features)
+    return LabelCheck(checked, len(suspects), tuple(suspects[:SHOWN]), gap=gap)
 
 
 def as_csv(suspects: Sequence[Suspect]) -> bytes:
@@ -150,40 +142,33 @@ def labels_are_wrong(audit: Mapping[str, Any]) -> bool:
 
 
 def find_suspects(rows: Sequence[dict], features: FeatureReader) -> tuple[int, list[Suspect], list[Suspect]]:
+    """`suspects_among` usable images by their features. rows: as `believe` and `suspects_among` take them."""
+    beliefs = believe(rows, features)
+    return suspects_among(rows, beliefs) if beliefs else (0, [], [])
+
+
+def suspects_among(rows: Sequence[dict], beliefs: Beliefs) -> tuple[int, list[Suspect], list[Suspect]]:
     """How many labels were checked, those likely wrong, and more that are in doubt, each likeliest first.
 
-    rows: path, label, split, sha256 and group of usable images, and the `answer` of a person, if any: that
-    label is taken for right. Labels of test images are checked too, but nothing is learned from them. Classes
-    with fewer than FEWEST images outside the test split, or fewer than FOLDS of them that are no copies of
-    one another, are left alone.
+    rows: path, label and split of the images, and the `answer` of a person, if any: that label is taken for
+    right.
     """
-    names, labels = np.unique([row["label"] for row in rows], return_inverse=True)
-    is_learned = np.array([row["split"] != "test" for row in rows], bool)
-    group = np.array([row["group"] for row in rows], np.int64)
-    class_of_picture = np.unique(np.stack([labels, group])[:, is_learned], axis=1)[0]
-    images, pictures = (
-        np.bincount(classes, minlength=len(names)) for classes in (labels[is_learned], class_of_picture)
-    )
-    is_large_enough = (images >= FEWEST) & (pictures >= FOLDS)
-    if is_large_enough.sum() < 2:
-        return 0, [], []
-    folds = deal(rows, labels)
-    probabilities = out_of_fold(features, labels, folds, is_learned & is_large_enough[labels])
+    probabilities, labels = beliefs.probabilities, beliefs.labels
     given = probabilities[np.arange(len(rows)), labels]
-    checked = np.flatnonzero(is_large_enough[labels] & (given > 0))
-    beliefs = probabilities[checked], labels[checked]
+    checked = np.flatnonzero(beliefs.is_judged & (given > 0))
+    of_checked = probabilities[checked], labels[checked]
     suspects, doubtful = (
         [
             suspect_of(
                 rows[image],
-                str(names[suggestion]),
+                str(beliefs.names[suggestion]),
                 float(given[image]),
                 float(probabilities[image, suggestion]),
             )
             for image, suggestion in zip(checked[order], suggested, strict=True)
             if rows[image].get("answer") is None
         ]
-        for order, suggested in (likely_wrong(*beliefs), hardly_believed(*beliefs))
+        for order, suggested in (likely_wrong(*of_checked), hardly_believed(*of_checked))
     )
     likely = {suspect.path for suspect in suspects}
     return len(checked), suspects, [suspect for suspect in doubtful if suspect.path not in likely]
@@ -198,55 +183,6 @@ def suspect_of(row: dict, suggested: str, given_probability: float, suggested_pr
         given_probability=round(given_probability, 4),
         suggested_probability=round(suggested_probability, 4),
     )
-
-
-def deal(rows: Sequence[dict], labels: np.ndarray) -> np.ndarray:
-    """A fold for each image, int [images]: each class dealt evenly over the folds, by hash of content.
-
-    Copies and near copies go to one fold, since they would vouch for one another's labels.
-    """
-    hashes = np.array([row["sha256"] for row in rows])
-    _, first, group = np.unique([row["group"] for row in rows], return_index=True, return_inverse=True)
-    order = np.lexsort((hashes[first], labels[first]))
-    sorted_labels = labels[first][order]
-    folds = np.empty(len(first), np.int64)
-    folds[order] = (np.arange(len(first)) - np.searchsorted(sorted_labels, sorted_labels)) % FOLDS
-    return folds[group]
-
-
-def out_of_fold(
-    features: FeatureReader, labels: np.ndarray, folds: np.ndarray, is_learned: np.ndarray
-) -> np.ndarray:
-    """Probabilities float32 [images, classes] by models that never saw the image or a copy of it.
-
-    is_learned: the images that may be learned from, bool [images]; of many, a balanced MOST_TRAINED. A class
-    that a fold's model never saw has probability 0, as all have in a fold whose training images are of one
-    class.
-    """
-    random = np.random.default_rng(0)
-    probabilities = np.zeros((len(labels), labels.max() + 1), np.float32)
-    for fold in range(FOLDS):
-        images = balanced(random.permutation(np.flatnonzero(is_learned & (folds != fold))), labels)
-        if len(np.unique(labels[images])) < 2:
-            continue
-        model = fit(features.take(images), labels[images])
-        for chunk in _chunks(np.flatnonzero(folds == fold)):
-            probabilities[np.ix_(chunk, model.classes_)] = model.predict_proba(features.take(chunk))
-    return probabilities
-
-
-def fit(features: np.ndarray, labels: np.ndarray) -> Pipeline:
-    regression = LogisticRegression(C=STRENGTH, tol=TOLERANCE, max_iter=ROUNDS)
-    return make_pipeline(StandardScaler(), regression).fit(features, labels)
-
-
-def balanced(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """At most MOST_TRAINED of some images, taking from each class in turn while it lasts."""
-    order = np.argsort(labels[images], kind="stable")
-    sorted_labels = labels[images][order]
-    turn = np.empty(len(images), np.int64)
-    turn[order] = np.arange(len(images)) - np.searchsorted(sorted_labels, sorted_labels)
-    return images[np.argsort(turn, kind="stable")[:MOST_TRAINED]]
 
 
 def likely_wrong(probabilities: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -287,8 +223,3 @@ def mean_given(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     counts = np.bincount(labels, minlength=probabilities.shape[1])
     means = np.bincount(labels, weights=given, minlength=len(counts)) / np.maximum(counts, 1)
     return np.where(counts, means, np.inf)
-
-
-def _chunks(images: np.ndarray) -> Iterator[np.ndarray]:
-    for start in range(0, len(images), PREDICTED_AT_ONCE):
-        yield images[start : start + PREDICTED_AT_ONCE]

@@ -13,7 +13,8 @@ from sklearn.pipeline import Pipeline
 from tasks import storage
 from tasks.audit import audit_dataset, embed_part, fetch_base, plan_features
 from tasks.audit.features import Features
-from tasks.audit.wrong_labels import as_csv, find_suspects, fit
+from tasks.audit.out_of_fold import fit
+from tasks.audit.wrong_labels import as_csv, find_suspects
 from tasks.classification.rows import SCHEMA, to_table
 from tasks.corrections import corrections_in_force
 from tasks.dataset import Dataset, commit_dataset, decode_part, list_images, plan_parts

@@ -5,16 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from tasks.audit.wrong_labels import (
-    FOLDS,
-    Suspect,
-    as_csv,
-    deal,
-    find_suspects,
-    hardly_believed,
-    likely_wrong,
-    out_of_fold,
-)
+from tasks.audit.out_of_fold import FOLDS, deal, out_of_fold
+from tasks.audit.wrong_labels import Suspect, as_csv, find_suspects, hardly_believed, likely_wrong
 
 CLASSES = np.array(["forest", "mountain", "sea"])
 
