@@ -12,6 +12,7 @@ from flows.cli.terminal import GAP, Store, columns, draw, facts, silenced, table
 from tasks import storage
 from tasks.ahead import map_requests
 from tasks.errors import InputError
+from tasks.evaluation import PRECISION, least_confidences
 from tasks.pages import METRICS, UNKNOWN, decimals, metric_texts
 from tasks.parameters import FIT_WORDS, ExportFormat
 from tasks.publishing import write_overview
@@ -86,11 +87,20 @@ def show(version: str, *, store: Store = "store") -> None:
     if record.get("per_class"):
         names = ("precision", "recall", "f1")
         rows = [
-            [row["class"], *(decimals(row[name]) for name in names), f"{row['support']:,}"]
-            for row in record["per_class"]
+            [row["class"], *(decimals(row[name]) for name in names), f"{row['support']:,}", sure_from]
+            for row, sure_from in zip(record["per_class"], confidences(record), strict=True)
         ]
         draw("")
-        draw(table(("class", "precision", "recall", "F1", "test images"), rows))
+        draw(
+            table(("class", "precision", "recall", "F1", "test images", f"{PRECISION:.0%} right from"), rows)
+        )
+
+
+def confidences(record: Record) -> list[str]:
+    """From which confidence on each class is PRECISION right on validation; of an older version unknown."""
+    if not record.get("thresholds"):
+        return [UNKNOWN] * len(record["per_class"])
+    return ["never" if least > 1 else decimals(least) for least in least_confidences(record, PRECISION)]
 
 
 def describe_metrics(test: Record) -> dict[str, str]:

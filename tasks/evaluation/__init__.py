@@ -8,9 +8,10 @@ from tasks.evaluation.measured import measured_accuracies
 from tasks.evaluation.metrics import compare, p_of_worse
 from tasks.evaluation.paired import compare_macro_recall
 from tasks.evaluation.records import Evaluation, read_predictions, read_right
-from tasks.evaluation.thresholds import least_confidences
+from tasks.evaluation.thresholds import PRECISION, least_confidences
 
 __all__ = [
+    "PRECISION",
     "Evaluation",
     "compare",
     "compare_macro_recall",

@@ -26,6 +26,7 @@ def model_card(record: Record, metrics: Record) -> str:
         "test": record["metrics"],
         "scores": metric_texts(record["metrics"]),
         "weakest": min(tested_classes, key=lambda row: row["recall"]),
+        "thresholds": {row["class"]: row for row in metrics.get("thresholds", [])},
         "worse_slices": [row for row in metrics["slices"] if row["worse"]],
         "parameters": list(parameters_of(record)),
         "fit": record.get("fit", "squeeze"),

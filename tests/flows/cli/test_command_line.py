@@ -181,6 +181,7 @@ def test_a_version_is_promoted_and_rolled_back_for_reasons_that_history_tells(mo
         "rolled back from",
         "card.md",
         "precision",
+        "95% right from",
     ):
         assert fact in shown
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from flows.cli.models import confidences
 from tasks.evaluation.thresholds import class_thresholds, least_confidences, precision_steps, step_to
 from tests.tasks.evaluation.draws import predictions
 from tests.tasks.pages import records
@@ -42,3 +43,13 @@ def test_a_version_keeps_its_thresholds_for_any_precision(store: str):
             assert least == next((c for c, reached, _ in row["steps"] if reached >= precision), np.inf)
     of_model.pop("thresholds")
     assert records.model_record(store, of_model)["thresholds"] is None
+
+
+def test_a_version_shows_from_which_confidence_on_each_class_is_95_percent_right(store: str):
+    record = records.model_record(store, records.metrics())
+    for row, steps in zip(
+        record["thresholds"], ([(0.5, 0.9), (0.876, 0.951)], [(0.5, 0.9)], []), strict=True
+    ):
+        row["steps"] = steps
+    assert confidences(record) == ["0.876", "never", "never"]
+    assert confidences(record | {"thresholds": None}) == ["\N{EN DASH}"] * 3

@@ -39,6 +39,21 @@ def test_a_card_says_what_goes_in_how_right_it_is_and_where_not(store: str):
         assert other not in text
 
 
+def test_a_card_says_from_which_confidence_on_each_class_is_precise(store: str):
+    metrics = records.metrics()
+    for row, least in zip(metrics["thresholds"], (0.876, None, 0.912), strict=True):
+        row |= {"confidence": least, "test_kept": 0.375 if least else 0.0}
+    record = records.model_record(store, metrics)
+    text = model_card(record, metrics)
+    for cells in ("95 % right from | kept", "87.6 % | 37.5 %", "never | 0.0 %", "91.2 % | 37.5 %"):
+        assert f" | {cells} |\n" in text
+    del metrics["thresholds"]
+    older = model_card(record, metrics)
+    assert "right from" not in older
+    rows = MarkdownIt("commonmark").enable("table").render(older)
+    assert f'<td style="text-align:right">{record["per_class"][2]["support"]}</td>' in rows
+
+
 def test_a_card_says_whether_copies_of_the_test_images_were_trained_on(store: str):
     clean, untainted = "The test split trained nothing", card(store)
     assert clean in untainted
