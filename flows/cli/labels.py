@@ -34,7 +34,7 @@ def import_(file: str | None = None, *, sorted: str | None = None, store: Store 
     """Take labels from a file, or from what was moved by hand between sorted folders: all at once or none.
 
     :param file: CSV, Parquet or JSON lines with path or sha256, label and perhaps decision (label or drop)
-        and who; or the JSON that Label Studio exports.
+        and who; or the JSON of Label Studio or COCO.
     :param sorted: Folder that `classify` sorted files into; each file that was moved there is labelled by its
         folder.
     :param store: Folder or URL to record the labels in.

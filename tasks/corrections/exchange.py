@@ -1,4 +1,4 @@
-"""Labels from files of other programs, and into them: CSV, Parquet, JSON lines, Label Studio's JSON."""
+"""Labels from files of other programs, and into them: CSV, Parquet, JSON lines, Label Studio, COCO."""
 
 import csv
 import io
@@ -18,6 +18,7 @@ ODD = (ValueError, KeyError, TypeError, AttributeError, RecursionError, csv.Erro
 FORMATS = ("csv", "parquet", "jsonl", "json")
 UPLOAD = re.compile(r"/data/upload/.*/[0-9a-f]{8}-")  # Label Studio puts this before an uploaded file's name
 LOCAL_FILES = "/data/local-files/"
+COCO = {"images", "annotations", "categories"}
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class LabelRow:
 
 
 def read_label_rows(url: str) -> list[LabelRow]:
-    """The rows of a file, of the format that its name ends in; of .json that of Label Studio's export.
+    """The rows of a file, of the format that its name ends in; of .json that of Label Studio or COCO.
 
     Raises InputError for a file that is not there, is of another format or has no labels in it.
     """
@@ -51,7 +52,7 @@ def read_label_rows(url: str) -> list[LabelRow]:
 
 
 def read_label_records(url: str) -> Sequence[LabelRow | dict[str, Any]]:
-    """The rows of a file as they stand in it, by the names of its columns; of Label Studio as LabelRows.
+    """The rows of a file as they stand in it, by its columns; of Label Studio and COCO as LabelRows.
 
     Raises InputError for a file that is not there or is of another format.
     """
@@ -60,8 +61,11 @@ def read_label_records(url: str) -> Sequence[LabelRow | dict[str, Any]]:
         if ending == "parquet":
             return list(storage.read_table(url).to_pylist())
         data = storage.read_bytes(url, storage.MOST_JSON)
-        if ending == "json" and isinstance(tasks := json.loads(data), list) and is_label_studio(tasks):
-            return [row for number, task in enumerate(tasks, 1) for row in rows_of_task(number, task)]
+        content = json.loads(data) if ending == "json" else None
+        if isinstance(content, list) and is_label_studio(content):
+            return [row for number, task in enumerate(content, 1) for row in rows_of_task(number, task)]
+        if isinstance(content, dict) and content.keys() >= COCO:
+            return rows_of_coco(content, url)
         return read_records(data, ending)
     except (FileNotFoundError, IsADirectoryError) as error:
         raise InputError(f"Labels are read from a file. Received none: {url!r}.") from error
@@ -135,6 +139,35 @@ def rows_of_task(number: int, task: Mapping[str, Any]) -> Iterator[LabelRow]:
         problem = "" if len(labels) == 1 and path else "it needs one image and one choice"
         label = labels[0] if len(labels) == 1 else ""
         yield LabelRow(place, path, label=str(label), who=annotator(annotation), problem=problem)
+
+
+def rows_of_coco(content: Mapping[str, Any], url: str) -> list[LabelRow]:
+    """The category of each image of COCO annotations, however often it stands there; none where none does.
+
+    Raises InputError where images have several, for then none of them is the class of the image. Source:
+    https://cocodataset.org/#format-data (object detection).
+    """
+    names = {category["id"]: str(category["name"]) for category in content["categories"]}
+    labels: dict[Any, set[str]] = {image["id"]: set() for image in content["images"]}
+    for annotation in content["annotations"]:
+        image, category = annotation["image_id"], annotation["category_id"]
+        if image not in labels or category not in names:
+            raise ValueError(
+                f"no image {image!r} or no category {category!r}, of which there is an annotation"
+            )
+        labels[image].add(names[category])
+    several = [image for image in content["images"] if len(labels[image["id"]]) > 1]
+    if several:
+        example = f"{several[0]['file_name']!r} ({', '.join(sorted(labels[several[0]['id']]))})"
+        raise InputError(
+            "COCO annotations must be of one category in each image. Received several in "
+            f"{len(several):,} of {len(labels):,} images, such as {example}, in {url!r}: leave these images "
+            "out of the file, or cut their objects out."
+        )
+    return [
+        LabelRow(f"image {image['id']}", str(image["file_name"]), label="".join(labels[image["id"]]))
+        for image in content["images"]
+    ]
 
 
 def path_of_task(data: Mapping[str, Any], names: Sequence[Any]) -> str:

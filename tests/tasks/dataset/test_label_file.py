@@ -87,6 +87,45 @@ def test_csv_parquet_json_lines_and_label_studio_say_the_same(tmp_path: Path):
     assert {path: row.label for path, row in rows.items()} == {"a/1.jpg": "x"}
 
 
+def coco(*categories_of_image: tuple[int, ...]) -> dict[str, Any]:
+    """Annotations of the images 1.jpg and so on in the folder a, by the numbers of their categories."""
+    return {
+        "info": {"year": 2026, "version": "1.0"},
+        "licenses": [],
+        "images": [
+            {"id": 10 + number, "file_name": f"a/{number}.jpg", "width": 640, "height": 480}
+            for number in range(1, len(categories_of_image) + 1)
+        ],
+        "annotations": [
+            {"id": 100 * number + place, "image_id": 10 + number, "category_id": category}
+            | {"bbox": [1.0, 2.0, 30.0, 40.0], "area": 1200.0, "iscrowd": 0, "segmentation": []}
+            for number, categories in enumerate(categories_of_image, 1)
+            for place, category in enumerate(categories)
+        ],
+        "categories": [
+            {"id": 1, "name": "x", "supercategory": "letter"},
+            {"id": 7, "name": "y", "supercategory": "letter"},
+        ],
+    }
+
+
+def test_coco_annotations_label_images_of_one_category_and_several_are_refused_in_one_line(tmp_path: Path):
+    place = tmp_path / "instances.json"
+    place.write_text(json.dumps(coco((1, 1, 1), (7,))))
+    rows, _ = read(str(place))
+    assert {path: row.label for path, row in rows.items()} == {"a/1.jpg": "x", "a/2.jpg": "y"}
+    place.write_text(json.dumps(coco((1,), ())))
+    _, problems = read(str(place))
+    assert problems[NO_LABEL] == ["a/2.jpg"]
+    place.write_text(json.dumps(coco((1, 7), (1,), (7, 1))))
+    with pytest.raises(InputError, match=r"several in 2 of 3 images, such as 'a/1.jpg' \(x, y\)") as refusal:
+        read(str(place))
+    assert "\n" not in str(refusal.value)
+    place.write_text(json.dumps(coco((1,), (8,))))
+    with pytest.raises(InputError, match="no category 8"):
+        read(str(place))
+
+
 def test_what_cannot_be_used_is_counted_and_listed_by_kind(tmp_path: Path):
     lines = ["path,label,split,time", "a/1.jpg,x,,", "a/1.jpg,x,,", "gone.jpg,x,,", "a/2.jpg,,,"]
     lines += ["b/1.jpg,y,holdout,", "4.jpg,y,test,yesterday"]
