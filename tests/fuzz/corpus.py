@@ -147,6 +147,18 @@ def heic(image: Image.Image, **options: object) -> bytes:
     return out.getvalue()
 
 
+def deep_heic(image: Image.Image, bits: int, chroma: int) -> bytes:
+    """Of more than eight bits, which cameras write, and of what chroma subsampling."""
+    samples, out = np.asarray(image).astype("<u2") << (bits - 8), io.BytesIO()
+    pillow_heif.encode(f"RGB;{bits}", image.size, samples.tobytes(), out, chroma=chroma)
+    return out.getvalue()
+
+
+def deep_avif(image: Image.Image, bits: int) -> bytes:
+    samples = np.asarray(image)[:, :, ::-1].astype(np.uint16) << (bits - 8)
+    return cv2.imencode(".avif", samples, [cv2.IMWRITE_AVIF_DEPTH, bits])[1].tobytes()
+
+
 def avifs() -> Iterator[tuple[str, bytes]]:
     clear = photo()
     clear.putalpha(128)
@@ -155,6 +167,7 @@ def avifs() -> Iterator[tuple[str, bytes]]:
     yield "avif grey", encode(photo().convert("L"), "AVIF")
     yield "avif alpha", encode(clear, "AVIF")
     yield "avif turned", encode(photo(), "AVIF", exif=b"Exif\0\0" + exif(6))
+    yield "avif 10 bits", deep_avif(photo(), 10)
     yield "avif animated", encode(photo(), "AVIF", save_all=True, append_images=[photo(seed=1)])
 
 
@@ -166,6 +179,7 @@ def heics() -> Iterator[tuple[str, bytes]]:
     yield "heic alpha", heic(clear)
     yield "heic turned", heic(photo(), exif=b"Exif\0\0" + exif(6))
     yield "heic 10 bits", heic(grey_of_16_bits())
+    yield "heic 10 bits 4:2:2", deep_heic(photo(), 10, 422)
 
 
 def profiled() -> Iterator[tuple[str, bytes]]:

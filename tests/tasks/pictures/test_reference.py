@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from tasks.pictures import decode_image
-from tests.fuzz.corpus import encode, heic, photo
+from tests.fuzz.corpus import deep_avif, deep_heic, encode, heic, photo
 
 SIDE = 64
 SQUARE = photo((SIDE, SIDE))
@@ -31,6 +31,11 @@ def ffmpeg(data: bytes) -> np.ndarray:
         return cv2.VideoCapture(file.name, cv2.CAP_FFMPEG).read()[1][:, :, ::-1]
 
 
+def unrounded(data: bytes) -> np.ndarray:
+    """An AVIF of 10 bits as OpenCV reads all of them."""
+    return np.rint(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)[:, :, ::-1] / 1023 * 255)
+
+
 REFERENCES: dict[str, tuple[bytes, Callable[[bytes], np.ndarray], int]] = {
     "JPEG": (encode(SQUARE, "JPEG"), pillow, 0),
     "progressive JPEG": (encode(SQUARE, "JPEG", progressive=True), pillow, 0),
@@ -44,8 +49,16 @@ REFERENCES: dict[str, tuple[bytes, Callable[[bytes], np.ndarray], int]] = {
     "JPEG in TIFF": (encode(SQUARE, "TIFF", compression="jpeg"), opencv, 0),
     "AVIF": (encode(SQUARE, "AVIF"), opencv, 1),
     "AVIF 4:4:4": (encode(SQUARE, "AVIF", subsampling="4:4:4"), opencv, 1),
+    "AVIF of 10 bits": (deep_avif(SQUARE, 10), opencv, 1),
+    "AVIF of 10 bits, all of them": (deep_avif(SQUARE, 10), unrounded, 3),
+    "AVIF of 12 bits": (deep_avif(SQUARE, 12), opencv, 1),
     "HEIC": (heic(SQUARE), ffmpeg, 2),
     "HEIC 4:4:4": (heic(SQUARE, chroma=444), ffmpeg, 2),
+    # In colour FFmpeg interpolates 4:2:0 of more than 8 bits, and repeats that of 8, as libheif does both.
+    "HEIC of 10 bits, grey": (deep_heic(SQUARE.convert("L").convert("RGB"), 10, 420), ffmpeg, 2),
+    "HEIC of 10 bits, 4:2:2": (deep_heic(SQUARE, 10, 422), ffmpeg, 2),
+    "HEIC of 10 bits, 4:4:4": (deep_heic(SQUARE, 10, 444), ffmpeg, 2),
+    "HEIC of 12 bits, 4:2:2": (deep_heic(SQUARE, 12, 422), ffmpeg, 2),
 }
 
 
