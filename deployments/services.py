@@ -14,7 +14,6 @@ import httpx
 import psutil
 
 from tasks.errors import InputError, JobError
-from tasks.storage import LONGEST_RAY_FOLDER, check_own
 
 BIN = Path(sys.executable).parent
 USER = "admin"
@@ -94,6 +93,8 @@ def check_sockets() -> None:
     """Raise InputError when the paths of Ray's sockets would be longer than a socket's may be, or others may
     put sockets there: Ray lets every user write to its sessions.
     """
+    from tasks.storage import LONGEST_RAY_FOLDER, check_own  # not at the start of every server
+
     if given := os.environ.get("RAY_TMPDIR"):
         check_own(Path(given).resolve(), "set RAY_TMPDIR to a folder of your own")
     folder = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp"

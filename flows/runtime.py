@@ -7,9 +7,9 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import chdir, contextmanager
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryDirectory
 from typing import Any, Self, TypeVar
@@ -184,16 +184,21 @@ def prefect_api() -> Iterator[None]:
         login = USER, secrets.token_urlsafe()
         with (
             one_certificate(),
-            temporary_server(login) as url,
+            temporary_server(login) as (url, wait_for_server),
             setting("api.auth_string", ":".join(login)),
             setting("api.url", f"{url}/api"),
+            ray_runner(),  # Ray starts while the server does; the flow's own runner then joins it
         ):
+            wait_for_server()
             yield
 
 
 @contextmanager
-def temporary_server(login: tuple[str, str]) -> Iterator[str]:
-    """A Prefect server of this run's own: yields its URL. Its database is no other Prefect's."""
+def temporary_server(login: tuple[str, str]) -> Iterator[tuple[str, Callable[[], None]]]:
+    """A Prefect server of this run's own: yields its URL, and a function that waits until it answers.
+
+    Its database is no other Prefect's.
+    """
     home, port = own_home(), free_port(LOOPBACK)
     url = f"http://{LOOPBACK}:{port}"
     own = guards(url, login) | QUIET_SERVER | {"PREFECT_HOME": str(home)}
@@ -202,8 +207,7 @@ def temporary_server(login: tuple[str, str]) -> Iterator[str]:
         process = start(server, plain_environment() | own)
         try:
             with ended_with_us(process):
-                wait_until_ready(server, process)
-                yield url
+                yield url, partial(wait_until_ready, server, process)
         finally:
             APILogWorker.drain_all(timeout=FLUSH_SECONDS)
             EventsWorker.drain_all(timeout=FLUSH_SECONDS)

@@ -1,5 +1,6 @@
 """Where `darkroom` begins: what the environment must say before Ray is imported, then the command line."""
 
+import gc
 import os
 import secrets
 import sys
@@ -18,7 +19,9 @@ def main() -> None:
         guard_ray()
     from flows.cli.main import run  # imports Ray
 
-    sys.exit(run(sys.argv[1:]))
+    status = run(sys.argv[1:])
+    gc.freeze()  # or Python looks through all there is for half a second before it ends
+    sys.exit(status)
 
 
 def check_home() -> None:

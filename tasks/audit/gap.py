@@ -4,8 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.stats import t as student
-from sklearn.model_selection import StratifiedGroupKFold
+import scipy
 
 from tasks.audit.out_of_fold import FOLDS, Beliefs, FeatureReader, out_of_fold
 from tasks.audit.words import count
@@ -47,6 +46,8 @@ def measure_gap(
 
 def deal_groups(groups: np.ndarray, beliefs: Beliefs, is_grouped: np.ndarray) -> np.ndarray:
     """A fold for each image that is learned, int [images]: groups are dealt whole, other images in turn."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
     folds = np.full(len(groups), NOWHERE)
     others = np.flatnonzero(beliefs.is_learned & ~is_grouped)
     folds[others] = np.arange(len(others)) % FOLDS
@@ -67,7 +68,7 @@ def interval(differences: np.ndarray, groups: np.ndarray) -> tuple[float, float]
     deviations = np.bincount(numbers, weights=differences) - mean * images
     many = len(images)
     error = np.sqrt(many / (many - 1) * (deviations**2).sum()) / len(differences)
-    reach = float(student.ppf(0.975, many - 1) * error)
+    reach = float(scipy.special.stdtrit(many - 1, 0.975) * error)
     return float(mean) - reach, float(mean) + reach
 
 

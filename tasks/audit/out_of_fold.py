@@ -2,12 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 FOLDS = 5
 FEWEST = 2 * FOLDS  # images of a class that are judged, FOLDS of them no copies of one another
@@ -100,7 +97,11 @@ def out_of_fold(
     return probabilities
 
 
-def fit(features: np.ndarray, labels: np.ndarray) -> Pipeline:
+def fit(features: np.ndarray, labels: np.ndarray) -> Any:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     regression = LogisticRegression(C=STRENGTH, tol=TOLERANCE, max_iter=ROUNDS)
     return make_pipeline(StandardScaler(), regression).fit(features, labels)
 

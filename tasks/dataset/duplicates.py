@@ -5,8 +5,7 @@ from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
+import scipy
 
 from tasks.dataset.looks import THUMBNAIL_PX, describe_picture
 
@@ -67,8 +66,10 @@ def find_copies(
     pairs = pairs[_details_agree(first_image[pairs], thumbnails)]
     for source, target in (pairs.T, pairs.T[::-1]):
         np.maximum.at(near_rank, source, exact_rank[target])
-    graph = coo_matrix((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), (pictures, pictures))
-    _, component = connected_components(graph, directed=False)
+    graph = scipy.sparse.coo_matrix(
+        (np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), (pictures, pictures)
+    )
+    _, component = scipy.sparse.csgraph.connected_components(graph, directed=False)
     _, first_of_group, group = np.unique(component[picture], return_index=True, return_inverse=True)
     return Copies(first_of_group[group], exact_rank[picture], near_rank[picture])
 

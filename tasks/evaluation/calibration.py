@@ -1,7 +1,7 @@
 """How far a model's probabilities can be trusted, and the temperature that corrects them."""
 
 import numpy as np
-from scipy.optimize import minimize_scalar
+import scipy
 
 BINS = 15
 PRIOR_DEVIATION = 0.25  # of a temperature's logarithm: two thirds of networks within 0.78 to 1.28
@@ -75,7 +75,9 @@ def fit_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
         return len(labels) * log_loss(scaled, labels) + (log_temperature / PRIOR_DEVIATION) ** 2 / 2
 
     bounds = (np.log(0.05), np.log(20.0))
-    return float(np.exp(minimize_scalar(negative_log_posterior, bounds=bounds, method="bounded").x))
+    return float(
+        np.exp(scipy.optimize.minimize_scalar(negative_log_posterior, bounds=bounds, method="bounded").x)
+    )
 
 
 def scale_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
 
 POINTS = 100  # of a thinned curve, besides its ends
 CURVES = 8  # classes with curves, as many as the palette has colours
@@ -18,6 +17,8 @@ def ranking_metrics(labels: np.ndarray, probabilities: np.ndarray) -> list[dict[
     labels: int [images]. probabilities: float [images, classes]. Both are None for a class that has none of
     the images, or all of them.
     """
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
     ranking = []
     for number, scores in enumerate(probabilities.T):
         in_class = labels == number
@@ -39,6 +40,8 @@ def class_curves(
     ranking: as `ranking_metrics` gives it; classes where it is None have no curve. `roc` is [false positive
     rates, true positive rates], `precision_recall` [recalls, precisions].
     """
+    from sklearn.metrics import precision_recall_curve, roc_curve
+
     precisions = {number: row["average_precision"] for number, row in enumerate(ranking)}
     defined_classes = [number for number, precision in precisions.items() if precision is not None]
     hardest = sorted(defined_classes, key=lambda number: precisions[number])[:CURVES]

@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.special import kolmogorov
-from scipy.stats import chi2
+import scipy
 
 MAJOR_PSI = 0.25  # Siddiqi 2006, "Credit Risk Scorecards": above it, a major shift
 MAJOR_KS = 0.2  # our choice: with many images far smaller distances are significant, and harmless
@@ -82,7 +81,7 @@ def population_stability_index(before: np.ndarray, now: np.ndarray) -> tuple[flo
     first, second = (before + 0.5) / (before + 0.5).sum(), (now + 0.5) / (now + 0.5).sum()
     index = float(np.sum((second - first) * np.log(second / first)))
     scale = 1 / before.sum() + 1 / now.sum()
-    return index, float(chi2.sf(index / scale, max(1, len(before) - 1)))
+    return index, float(scipy.special.chdtrc(max(1, len(before) - 1), index / scale))
 
 
 def kolmogorov_smirnov(before: np.ndarray, now: np.ndarray) -> tuple[float, float]:
@@ -92,4 +91,4 @@ def kolmogorov_smirnov(before: np.ndarray, now: np.ndarray) -> tuple[float, floa
     """
     n, m = before.sum(), now.sum()
     distance = float(np.abs(np.cumsum(before) / n - np.cumsum(now) / m).max())
-    return distance, float(kolmogorov(distance * np.sqrt(n * m / (n + m))))
+    return distance, float(scipy.special.kolmogorov(distance * np.sqrt(n * m / (n + m))))

@@ -4,10 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.sparse import csr_array
-from scipy.stats import norm
+import scipy
 
-Z = float(norm.ppf(0.975))
 LEVEL = 0.95
 STEPS = 500  # of expectation maximisation at most
 CLOSE = 1e-6  # a step that moves no share by more ends it
@@ -42,7 +40,7 @@ def expected_accuracy(
     confidences); NannyML, "Confidence-based Performance Estimation".
     """
     accuracy = confidence / images + of_test["gap"]
-    half = Z * np.sqrt(variance / images**2 + of_test["gap_variance"])
+    half = scipy.special.ndtri((1 + LEVEL) / 2) * np.sqrt(variance / images**2 + of_test["gap_variance"])
     low, middle, high = (float(np.clip(accuracy + side * half, 0, 1)) for side in (-1, 0, 1))
     return {"accuracy": middle, "low": low, "high": high}
 
@@ -95,7 +93,7 @@ def likeliest_shares(counts: np.ndarray, rates: np.ndarray) -> np.ndarray:
     observed = counts / counts.sum(1, keepdims=True)
     shares = np.full(observed.shape, 1 / observed.shape[1])
     least = rates.min(1)  # of many classes most are never taken for one another: what is above this is sparse
-    above = csr_array(rates - least[:, None])
+    above = scipy.sparse.csr_array(rates - least[:, None])
     for _ in range(STEPS):
         before = shares
         factors = observed / (shares @ above + (shares @ least)[:, None])

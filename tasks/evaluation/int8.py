@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-from scipy.stats import norm
+import scipy
 
 from tasks import storage
 from tasks.dataset import Dataset
@@ -66,7 +66,9 @@ def compare_int8(exact: np.ndarray, int8: np.ndarray, labels: np.ndarray) -> dic
         "won": pairs["only_second"],
         "lost": pairs["only_first"],
         "cost": float(falls.mean()),
-        "cost_high": float(falls.mean() + norm.ppf(LEVEL) * falls.std(ddof=1) / np.sqrt(len(falls))),
+        "cost_high": float(
+            falls.mean() + scipy.special.ndtri(LEVEL) * falls.std(ddof=1) / np.sqrt(len(falls))
+        ),
         "p_worse": p_of_worse(pairs["only_second"], pairs["only_first"]),
     }
 

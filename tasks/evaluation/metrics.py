@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.stats import binomtest
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+import scipy
 
 from tasks.evaluation.calibration import (
     brier_score,
@@ -37,6 +36,8 @@ def compute_metrics(
 
     Labels are int [images], probabilities float [images, classes] before temperature scaling.
     """
+    from sklearn.metrics import confusion_matrix
+
     temperature = fit_temperature(val_probabilities, val_labels)
     calibrated = scale_temperature(probabilities, temperature)
     val_calibrated = scale_temperature(val_probabilities, temperature)
@@ -105,7 +106,7 @@ def accuracy(right: np.ndarray) -> dict[str, float]:
 
     Source: Wilson 1927, "Probable inference, the law of succession, and statistical inference".
     """
-    interval = binomtest(int(right.sum()), len(right)).proportion_ci(method="wilson")
+    interval = scipy.stats.binomtest(int(right.sum()), len(right)).proportion_ci(method="wilson")
     return {
         "images": len(right),
         "accuracy": float(right.mean()),
@@ -119,6 +120,8 @@ def average_scores(labels: np.ndarray, predicted: np.ndarray) -> dict[str, float
 
     Over the classes that have images; one that was only predicted has no recall.
     """
+    from sklearn.metrics import precision_recall_fscore_support
+
     scores: dict[str, float] = {}
     classes_present = np.unique(labels)
     for average in ("macro", "weighted"):
@@ -133,6 +136,8 @@ def per_class(
     classes: Sequence[str], labels: np.ndarray, predicted: np.ndarray, ranking: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
     """For each class precision, recall, F1, its images (`support`) and its row of `ranking`."""
+    from sklearn.metrics import precision_recall_fscore_support
+
     columns = precision_recall_fscore_support(labels, predicted, labels=range(len(classes)), zero_division=0)
     return [
         {"class": name}
@@ -255,7 +260,7 @@ def compare(first_right: np.ndarray, second_right: np.ndarray) -> dict[str, Any]
         "only_first": only_first,
         "only_second": only_second,
         "neither": int((~first_right & ~second_right).sum()),
-        "p_value": float(binomtest(only_first, differing).pvalue) if differing else 1.0,
+        "p_value": float(scipy.stats.binomtest(only_first, differing).pvalue) if differing else 1.0,
     }
 
 
@@ -265,4 +270,4 @@ def p_of_worse(gained: int, lost: int) -> float:
     gained, lost: images that only it gets right, and only the other one. Source: as of `compare`.
     """
     differing = gained + lost
-    return float(binomtest(lost, differing, alternative="greater").pvalue) if differing else 1.0
+    return float(scipy.stats.binomtest(lost, differing, alternative="greater").pvalue) if differing else 1.0

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.stats import fisher_exact
+import scipy
 
 from tasks.evaluation.metrics import accuracy
 
@@ -55,7 +55,7 @@ def compare_with_others(in_slice: np.ndarray, right: np.ndarray) -> dict[str, An
     return {
         **accuracy(right[in_slice]),
         "rest": float(right[~in_slice].mean()),
-        "p_value": float(fisher_exact(table, alternative="less").pvalue),
+        "p_value": float(scipy.stats.fisher_exact(table, alternative="less").pvalue),
     }
 
 

@@ -1,19 +1,23 @@
 """Draws what lies in a dataset: each function turns data into a Figure whose title says the finding."""
 
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.ticker import StrMethodFormatter
 
 from tasks.pages import style, words
 from tasks.pages.style import BLUE, FAINT, PALETTE, REST, SPLITS
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 
 def class_pie(counts: Mapping[str, int]) -> Figure:
     """Show how the images divide among the classes; beyond eight classes the smallest share a slice."""
-    figure = Figure(figsize=(4.6, 5.4), layout="constrained")
+    figure = style.blank(4.6, 5.4)
     pie, legend = figure.subplots(2, 1, height_ratios=[1.2, 1])
     slices, total = _slices(counts), sum(counts.values())
     colours = [*PALETTE[: len(slices) - 1], REST] if len(slices) < len(counts) else PALETTE[: len(slices)]
@@ -63,7 +67,9 @@ def mean_grid(means: Mapping[str, np.ndarray]) -> Figure:
 
 def size_histogram(widths: np.ndarray, heights: np.ndarray) -> Figure:
     """Count the original images by shorter side and by shape. widths, heights: pixels, int [images]."""
-    figure = Figure(figsize=(8.4, 3.3), layout="constrained")
+    from matplotlib.ticker import StrMethodFormatter
+
+    figure = style.blank(8.4, 3.3)
     sides, shapes = figure.subplots(1, 2)
     shorter = np.minimum(widths, heights)
     sides.hist(shorter, bins=_bins(shorter), color=BLUE)

@@ -1,15 +1,19 @@
 """Draws drift: what a model is shown now beside what it was judged on, feature by feature."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from tasks.pages import style
 from tasks.pages.style import REST, VERMILION
 from tasks.pages.words import in_words
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 MOST_BINS, MOST_LABELS = 25, 12
 LOGARITHMIC = ("sharpness",)
@@ -26,7 +30,7 @@ def drift_distributions(
     records: of the features that drifted, as `drift.compare` gives them. reference, current: snapshots as
     `drift.snapshot` gives them. edges: those of the histograms.
     """
-    figure = Figure(figsize=(8.4, 0.9 + 2.3 * len(records)), layout="constrained")
+    figure = style.blank(8.4, 0.9 + 2.3 * len(records))
     for axes, record in zip(figure.subplots(len(records), squeeze=False)[:, 0], records, strict=True):
         name = record["feature"]
         if name in edges:

@@ -1,17 +1,20 @@
 """Draws what models did: each function turns data into a Figure whose title says the finding."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from tasks.pages import style
 from tasks.pages.style import BLUE, FAINT, INK, ORANGE, PALETTE, REST, SPLITS, VERMILION
 from tasks.pages.words import percent
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 CELLS_WITH_SHARE, CELLS_WITH_TEXT = 12, 25
 MIN_BIN = 10  # images
@@ -43,7 +46,7 @@ def learning_curves(history: Sequence[Row], best_epoch: int, turned_at: int | No
     best_epoch: the epoch whose weights are the model's.
     turned_at: the epoch from which the model overfits, shaded to the end; None if it never does.
     """
-    figure = Figure(figsize=(8.4, 3.7), layout="constrained")
+    figure = style.blank(8.4, 3.7)
     loss, accuracy = figure.subplots(1, 2)
     best = history[best_epoch - 1]
     for axes, quantity in ((loss, "loss"), (accuracy, "accuracy")):
@@ -75,7 +78,7 @@ def confusion_matrix(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
         matrix, classes = _worst_classes(matrix, classes)
     count = len(classes)
     side = float(np.clip(2.9 + 0.55 * count, 5.2, 10.5))
-    figure = Figure(figsize=(side + 0.9, side), layout="constrained")
+    figure = style.blank(side + 0.9, side)
     axes = figure.subplots()
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     picture = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -100,7 +103,7 @@ def reliability_diagram(before: Mapping[str, Any], after: Mapping[str, Any]) -> 
     Each mapping holds equally long lists "confidence", "accuracy" and "images", an entry a bin. Bins of fewer
     than MIN_BIN images are hollow and no part of the lines: three images can be all right or all wrong.
     """
-    figure, errors = Figure(figsize=(6.2, 5.6), layout="constrained"), []
+    figure, errors = style.blank(6.2, 5.6), []
     curve, load = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
     curve.plot([0, 1], [0, 1], color=FAINT, linewidth=1, linestyle=(0, (4, 4)), label="perfect calibration")
     for bins, name, colour, marker in ((before, "before", ORANGE, "s"), (after, "after", BLUE, "o")):
@@ -129,7 +132,7 @@ def class_curves(curves: Sequence[Mapping[str, Any]]) -> Figure:
 
     curves: at most eight classes as `evaluation.curves` gives them.
     """
-    figure = Figure(figsize=(8.4, 4.6), layout="constrained")
+    figure = style.blank(8.4, 4.6)
     roc, recall = figure.subplots(1, 2)
     for row, colour in zip(curves, PALETTE, strict=False):
         roc.plot(*row["roc"], color=colour, lw=1.8)
@@ -160,7 +163,7 @@ def slice_dots(slices: Sequence[Mapping[str, Any]], accuracy: float) -> Figure:
 
     slices: rows as `evaluation.slices` gives them; those worse beyond chance are diamonds.
     """
-    figure = Figure(figsize=(7.3, 1.3 + 0.33 * len(slices)), layout="constrained")
+    figure = style.blank(7.3, 1.3 + 0.33 * len(slices))
     axes = figure.subplots()
     looks = list(dict.fromkeys(row["look"] for row in slices))
     places = [number + 0.6 * looks.index(row["look"]) for number, row in enumerate(slices)]
@@ -185,7 +188,7 @@ def model_comparison(results: Sequence[tuple[str, float, float, float]], chosen:
 
     results: (model, accuracy, low and high end of its 95 % interval).
     """
-    figure = Figure(figsize=(7.3, 1.5 + 0.55 * len(results)), layout="constrained")
+    figure = style.blank(7.3, 1.5 + 0.55 * len(results))
     axes = figure.subplots()
     for row, (_, accuracy, low, high) in enumerate(results):
         axes.plot([low, high], [row, row], color=BLUE, linewidth=4, alpha=0.4, solid_capstyle="round")
@@ -203,7 +206,7 @@ def model_comparison(results: Sequence[tuple[str, float, float, float]], chosen:
 
 def confidence_histogram(counts: np.ndarray) -> Figure:
     """Show how sure the model was over all images. counts: int [bins], equal bins from 0 to 1."""
-    figure = Figure(figsize=(7.3, 3.6), layout="constrained")
+    figure = style.blank(7.3, 3.6)
     axes = figure.subplots()
     edges = np.linspace(0, 1, len(counts) + 1)
     axes.stairs(counts, edges, fill=True, color=BLUE)
@@ -225,6 +228,8 @@ def _phase_starts(history: Sequence[Row]) -> list[float]:
 
 def _curves(axes: Axes, history: Sequence[Row], quantity: str, best: Row) -> None:
     """Draw "loss" or "accuracy" over the epochs, and a ring around the epoch `best`."""
+    from matplotlib.ticker import MaxNLocator
+
     epochs = [row["epoch"] for row in history]
     for key, split, marker in ((quantity, "train", "s"), (f"val_{quantity}", "val", "o")):
         label, colour = SPLITS[split]

@@ -1,18 +1,20 @@
 """How every figure looks: colours, fonts, axes, contact sheets, a heading that says the finding, PNG."""
 
+from __future__ import annotations
+
 import textwrap
 from collections.abc import Mapping, Sequence
 from io import BytesIO
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
+import matplotlib  # noqa: F401 - it reads settings from the working folder: now, while that is the root
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.font_manager import fontManager
-from matplotlib.text import Text
-from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from tasks.pages.words import FINDING, percent
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # Okabe & Ito 2008, "Color Universal Design": told apart with any colour vision.
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#6E6259")
@@ -25,6 +27,13 @@ GRID, BARS = 5, 24
 PHOTOS_DPI = 80  # photos are most of a report's bytes
 
 Direction = Literal["x", "y", "both"]
+
+
+def blank(width: float, height: float, layout: Literal["constrained"] | None = "constrained") -> Figure:
+    """An empty figure of so many inches. Who draws none is spared the third of a second of that import."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout=layout)
 
 
 def png(figure: Figure, dpi: int = 110) -> bytes:
@@ -61,8 +70,10 @@ def class_axes(counts: Mapping[str, int], inches_each: float) -> tuple[Figure, A
 
     inches_each: height of a bar with the gap under it.
     """
+    from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+
     names = smallest_classes(counts, BARS)
-    figure = Figure(figsize=(7.3, 1.3 + inches_each * len(names)), layout="constrained")
+    figure = blank(7.3, 1.3 + inches_each * len(names))
     axes = figure.subplots()
     heading = "class" if len(counts) <= BARS else f"{BARS} smallest of {len(counts):,} classes"
     label_axes(axes, "images", heading, grid="x")
@@ -99,7 +110,7 @@ def sample_grid(images: np.ndarray, titles: Sequence[str]) -> Figure:
     side, gap, title_height = 1.22, 0.08, 0.1 + 0.15 * (1 + max(title.count("\n") for title in titles))
     rows = -(-len(images) // GRID)
     width, height = GRID * (side + gap) + gap, rows * (side + title_height) + gap
-    figure = Figure(figsize=(width, height))
+    figure = blank(width, height, layout=None)
     for number, (image, title) in enumerate(zip(images, titles, strict=True)):
         row, column = divmod(number, GRID)
         left, bottom = gap + column * (side + gap), height - (row + 1) * (side + title_height)
@@ -123,6 +134,9 @@ def short_name(name: str, width: int = 24) -> str:
 
 def finish(figure: Figure, finding: str = "") -> Figure:
     """Head the figure with its finding, and give every text a font that knows its script."""
+    from matplotlib.font_manager import fontManager
+    from matplotlib.text import Text
+
     if finding:
         width = int(figure.get_figwidth() * 10)
         figure.suptitle(textwrap.fill(finding, width), x=0.01, ha="left", fontsize=12, fontweight="bold")

@@ -1,12 +1,13 @@
 """The pictures of a run: its figures, beside the report and small for the Prefect UI, and photographs."""
 
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from tasks import storage
 from tasks.dataset import Dataset, Split
@@ -15,6 +16,9 @@ from tasks.pages import data_figures, model_figures, overlay_evidence, photo, st
 from tasks.storage import Run
 from tasks.training import read_history
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 SAMPLES = 25
 ALL_SPLITS = ("train", "val", "test", "leaked")
 MEAN_IMAGES, IMAGES_AT_ONCE = 1_000, 250  # of a class for its mean, and how many of them are in memory
@@ -22,7 +26,7 @@ SUSPECTS, SETS, COPIES = 20, 12, 4  # with photographs: likely wrong labels, set
 ARTIFACT_DPI = 80
 PHOTO_SHEETS = ("samples.png", "means.png")  # too many bytes for an artifact
 
-Figures = dict[str, Figure]
+Figures = dict[str, "Figure"]
 Metrics = Mapping[str, Mapping[str, Any]]  # the metrics.json of each kind of model
 
 

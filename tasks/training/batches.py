@@ -6,7 +6,7 @@ from typing import Protocol, TypeVar
 
 import cv2
 import numpy as np
-from scipy.special import betaincinv
+import scipy
 
 from tasks.dataset import Split
 from tasks.parameters import Augmentation
@@ -146,7 +146,7 @@ class Mixup:
     def draw(self, indices: np.ndarray, epoch: int, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """A partner from the global batch for each input, and the input's own share, float32 from 0.5."""
         draws = uniform(self.seed + 1, epoch, indices, 2)
-        share = betaincinv(self.alpha, self.alpha, draws[:, 1])
+        share = scipy.special.betaincinv(self.alpha, self.alpha, draws[:, 1])
         partners = batch[(draws[:, 0] * len(batch)).astype(np.int64)]
         return partners, np.maximum(share, 1 - share).astype(np.float32)
 

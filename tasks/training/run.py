@@ -4,13 +4,10 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow.fs
 import ray
-import ray.train
-from ray.train.v2._internal.exceptions import WorkerGroupStartupTimeoutError
-from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
 from tasks import storage
 from tasks.corrections import read_answers
@@ -20,9 +17,12 @@ from tasks.networks import check_unregistered
 from tasks.parameters import ModelKind, Training
 from tasks.storage import Run
 from tasks.task_runs import task
-from tasks.training.cluster import Resources, TensorflowCluster, check_cluster, tell_exposure
+from tasks.training.cluster import Resources, check_cluster, tell_exposure
 from tasks.training.memory import tell_memory
 from tasks.training.room import Tell, wait_for_room
+
+if TYPE_CHECKING:
+    from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
 KEPT_CHECKPOINTS = 2  # the last may be half-written when a machine dies
 MAX_FAILURES = 3
@@ -145,6 +145,9 @@ def fit(kind: ModelKind, dataset: Dataset, training: Training, run: Run) -> None
 
     Ray Train would wait for room without end or word: whenever it finds none, the wait is ours.
     """
+    from ray import train
+    from ray.train.v2._internal.exceptions import WorkerGroupStartupTimeoutError
+
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", REPORT_SECONDS)
     os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", START_SECONDS)
     check_cluster(training)  # one that was too small from the start is told at once
@@ -156,7 +159,7 @@ def fit(kind: ModelKind, dataset: Dataset, training: Training, run: Run) -> None
         try:
             trainer(kind, dataset, training, run, resources).fit()
             return
-        except (ray.exceptions.RayActorError, ray.train.ControllerError) as error:
+        except (ray.exceptions.RayActorError, train.ControllerError) as error:
             if storage.disk_failure(error):  # the controller keeps its state there: a start fails as well
                 with storage.naming_disk(run.folder_url):
                     raise
@@ -172,7 +175,7 @@ def fit(kind: ModelKind, dataset: Dataset, training: Training, run: Run) -> None
                 Exception
             ):  # it fails while its storage is away; what stays so fails the next, told
                 storage.patiently(lambda: storage.names(run.folder_url))
-        except ray.train.TrainingFailedError as error:
+        except train.TrainingFailedError as error:
             raise JobError(_cause(error)) from error
 
 
@@ -188,18 +191,23 @@ def forget_broken_state(run: Run, kind: ModelKind) -> None:
 
 def trainer(
     kind: ModelKind, dataset: Dataset, training: Training, run: Run, resources: Resources
-) -> DataParallelTrainer:
+) -> "DataParallelTrainer":
+    from ray import train
+    from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
+
+    from tasks.training.backend import TensorflowCluster
+
     return DataParallelTrainer(
         train_worker,
         backend_config=TensorflowCluster(),
         train_loop_config={"kind": kind, "dataset": dataset, "training": training, "run": run},
         scaling_config=resources.scaling,
-        run_config=ray.train.RunConfig(  # type: ignore[call-arg]  # mypy sees Ray's older one
+        run_config=train.RunConfig(  # type: ignore[call-arg]  # mypy sees Ray's older one
             name=kind,
-            failure_config=ray.train.FailureConfig(  # type: ignore[call-arg]
+            failure_config=train.FailureConfig(  # type: ignore[call-arg]
                 max_failures=MAX_FAILURES, controller_failure_limit=0
             ),
-            checkpoint_config=ray.train.CheckpointConfig(num_to_keep=KEPT_CHECKPOINTS),
+            checkpoint_config=train.CheckpointConfig(num_to_keep=KEPT_CHECKPOINTS),
             worker_runtime_env={"env_vars": HUGE_PAGES},
             **_checkpoint_storage(run),
         ),
@@ -259,10 +267,12 @@ def _checkpoint_storage(run: Run) -> dict[str, Any]:
 
 def train_worker(config: dict[str, Any]) -> None:
     """What every Ray Train worker runs."""
+    from ray import train
+
     from tasks.training import worker
 
     try:
         worker.train(**config)
     except Diverged as error:  # Ray Train would start it again and again
-        if ray.train.get_context().get_world_rank() == 0:
+        if train.get_context().get_world_rank() == 0:
             storage.write_json(storage.diverged_url(config["run"].kind_url(config["kind"])), str(error))

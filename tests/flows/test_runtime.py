@@ -123,9 +123,9 @@ def test_nobody_takes_the_port_of_a_commands_own_server_while_it_starts(monkeypa
     with (
         temporary_settings({PREFECT_HOME: tmp_path}),
         pytest.raises(JobError, match="all is seen"),
-        runtime.temporary_server(("admin", "secret")),
+        runtime.temporary_server(("admin", "secret")) as (_, wait),
     ):
-        pass
+        wait()
 
 
 @pytest.mark.parametrize(
