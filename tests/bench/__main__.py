@@ -1,12 +1,15 @@
-"""`make bench`: each speed beside its limit or a peer, measured in the same run.
+"""`make bench`: each speed beside its limit or a peer, in the same run; half an hour on two cores.
 
 IMAGES=DIR measures on your own labelled folder instead of the sample dataset, BENCH="training recovery"
-only what it names. WEIGHTS=FILE is MobileNetV2's where Keras cannot download it.
+only what it names; STUDIES, of what something is worth and not of speeds, are measured only so. WEIGHTS=FILE
+is MobileNetV2's where Keras cannot download it.
 """
 
 import json
 import os
 import tempfile
+import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -35,6 +38,8 @@ BENCHES = {
     "predicting": predicting.bench,
     "recovery": recovery.bench,
     "scale": scale.bench,
+}
+STUDIES = {
     "reviewing": reviewing.bench,
     "fitting": fitting.bench,
     "balancing": balancing.bench,
@@ -42,13 +47,15 @@ BENCHES = {
 
 
 def main() -> None:
-    table = Table("what", "rate", "limit or peer", "its rate", "ratio", box=None)
+    table = Table("what", "rate", "of rounds", "limit or peer", "its rate", "of rounds", "ratio", box=None)
     with tempfile.TemporaryDirectory() as folder:
         images = Path(os.environ["IMAGES"]) if os.environ.get("IMAGES") else drawn(Path(folder, "images"))
         for name in os.environ.get("BENCH", "").split() or BENCHES:
-            for row in BENCHES[name](images, Path(folder)):
+            started = time.monotonic()
+            for row in (BENCHES | STUDIES)[name](images, Path(folder)):
                 add(table, row)
-    Console(width=140).print(table)
+            Console(stderr=True).print(f"{name}: {time.monotonic() - started:,.0f} s")
+    Console(width=180).print(table)
 
 
 def drawn(images: Path) -> Path:
@@ -64,10 +71,16 @@ def add(table: Table, row: Measured) -> None:
     table.add_row(
         row.what,
         f"{row.rate:,.1f} {row.unit}",
+        spread(row.rates),
         row.against,
         f"{row.limit:,.1f} {row.unit}",
+        spread(row.limits),
         f"{row.rate / row.limit:.2f}" if row.limit else "",
     )
+
+
+def spread(rates: Sequence[float]) -> str:
+    return f"{min(rates):,.0f} to {max(rates):,.0f}" if rates else ""
 
 
 if __name__ == "__main__":  # and not where a bench starts processes

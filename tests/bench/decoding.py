@@ -1,35 +1,112 @@
-"""Decoding into a shard, against OpenCV alone on bytes that lie in memory."""
+"""Decoding into shards, against the loops and pipelines that one would write oneself."""
 
-from collections.abc import Iterator
+import multiprocessing
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import cv2
 import numpy as np
+import ray
+import tensorflow as tf
+from PIL import Image
 
+from flows.runtime import ray_options
 from tasks.dataset.listing import list_files
 from tasks.dataset.parts import decode_files
-from tasks.storage import LeftOut
-from tests.bench.measure import Measured, best_rate
+from tasks.storage import FileEntry, LeftOut
+from tests.bench.measure import Measured, alternate, rate_of
 
 FILES = 2048
 SIZE = 150
+A_TASK = 128  # files
+CORES = os.cpu_count() or 1
+
+ONE_CORE = "decode a part: read, check, hash, measure, write (one core)"
+BARE = "OpenCV decode and resize alone, from memory"
+LOOP = "a loop of cv2.imread and cv2.resize"
+ALL_CORES = "decode parts, on all cores"
+TF_DATA, RAY_DATA, PILLOW = "tf.data: decode_jpeg, resize", "Ray Data map_batches, OpenCV", "a pool, Pillow"
 
 
 def bench(images: Path, scratch: Path) -> Iterator[Measured]:
     files = [file for file in list_files(str(images), LeftOut()) if file.path.endswith(".jpg")][:FILES]
-    contents = [np.frombuffer((images / file.path).read_bytes(), np.uint8) for file in files]
-
-    part = str(scratch / "part.npy")
-
-    def bare() -> None:
-        for content in contents:
-            picture = cv2.imdecode(content, cv2.IMREAD_COLOR)
-            if picture is not None and picture.shape[:2] != (SIZE, SIZE):
-                cv2.resize(picture, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
-
-    yield Measured(
-        "decode a part: read, check, hash, measure, write (one core)",
-        best_rate(lambda: decode_files(str(images), files, SIZE, part, False, {}, ""), len(files)),
-        "OpenCV decode and resize alone, from memory",
-        best_rate(bare, len(files)),
+    paths = [str(images / file.path) for file in files]
+    contents = [np.frombuffer(Path(path).read_bytes(), np.uint8) for path in paths]
+    cv2.setNumThreads(1)
+    alone = alternate(
+        {
+            ONE_CORE: lambda: rate_of(lambda: decode_part(images, files, scratch / "part.npy"), len(files)),
+            LOOP: lambda: rate_of(lambda: [resized(cv2.imread(path)) for path in paths], len(files)),
+            BARE: lambda: rate_of(lambda: [resized(cv2.imdecode(each, 1)) for each in contents], len(files)),
+        }
     )
+    yield Measured.of(ONE_CORE, BARE, alone)
+    yield Measured.of(ONE_CORE, LOOP, alone)
+    ray.init(address="local", include_dashboard=False, **ray_options())
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    with ProcessPoolExecutor(CORES, mp_context=multiprocessing.get_context("spawn")) as pool:
+        list(pool.map(decode_with_pillow, [paths[:A_TASK]] * CORES))  # they have imported what they need
+        list(pool.map(decode_part, *arguments(images, files[: CORES * A_TASK], scratch)))
+        together = alternate(
+            {
+                ALL_CORES: lambda: rate_of(
+                    lambda: list(pool.map(decode_part, *arguments(images, files, scratch))), len(files)
+                ),
+                TF_DATA: lambda: rate_of(lambda: decode_with_tensorflow(paths), len(files)),
+                RAY_DATA: lambda: rate_of(lambda: decode_with_ray(paths), len(files)),
+                PILLOW: lambda: rate_of(lambda: list(pool.map(decode_with_pillow, split(paths))), len(files)),
+            }
+        )
+    ray.shutdown()
+    for peer in (TF_DATA, RAY_DATA, PILLOW):
+        yield Measured.of(ALL_CORES, peer, together)
+
+
+def split(items: Sequence) -> list[Sequence]:
+    return [items[start : start + A_TASK] for start in range(0, len(items), A_TASK)]
+
+
+def arguments(images: Path, files: Sequence[FileEntry], scratch: Path) -> tuple[list, list, list]:
+    """Those of `decode_part` for each task."""
+    shares = split(files)
+    return [images] * len(shares), shares, [scratch / f"part-{number}.npy" for number in range(len(shares))]
+
+
+def decode_part(images: Path, files: Sequence[FileEntry], part: Path) -> None:
+    decode_files(str(images), files, SIZE, str(part), False, {}, "")
+
+
+def resized(picture: np.ndarray) -> np.ndarray:
+    if picture.shape[:2] == (SIZE, SIZE):
+        return picture
+    return cv2.resize(picture, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
+
+
+def decode_with_tensorflow(paths: Sequence[str]) -> None:
+    def decode(path: tf.Tensor) -> tf.Tensor:
+        picture = tf.io.decode_jpeg(tf.io.read_file(path), channels=3)
+        return tf.cast(tf.image.resize(picture, (SIZE, SIZE)), tf.uint8)
+
+    dataset = tf.data.Dataset.from_tensor_slices(paths)
+    for _ in dataset.map(decode, num_parallel_calls=tf.data.AUTOTUNE).batch(64).prefetch(tf.data.AUTOTUNE):
+        pass
+
+
+def decode_with_ray(paths: Sequence[str]) -> None:
+    """Binary files and a function of batches: `read_images` is slower, it decodes with Pillow."""
+    dataset = ray.data.read_binary_files(list(paths))
+    for _ in dataset.map_batches(decode_batch, batch_size=64).iter_batches(batch_size=64):
+        pass
+
+
+def decode_batch(batch: dict) -> dict:
+    pictures = [cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) for data in batch["bytes"]]
+    return {"pixels": np.stack([resized(picture) for picture in pictures])}
+
+
+def decode_with_pillow(paths: Sequence[str]) -> None:
+    for path in paths:
+        with Image.open(path) as image:
+            np.asarray(image.convert("RGB").resize((SIZE, SIZE)))

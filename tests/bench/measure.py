@@ -1,34 +1,72 @@
 """How a benchmark measures, and what it reports."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
+from statistics import median
+from typing import Self
 
 import pyarrow.parquet as pq
+from rich.console import Console
 
 ROUNDS = 3
 
 
 @dataclass(frozen=True)
 class Measured:
-    """A rate, and the rate of its limit or of a peer in the same run."""
+    """A rate, and the rate of its limit or of a peer in the same run.
+
+    rates, limits: of the rounds that each is the median of; none where it was measured once.
+    """
 
     what: str
     rate: float
     against: str
     limit: float
     unit: str = "images/s"
+    rates: Sequence[float] = ()
+    limits: Sequence[float] = ()
+
+    @classmethod
+    def of(
+        cls, what: str, against: str, rates: Mapping[str, Sequence[float]], unit: str = "images/s"
+    ) -> Self:
+        """One of some contenders against another, by their medians. rates: as `alternate` gives them."""
+        ours, theirs = rates[what], rates[against]
+        return cls(what, median(ours), against, median(theirs), unit, ours, theirs)
+
+
+def alternate(contenders: Mapping[str, Callable[[], float]], rounds: int = ROUNDS) -> dict[str, list[float]]:
+    """The rates of each, measured in turn: a shared machine's speed changes by the minute."""
+    rates: dict[str, list[float]] = {name: [] for name in contenders}
+    for _ in range(rounds):
+        for name, measure in contenders.items():
+            rates[name].append(measure())
+    return rates
+
+
+def is_installed(module: str) -> bool:
+    """Whether a peer can be measured; told where it cannot."""
+    if there := find_spec(module) is not None:
+        return there
+    Console(stderr=True).print(
+        f"{module} is left out: it is not installed (`pip install 'darkroom[bench]'`)."
+    )
+    return there
+
+
+def rate_of(work: Callable[[], object], images: int) -> float:
+    """Images a second."""
+    started = time.perf_counter()
+    work()
+    return images / (time.perf_counter() - started)
 
 
 def best_rate(work: Callable[[], object], images: int, rounds: int = ROUNDS) -> float:
     """Images a second of the fastest of a few rounds."""
-    seconds = []
-    for _ in range(rounds):
-        started = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - started)
-    return images / min(seconds)
+    return max(rate_of(work, images) for _ in range(rounds))
 
 
 def steady_rate(output: Path) -> float:

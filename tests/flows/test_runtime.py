@@ -37,6 +37,25 @@ def test_a_worker_whose_link_to_the_cluster_is_cut_for_a_while_goes_on(
         assert ray.is_initialized()
 
 
+@pytest.mark.slow
+def test_ray_starts_while_the_prefect_server_does_and_ends_with_it(tmp_path: Path):
+    code = """
+import ray
+from flows import runtime
+wait = runtime.wait_until_ready
+runtime.wait_until_ready = lambda *server: (print(ray.is_initialized()), wait(*server))
+with runtime.prefect_api():
+    with runtime.ray_runner():  # as the flow does
+        pass
+    print(ray.is_initialized())
+print(ray.is_initialized())
+"""
+    environment = plain_environment() | {"PREFECT_HOME": str(tmp_path)}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "True", "False"]
+
+
 @pytest.mark.parametrize(
     ("variable", "value"),
     [

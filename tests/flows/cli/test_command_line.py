@@ -211,6 +211,15 @@ def test_help_needs_nothing_heavy_and_says_what_the_commands_say_of_themselves()
         assert said.splitlines()[0] == words
 
 
+def test_a_command_imports_nothing_that_takes_long_and_that_it_does_not_use():
+    """Most took a tenth to half a second of every command and of each of Ray's workers; TensorFlow six."""
+    heavy = {"tensorflow", "keras", "onnx", "pandas", "ray.train", "ray.data", "sklearn", "scipy.stats"}
+    heavy |= {"matplotlib.figure", "prefect.server"}
+    code = f"import flows.cli.jobs, sys; print({heavy} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
 def test_no_name_moves_the_cursor_or_passes_for_a_line_of_its_own(capsys, tmp_path: Path):
     evil = str(tmp_path / "\x1b[2K\x1b]0;taken\x07\r12:00:00  all is well\u202e\nx")
     assert run(["models", "list", "--store", evil]) == 2

@@ -1,0 +1,46 @@
+"""The engines of bulk classification."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tasks.networks import engines
+from tasks.networks.engines import OnnxClassifier
+from tests.untrained import noise, untrained_store
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A CNN whose weights fit no cache of a core."""
+    return untrained_store(tmp_path_factory.mktemp("engines"), "cnn", 150)
+
+
+@pytest.mark.slow
+def test_answers_are_the_same_to_the_bit_however_many_images_the_model_sees_at_once(store: str, monkeypatch):
+    model, images = Path(store, "models/v1/model.onnx").read_bytes(), noise(70, 150)
+    assert len(model) > engines.LARGE_BYTES
+    many = OnnxClassifier(model).look(images)
+    monkeypatch.setattr(engines, "LARGE_BATCH", engines.ONNX_BATCH)
+    few = OnnxClassifier(model).look(images)
+    assert all(np.array_equal(*pair) for pair in zip(many, few, strict=True))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["exact", "int8"])
+def test_tensorflow_is_not_loaded_where_onnx_runtime_answers(store: str, engine: str):
+    code = f"""
+import sys
+import numpy as np
+from tasks.classification import classify_partition
+from tasks.networks import load_classifier
+from tasks.registry import read_version
+version = read_version({store!r}, "champion")
+version = version.by_int8() if {engine!r} == "int8" else version
+load_classifier(version).look(np.zeros((1, 150, 150, 3), np.uint8))
+print("tensorflow" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
