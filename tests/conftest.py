@@ -33,7 +33,7 @@ SMALL = Training(
 OPEN = Gate(min_accuracy=0.0, min_class_recall=0.0)
 ONE_PROCESS, ONE_RAY = "prefect_api", "one_ray"
 OF_THE_SHELL = ("DARKROOM_", "MLFLOW_", "RAY_ADDRESS")
-LONGEST = ("test_stack.py", "test_distribution.py", "test_wheel.py")
+LONGEST = ("test_any_moment.py", "test_loop.py", "test_wheel.py", "test_stack.py", "test_distribution.py")
 API_ALONE = ("test_deploy.py", "test_nights.py")  # they need a Prefect API, but no Ray: any process will do
 
 
