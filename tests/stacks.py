@@ -12,6 +12,7 @@ import httpx
 
 from deployments.settings import Settings
 from deployments.stack import end, marked
+from tests.faults.processes import ENDED_SECONDS
 
 CLOUD_KEY = "marked-key-of-an-object-store"
 QUICK = {"PREFECT_WORKER_QUERY_SECONDS": "1"}  # else a run waits up to 10 s for its worker
@@ -43,7 +44,7 @@ def running(settings: Settings) -> Iterator[Settings]:
         assert any("Ctrl-C" in line for line in process.stdout), process.stderr.read()
         yield settings
         process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 0
+        assert process.wait(ENDED_SECONDS) == 0
         assert not marked(settings)
     finally:
         process.kill()

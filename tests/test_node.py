@@ -16,7 +16,7 @@ import pytest
 from deployments.settings import Settings
 from deployments.stack import end, marked
 from flows.cli.main import run
-from tests.faults.processes import command_of, until
+from tests.faults.processes import ENDED_SECONDS, command_of, until
 from tests.ports import free_ports
 
 NODE, WAITING = "A node of the stack", "Waiting for the stack"
@@ -124,7 +124,7 @@ def test_a_node_waits_comes_back_and_leaves_nothing(home: Path, tmp_path: Path, 
             assert "Lost the stack" in log.read_text()
             assert worker.pid not in [again.pid for again in left("500")]
             process.terminate()
-            assert process.wait(30) == 0
+            assert process.wait(ENDED_SECONDS) == 0
         assert log.read_text().count(WAITING) == 1
         assert not marked(settings)
     finally:

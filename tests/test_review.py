@@ -23,7 +23,7 @@ from tasks.evaluation import measured_accuracies
 from tasks.process import person
 from tasks.review import Decision, Desk
 from tests.doubts import Doubts
-from tests.faults.processes import until
+from tests.faults.processes import ENDED_SECONDS, until
 from tests.review_server import TOKEN
 
 
@@ -234,7 +234,7 @@ def test_a_killed_server_loses_at_most_the_answer_in_flight(doubts: Doubts):
             answered = client.get(address.partition("/?")[0] + "/answered").json()["answered"]
     finally:
         server.send_signal(signal.SIGINT)
-        assert server.wait(30) == 0
+        assert server.wait(ENDED_SECONDS) == 0
     assert set(acknowledged) <= set(answered)
     assert len(answered) <= len(acknowledged) + 1
 

@@ -15,7 +15,7 @@ import pytest
 from deployments.services import end
 from deployments.settings import Settings
 from deployments.stack import marked
-from tests.faults.processes import until
+from tests.faults.processes import ENDED_SECONDS, until
 from tests.ports import free_ports
 from tests.stacks import QUICK
 
@@ -112,7 +112,7 @@ def stack(darkroom: Path, folder: Path) -> Iterator[Settings]:
         assert any("Ctrl-C" in line for line in process.stdout), process.stderr.read()
         yield settings
         process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 0
+        assert process.wait(ENDED_SECONDS) == 0
     finally:
         process.kill()
         end(marked(settings))

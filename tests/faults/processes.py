@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 
 SERVERS = ("deployments.server", "prefect.server.api.server:create_app")  # ours; of workers without an API
+ENDED_SECONDS = 90.0  # by when nothing runs of a command that was ended or killed
 PATIENCE_SECONDS = 300.0  # more than anything takes, on a slow machine beside another such test
 
 

@@ -16,12 +16,11 @@ import pytest
 
 from tasks.storage import Run
 from tests.faults import test_killed_training as training
-from tests.faults.processes import darkroom, descendants, finish, runs, until
+from tests.faults.processes import ENDED_SECONDS, darkroom, descendants, finish, runs, until
 from tests.faults.test_killed_classify import rows
 
 pytestmark = pytest.mark.slow
 CLASSIFICATIONS_KILLED, TRAININGS_KILLED, SEED = 7, 3, 17
-ENDED_SECONDS = 30.0
 MORE_SECONDS = 20.0  # that a retraining takes, beside a classification
 
 

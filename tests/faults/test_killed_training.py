@@ -12,7 +12,7 @@ from tasks import storage
 from tasks.storage import Run
 from tasks.training.history import read_history
 from tests.conftest import EPOCHS, SMALL
-from tests.faults.processes import command_of, darkroom, descendants, runs, servers_of, until
+from tests.faults.processes import ENDED_SECONDS, command_of, darkroom, descendants, runs, servers_of, until
 
 
 def command(images: Path, store: Path, *more: str) -> list[str]:
@@ -55,7 +55,7 @@ def test_a_killed_worker_and_a_killed_flow_change_nothing(retrained: Run, sample
     assert len(servers) == 1, "the run and its workers had other than one Prefect server"
     process.send_signal(signal.SIGKILL)
     process.wait()
-    until(lambda: not any(map(runs, servers)), seconds=30)
+    until(lambda: not any(map(runs, servers)), seconds=ENDED_SECONDS)
     assert epochs(killed) < EPOCHS
     noted = storage.read_json(Run(killed_run(killed), str(killed)).stages_url)
     assert not list(killed.glob("models/*/model.keras"))

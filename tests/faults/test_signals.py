@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.processes import darkroom, until
+from tests.faults.processes import ENDED_SECONDS, darkroom, until
 from tests.faults.test_killed_training import command, epochs, killed_run
 
 
@@ -16,7 +16,7 @@ def test_a_run_that_a_signal_ends_names_itself_to_be_resumed(number: int, sample
     process = darkroom(command(sample, store), tmp_path / "prefect", api=None)
     until(lambda: epochs(store) >= 1, process)
     process.send_signal(number)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=ENDED_SECONDS)
     said = errors.decode()
     assert process.returncode == 128 + number, said
     [line] = [line for line in said.splitlines() if line.startswith("darkroom: ")]

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from deployments.services import RAY_HIDE_GPUS, RAY_ONE_MACHINE
-from tests.faults.processes import command_of, until
+from tests.faults.processes import ENDED_SECONDS, command_of, until
 
 pytestmark = pytest.mark.slow
 LOOPBACK = {"127.0.0.1", "::1"}
@@ -31,7 +31,7 @@ def command(sample: Path, tmp_path: Path) -> Iterator[psutil.Process]:
     finally:
         process.resume()
         process.terminate()
-        process.wait(60)
+        process.wait(ENDED_SECONDS)
 
 
 def part(command: psutil.Process, name: str) -> psutil.Process | None:

@@ -17,7 +17,7 @@ from tasks import storage
 from tasks.form import CHANGE
 from tasks.training.history import read_history
 from tests.chromium import chromium
-from tests.faults.processes import PATIENCE_SECONDS, command_of, until
+from tests.faults.processes import ENDED_SECONDS, PATIENCE_SECONDS, command_of, until
 from tests.ports import free_ports
 from tests.stacks import CLOUD_KEY, ask, deployment, running, runs_of, up
 from tests.untrained import untrained_store
@@ -228,7 +228,7 @@ def test_a_retraining_is_cancelled_and_goes_on_where_it_was_when_retried(stack: 
     choose(page, "Cancel", "Cancel Flow Run")
     until(lambda: state_of(stack, deployment_id) != "RUNNING")
     page.goto("about:blank")  # the run's page draws all the time
-    until(lambda: not training(stack), seconds=30)
+    until(lambda: not training(stack), seconds=ENDED_SECONDS)
     until(lambda: state_of(stack, deployment_id) == "CANCELLED")
     before = read_history(str(history))
     assert len(before) < EPOCHS
