@@ -18,9 +18,11 @@ from tasks.dataset import Dataset, check_labels_file, check_places, check_traina
 from tasks.display import try_to_show
 from tasks.evaluation import Evaluation, evaluate_model
 from tasks.form import Folded
+from tasks.networks import gpus_of_a_task
 from tasks.parameters import Data, Gate, Leakage, MaxBadShare, Training, Word
 from tasks.publishing import Retraining, check_tracking, completed, publish_report, track
 from tasks.registry import (
+    Verdict,
     inputs_of,
     promote,
     register,
@@ -81,8 +83,8 @@ def retrain(
             return nothing_new(run, earlier)
         open_run(run, manifest.fingerprint, training, inputs)
         dataset = examine(manifest, training.weights, training, max_bad_share, run, stages)
-        models, evaluations = judge(train(dataset, training, run, stages), dataset, run, stages)
-        [verdict] = stages.results("promote", [promote.submit(evaluations, dataset, run, gate)])
+        models = train(dataset, training, run, stages)
+        models, evaluations, verdict = judge(models, dataset, run, gate, stages)
         started, seconds, failures = stages.started, stages.seconds, stages.failures
         publish_report(
             Retraining(run, dataset, training, models, evaluations, verdict, started, seconds, failures)
@@ -120,15 +122,20 @@ def train(dataset: Dataset, training: Training, run: Run, stages: Stages) -> lis
 
 
 def judge(
-    models: Sequence[TrainedModel], dataset: Dataset, run: Run, stages: Stages
-) -> tuple[list[TrainedModel], list[Evaluation]]:
-    """Evaluate and register models. Returns those that could be evaluated, and in the same order how."""
-    futures = [evaluate_model.submit(model, dataset, run) for model in models]
-    evaluations = stages.evaluations(futures, run, models)
-    models = [model for model in models if model.kind not in stages.failures]
-    for model, evaluation in zip(models, evaluations, strict=True):
-        register(model, evaluation, dataset, run)
-    return models, evaluations
+    models: Sequence[TrainedModel], dataset: Dataset, run: Run, gate: Gate, stages: Stages
+) -> tuple[list[TrainedModel], list[Evaluation], Verdict]:
+    """Evaluate and register models, and perhaps promote one; on a GPU where there is one.
+
+    Returns those that could be evaluated, in the same order how, and the verdict.
+    """
+    with remote_options(num_gpus=gpus_of_a_task()):
+        futures = [evaluate_model.submit(model, dataset, run) for model in models]
+        evaluations = stages.evaluations(futures, run, models)
+        models = [model for model in models if model.kind not in stages.failures]
+        for model, evaluation in zip(models, evaluations, strict=True):
+            register(model, evaluation, dataset, run)
+        [verdict] = stages.results("promote", [promote.submit(evaluations, dataset, run, gate)])
+    return models, evaluations, verdict
 
 
 def check_retraining(

@@ -36,7 +36,7 @@ from tasks.storage import AHEAD_BYTES, FileEntry
 from tasks.task_runs import RETRIES, task
 
 TOP_CLASSES = 3
-DECODED_AHEAD = 4 * BATCH  # images
+DECODED_AHEAD = 4  # batches
 
 
 @dataclass(frozen=True)
@@ -176,7 +176,8 @@ def predict_parts(parts: Sequence[Part], suspects: frozenset[int] = frozenset())
     job = parts[0].job
     cpus, gpus = job.options.cpus_per_task, job.options.gpus_per_task
     threads = 0 if cpus == 1 and not gpus else cpus
-    decode = partial(decoded_batches, parts, threads, suspects)
+    size = load_classifier(at_hand(job.model, job.options.engine)).batch if gpus else BATCH
+    decode = partial(decoded_batches, parts, threads, suspects, size)
     batches = prefetch(decode) if threads else decode()
     for part in parts:
         rows: list[Row] = []
@@ -189,9 +190,9 @@ def predict_parts(parts: Sequence[Part], suspects: frozenset[int] = frozenset())
 
 
 def decoded_batches(
-    parts: Sequence[Part], threads: int, suspects: frozenset[int] = frozenset()
+    parts: Sequence[Part], threads: int, suspects: frozenset[int] = frozenset(), size: int = BATCH
 ) -> Iterator[tuple[list[Row], np.ndarray]]:
-    """Yield batches of at most BATCH files of one part of a job: a row a file, and the usable images.
+    """Yield batches of at most `size` files of one part of a job: a row a file, and the usable images.
 
     Images are uint8 [n, size_px, size_px, 3], in the order of the rows with status `ok`.
     """
@@ -202,12 +203,12 @@ def decoded_batches(
         lambda triple: decode_file(triple[0], triple[1], model, apart=triple[2]),
         zip(files, read_images(images_url, files), apart, strict=True),
         threads,
-        DECODED_AHEAD,
+        DECODED_AHEAD * size,
         weight=lambda triple: triple[0].bytes / AHEAD_BYTES,
     )
     for part in parts:
-        for start in range(0, len(part.files), BATCH):
-            batch = list(islice(decoded_files, min(BATCH, len(part.files) - start)))
+        for start in range(0, len(part.files), size):
+            batch = list(islice(decoded_files, min(size, len(part.files) - start)))
             images = [pixels for _, pixels in batch if pixels is not None]
             stacked = np.stack(images) if images else np.empty((0, model.size_px, model.size_px, 3), np.uint8)
             yield [row for row, _ in batch], stacked

@@ -7,7 +7,7 @@ the functions that need them.
 from tasks.networks.archive import read_model_file, read_verified, weights_sha256
 from tasks.networks.engines import OnnxClassifier, at_hand, load_classifier
 from tasks.networks.predict import look_at, predict_split, predict_splits, read_features
-from tasks.networks.threads import use_granted_cpus
+from tasks.networks.threads import gpus_of_a_task, use_granted_cpus
 from tasks.networks.version import BATCH, ModelVersion, check_unregistered
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "at_hand",
     "check_unregistered",
     "convert",
+    "gpus_of_a_task",
     "gradcam",
     "keras_engine",
     "load_classifier",

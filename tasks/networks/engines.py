@@ -18,7 +18,7 @@ from tasks import storage
 from tasks.errors import JobError
 from tasks.networks.archive import read_verified, reason_of
 from tasks.networks.threads import granted_cpus
-from tasks.networks.version import ModelVersion
+from tasks.networks.version import BATCH, ModelVersion
 from tasks.parameters import Engine
 
 CPUINFO = Path("/proc/cpuinfo")
@@ -35,12 +35,14 @@ class Classifier(Protocol):
     """Predicts probabilities float32 [n, classes] of images uint8 [n, size_px, size_px, 3].
 
     engine: name and version of the software that runs the model. width: how many classes it tells apart.
+    batch: how many images it is best given at once.
     look: probabilities, and beside them what the head sees of the images, float32 [n, features]; None by a
     model.onnx of an older Darkroom, which does not give it.
     """
 
     engine: str
     width: int
+    batch: int
 
     def predict(self, images: np.ndarray) -> np.ndarray: ...
 
@@ -53,6 +55,8 @@ class OnnxClassifier:
     width: the number of values it predicts per image. Raises JobError for a broken file, or one with weights
     in other files.
     """
+
+    batch = BATCH
 
     def __init__(self, model: bytes, engine: Engine = "exact"):
         self.engine = f"onnxruntime {onnxruntime.__version__}{'' if engine == 'exact' else f' {engine}'}"

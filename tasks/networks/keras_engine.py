@@ -1,4 +1,4 @@
-"""Runs a Keras model with TensorFlow, in batches of one shape. Loads TensorFlow."""
+"""Runs a Keras model with TensorFlow, in batches of few shapes. Loads TensorFlow."""
 
 import numpy as np
 import tensorflow as tf
@@ -7,6 +7,8 @@ from tasks.networks.architectures import with_features
 from tasks.networks.archive import load_model
 from tasks.networks.threads import use_granted_cpus
 from tasks.networks.version import BATCH
+
+GPU_BATCH = 1024  # images that a GPU sees at once, where its memory holds them: 64 leave it idle
 
 
 class TensorflowClassifier:
@@ -21,6 +23,7 @@ class TensorflowClassifier:
         self.features: int = self.model.get_layer("logits").input.shape[1]
         whole = with_features(self.model)
         self._forward = tf.function(lambda images: whole(images, training=False), autograph=False)
+        self.batch: int = self._most_at_once() if tf.config.list_physical_devices("GPU") else BATCH
 
     def predict(self, images: np.ndarray) -> np.ndarray:
         """Probabilities float32 [n, classes] of images uint8 [n, size_px, size_px, 3], any n."""
@@ -28,18 +31,37 @@ class TensorflowClassifier:
 
     def look(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Probabilities, and what the head sees of each image, float32 [n, features]."""
-        starts = range(0, len(images), BATCH)
-        chunks = [self._look_at_batch(images[start : start + BATCH]) for start in starts]
+        starts = range(0, len(images), self.batch)
+        chunks = [self._look_at_batch(images[start : start + self.batch]) for start in starts]
         if not chunks:
             return np.empty((0, self.width), np.float32), np.empty((0, self.features), np.float32)
         probabilities, features = zip(*chunks, strict=True)
         return np.concatenate(probabilities), np.concatenate(features)
 
     def _look_at_batch(self, images: np.ndarray) -> list[np.ndarray]:
-        """Both of up to BATCH images, padded to BATCH so that TensorFlow traces only one shape."""
-        batch = np.zeros((BATCH, *images.shape[1:]), np.uint8)
+        """Both of some images, padded to BATCH, twice BATCH and so on: TensorFlow traces each shape once."""
+        batch = np.zeros((padded(len(images)), *images.shape[1:]), np.uint8)
         batch[: len(images)] = images
         return [output.numpy()[: len(images)] for output in self._forward(tf.constant(batch))]
+
+    def _most_at_once(self) -> int:
+        """How many images, up to GPU_BATCH, the GPU's memory holds. It is tried: others may use it too."""
+        most = GPU_BATCH
+        while most > BATCH:
+            try:
+                self._look_at_batch(np.zeros((most, self.size_px, self.size_px, 3), np.uint8))
+                return most
+            except tf.errors.ResourceExhaustedError:
+                most //= 2
+        return most
+
+
+def padded(images: int) -> int:
+    """The least of BATCH, twice BATCH and so on that holds so many images."""
+    size = BATCH
+    while size < images:
+        size *= 2
+    return size
 
 
 def use_granted_resources() -> None:

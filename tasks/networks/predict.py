@@ -28,9 +28,10 @@ def predict_splits(model_url: str, splits: Sequence[Split], sha256: str | None =
 
 
 def look_at(classifier: Classifier, split: Split, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What a classifier's `look` gives for images of a split, which are read IMAGES_AT_ONCE at a time."""
-    starts = range(0, len(rows), IMAGES_AT_ONCE)
-    batches = (split.take(rows[start : start + IMAGES_AT_ONCE]) for start in starts)
+    """What a classifier's `look` gives for images of a split, which are read some hundred at a time."""
+    at_once = max(IMAGES_AT_ONCE, classifier.batch)
+    starts = range(0, len(rows), at_once)
+    batches = (split.take(rows[start : start + at_once]) for start in starts)
     probabilities, features = zip(*map(classifier.look, batches), strict=True)
     return np.concatenate(probabilities), np.concatenate(features)
 

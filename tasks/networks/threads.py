@@ -1,4 +1,4 @@
-"""Limits CPU threads to what Ray granted."""
+"""CPU threads and GPUs: what Ray has, and what it granted."""
 
 import contextlib
 
@@ -13,6 +13,11 @@ def granted_cpus() -> int | None:
     if context.worker.mode != ray.WORKER_MODE:
         return None
     return max(1, int(context.get_assigned_resources().get("CPU", 1)))
+
+
+def gpus_of_a_task() -> int:
+    """How many GPUs a task that runs a model with TensorFlow is to ask Ray for: one, where a node has one."""
+    return int(any(node["Resources"].get("GPU", 0) >= 1 for node in ray.nodes() if node["Alive"]))
 
 
 def use_granted_cpus() -> None:

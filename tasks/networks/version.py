@@ -9,7 +9,7 @@ from tasks import storage
 from tasks.errors import InputError, JobError
 from tasks.parameters import Engine, Fit, ModelKind
 
-BATCH = 64  # images per prediction by TensorFlow
+BATCH = 64  # images per prediction by TensorFlow on CPUs
 LARGEST_PX = 1024  # side of the images, as in `Training`
 
 

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from tasks.networks import engines
+from tasks.networks import architectures, engines
 from tasks.networks.engines import OnnxClassifier
+from tasks.networks.keras_engine import TensorflowClassifier
+from tasks.networks.version import BATCH
 from tests.untrained import noise, untrained_store
 
 
@@ -44,3 +47,26 @@ print("tensorflow" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_a_gpu_sees_as_many_images_at_once_as_its_memory_holds_and_answers_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Without a GPU: a memory that holds 256."""
+    architectures.build_cnn(3, 32).save(tmp_path / "model.keras")
+    on_cpus = TensorflowClassifier(str(tmp_path / "model.keras"))
+    assert on_cpus.batch == BATCH
+    look_at_batch = TensorflowClassifier._look_at_batch
+
+    def look_at_few(classifier: TensorflowClassifier, images: np.ndarray) -> list[np.ndarray]:
+        if len(images) > 256:
+            raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+        return look_at_batch(classifier, images)
+
+    monkeypatch.setattr(TensorflowClassifier, "_look_at_batch", look_at_few)
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda _: ["GPU:0"])
+    on_gpu = TensorflowClassifier(str(tmp_path / "model.keras"))
+    assert on_gpu.batch == 256
+    for few_or_many in (3, 300, 700):
+        images = noise(few_or_many, 32)
+        np.testing.assert_allclose(on_gpu.predict(images), on_cpus.predict(images), atol=1e-6)
