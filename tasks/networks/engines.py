@@ -75,19 +75,19 @@ class OnnxClassifier:
             ) from error
 
     def predict(self, images: np.ndarray) -> np.ndarray:
-        return self._run(images)[0]
+        return self.outputs(images)[0]
 
     def look(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        probabilities, *more = self._run(images)
+        probabilities, *more = self.outputs(images)
         return probabilities, more[0] if more else None
 
-    def _run(self, images: np.ndarray) -> list[np.ndarray]:
-        """All outputs of the model, each [n, values]."""
+    def outputs(self, images: np.ndarray) -> list[np.ndarray]:
+        """All outputs of the model, each [n, ...]."""
         starts = range(0, len(images), self._batch)
         batches = [images[start : start + self._batch] for start in starts]
         chunks = [self._session.run(None, {self._input.name: batch}) for batch in batches]
         if not chunks:
-            return [np.empty((0, output.shape[1]), np.float32) for output in self._session.get_outputs()]
+            return [np.empty((0, *output.shape[1:]), np.float32) for output in self._session.get_outputs()]
         return [np.concatenate(outputs) for outputs in zip(*chunks, strict=True)]
 
 
