@@ -5,7 +5,6 @@ only what it names; STUDIES, of what something is worth and not of speeds, are m
 is MobileNetV2's where Keras cannot download it.
 """
 
-import json
 import os
 import tempfile
 import time
@@ -15,7 +14,6 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tasks.sample.draw import AWKWARD_LIST, draw_sample
 from tests.bench import (
     auditing,
     balancing,
@@ -28,7 +26,7 @@ from tests.bench import (
     scale,
     training,
 )
-from tests.bench.measure import Measured
+from tests.bench.measure import Measured, draw_whole_sample
 
 BENCHES = {
     "decoding": decoding.bench,
@@ -49,22 +47,17 @@ STUDIES = {
 def main() -> None:
     table = Table("what", "rate", "of rounds", "limit or peer", "its rate", "of rounds", "ratio", box=None)
     with tempfile.TemporaryDirectory() as folder:
-        images = Path(os.environ["IMAGES"]) if os.environ.get("IMAGES") else drawn(Path(folder, "images"))
+        images = (
+            Path(os.environ["IMAGES"])
+            if os.environ.get("IMAGES")
+            else draw_whole_sample(Path(folder, "images"), 300)
+        )
         for name in os.environ.get("BENCH", "").split() or BENCHES:
             started = time.monotonic()
             for row in (BENCHES | STUDIES)[name](images, Path(folder)):
                 add(table, row)
             Console(stderr=True).print(f"{name}: {time.monotonic() - started:,.0f} s")
     Console(width=180).print(table)
-
-
-def drawn(images: Path) -> Path:
-    """The sample dataset without its awkward files, over which the peers stumble."""
-    draw_sample(str(images), images_per_class=300)
-    for row in json.loads((images / AWKWARD_LIST).read_text()):
-        (images / row["path"]).unlink()
-    (images / AWKWARD_LIST).unlink()
-    return images
 
 
 def add(table: Table, row: Measured) -> None:

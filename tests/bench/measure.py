@@ -1,5 +1,6 @@
 """How a benchmark measures, and what it reports."""
 
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from typing import Self
 
 import pyarrow.parquet as pq
 from rich.console import Console
+
+from tasks.sample.draw import AWKWARD_LIST, draw_sample
 
 ROUNDS = 3
 
@@ -36,6 +39,15 @@ class Measured:
         """One of some contenders against another, by their medians. rates: as `alternate` gives them."""
         ours, theirs = rates[what], rates[against]
         return cls(what, median(ours), against, median(theirs), unit, ours, theirs)
+
+
+def draw_whole_sample(images: Path, images_per_class: int) -> Path:
+    """The sample dataset without its awkward files, over which the peers stumble."""
+    draw_sample(str(images), images_per_class=images_per_class)
+    for row in json.loads((images / AWKWARD_LIST).read_text()):
+        (images / row["path"]).unlink()
+    (images / AWKWARD_LIST).unlink()
+    return images
 
 
 def alternate(contenders: Mapping[str, Callable[[], float]], rounds: int = ROUNDS) -> dict[str, list[float]]:
