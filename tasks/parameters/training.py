@@ -74,9 +74,9 @@ class MobilenetParameters(BaseModel):
         4, ge=1, le=32, description="Views of each training image that the frozen part is computed of."
     )
     fine_tune_epochs: int = Field(
-        8, ge=0, le=10_000, description="Epochs of fine-tuning the last blocks; 0 leaves them frozen."
+        6, ge=0, le=10_000, description="Epochs of fine-tuning the last blocks; 0 leaves them frozen."
     )
-    fine_tune_learning_rate: float = Field(2e-4, gt=0, description="Peak learning rate of the fine-tuning.")
+    fine_tune_learning_rate: float = Field(1e-3, gt=0, description="Peak learning rate of the fine-tuning.")
 
     uses_weights: ClassVar[bool] = True
 
@@ -94,7 +94,7 @@ class Training(FewShown):
     models: Annotated[tuple[ModelKind, ...], BeforeValidator(split_commas)] = Field(
         ("cnn", "mobilenet_v2"), min_length=1, description="The models to train: cnn, mobilenet_v2 or both."
     )
-    epochs: int = Field(35, ge=1, le=10_000, description="Epochs at most; early stopping may end sooner.")
+    epochs: int = Field(20, ge=1, le=10_000, description="Epochs at most; early stopping may end sooner.")
     weights: Word = Field(
         "imagenet", description="What MobileNetV2 starts from: imagenet, none, or the path of a weights file."
     )
