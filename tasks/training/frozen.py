@@ -87,7 +87,8 @@ def forward_here(frozen: keras.Model) -> Forward:
     traced = tf.function(lambda images: tf.nest.flatten(frozen(images, training=False)), autograph=False)
     if tf.config.list_physical_devices("GPU"):
         return lambda images: [output.numpy() for output in traced(tf.constant(images))]
-    frozen(np.zeros((1, *frozen.input_shape[1:]), np.uint8))  # Keras exports only models that have been called
+    # Keras exports only models that have been called.
+    frozen(np.zeros((1, *frozen.input_shape[1:]), np.uint8))
     try:
         with storage.temporary_folder() as folder:
             path = folder / "frozen.onnx"

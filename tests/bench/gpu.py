@@ -156,7 +156,7 @@ def measure_product(folder: Path) -> Iterator[Measured]:
         store, output = folder / f"store-{name}", folder / f"output-{name}"
         darkroom = [sys.executable, "-m", "flows.cli"]
         common = ["--store", str(store), "--images"]
-        options = ["--weights", "none", "--epochs", "4"]
+        options = ["--weights", "none", "--epochs", "4", "--min-accuracy", "0", "--min-class-recall", "0"]
         for command in (
             [*darkroom, "retrain", *common, str(folder / "images"), *options],
             [*darkroom, "classify", *common, str(folder / "images/seg_pred"), "--output", str(output)],
