@@ -33,7 +33,6 @@ from prefect.settings import (
 )
 from prefect_ray import RayTaskRunner
 from pydantic import BaseModel
-from ray.exceptions import RayError
 
 from deployments.services import (
     BIN,
@@ -103,9 +102,9 @@ class _RayTaskRunner(RayTaskRunner):
                 check_ray()
             with chdir("/"), restored(signal.SIGTERM):
                 return super().__enter__()
-        except (OSError, RuntimeError, ValueError, RayError) as error:
-            if isinstance(error, InputError | JobError):
-                raise
+        except (InputError, JobError):
+            raise
+        except Exception as error:  # of a bare one, where the machine is too busy for it to start in time
             reason = " ".join(str(error).split())
             raise JobError(f"Ray ({self.address}) cannot be used: {reason}") from error
 
