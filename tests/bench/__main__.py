@@ -25,6 +25,7 @@ from tests.bench import (
     reviewing,
     scale,
     training,
+    unlike,
 )
 from tests.bench.measure import Measured, draw_whole_sample
 
@@ -41,6 +42,7 @@ STUDIES = {
     "reviewing": reviewing.bench,
     "fitting": fitting.bench,
     "balancing": balancing.bench,
+    "unlike": unlike.bench,
 }
 
 
