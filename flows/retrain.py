@@ -84,7 +84,7 @@ def retrain(
         open_run(run, manifest.fingerprint, training, inputs)
         dataset = examine(manifest, training.weights, training, max_bad_share, run, stages)
         models = train(dataset, training, run, stages)
-        models, evaluations, verdict = judge(models, dataset, run, gate, stages)
+        models, evaluations, verdict = judge(models, dataset, training, run, gate, stages)
         started, seconds, failures = stages.started, stages.seconds, stages.failures
         publish_report(
             Retraining(run, dataset, training, models, evaluations, verdict, started, seconds, failures)
@@ -122,13 +122,18 @@ def train(dataset: Dataset, training: Training, run: Run, stages: Stages) -> lis
 
 
 def judge(
-    models: Sequence[TrainedModel], dataset: Dataset, run: Run, gate: Gate, stages: Stages
+    models: Sequence[TrainedModel],
+    dataset: Dataset,
+    training: Training,
+    run: Run,
+    gate: Gate,
+    stages: Stages,
 ) -> tuple[list[TrainedModel], list[Evaluation], Verdict]:
-    """Evaluate and register models, and perhaps promote one; on a GPU where there is one.
+    """Evaluate and register models, and perhaps promote one; on a GPU where there is one that may be used.
 
     Returns those that could be evaluated, in the same order how, and the verdict.
     """
-    with remote_options(num_gpus=gpus_of_a_task()):
+    with remote_options(num_gpus=0 if training.gpus_per_worker == 0 else gpus_of_a_task()):
         futures = [evaluate_model.submit(model, dataset, run) for model in models]
         evaluations = stages.evaluations(futures, run, models)
         models = [model for model in models if model.kind not in stages.failures]

@@ -312,10 +312,10 @@ def test_a_killed_browser_loses_at_most_the_answer_in_flight(browser: Browser, a
 def test_two_hundred_answers_in_a_row_take_no_wait(browser: Browser, tmp_path: Path):
     """From the key to the next picture on the screen, by somebody who thinks for 50 ms.
 
-    Each of them in one of three rows: what else this machine does may hold up a picture, but not in all.
+    In the middle one of three rows: what else this machine does may hold up a picture.
     """
-    longest = (longest_wait(browser, tmp_path / str(number)) for number in range(3))
-    assert any(milliseconds < 100 for milliseconds in longest)
+    longest = [longest_wait(browser, tmp_path / str(number)) for number in range(3)]
+    assert sorted(longest)[1] < 100
 
 
 def longest_wait(browser: Browser, folder: Path) -> float:

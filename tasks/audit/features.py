@@ -117,16 +117,12 @@ def fetch_base(dataset_url: str, size_px: int, weights: str, needed: bool) -> Ba
 
 
 def _exported(network: Any, base: Base) -> Base:
-    from tasks.networks import architectures
+    from tasks.networks import architectures, convert
 
     try:
-        with storage.temporary_folder() as folder:
-            path = folder / "base.onnx"
-            resized = architectures.build_feature_extractor(
-                architectures.resize_base(network, SIDE_PX), SIDE_PX
-            )
-            resized.export(str(path), format="onnx", verbose=False)
-            storage.write_bytes(base.url, path.read_bytes())
+        resized = architectures.resize_base(network, SIDE_PX)
+        extractor = architectures.build_feature_extractor(resized, SIDE_PX)
+        storage.write_bytes(base.url, convert.onnx_bytes(extractor))
     except JobError:  # of the disk
         raise
     except Exception as error:  # converters raise whatever they like; only the check of labels needs it

@@ -9,7 +9,7 @@ import scipy
 from tasks.audit.out_of_fold import FOLDS, Beliefs, FeatureReader, out_of_fold
 from tasks.audit.words import count
 
-NOWHERE = -1  # the fold of images that are neither learned nor judged
+NOWHERE = -1  # the fold of images that are neither learned nor rows
 
 
 def measure_gap(
@@ -32,14 +32,14 @@ def measure_gap(
     candidates = beliefs.is_learned & is_grouped
     pairs = np.unique(np.stack([beliefs.labels, groups])[:, candidates], axis=1)
     groups_of_class = np.bincount(pairs[0], minlength=len(beliefs.names))
-    judged = np.flatnonzero(candidates & (groups_of_class >= FOLDS)[beliefs.labels])
-    counts: dict[str, Any] = {"images": len(judged), "groups": len(np.unique(groups[judged]))}
-    if not len(judged):
+    rows = np.flatnonzero(candidates & (groups_of_class >= FOLDS)[beliefs.labels])
+    counts: dict[str, Any] = {"images": len(rows), "groups": len(np.unique(groups[rows]))}
+    if not len(rows):
         return counts
     folds = deal_groups(groups, beliefs, is_grouped)
     grouped = out_of_fold(features, beliefs.labels, folds, beliefs.is_learned).argmax(1) == beliefs.labels
-    at_random, on_groups = beliefs.right[judged], grouped[judged]
-    low, high = interval(at_random.astype(float) - on_groups, groups[judged])
+    at_random, on_groups = beliefs.right[rows], grouped[rows]
+    low, high = interval(at_random.astype(float) - on_groups, groups[rows])
     shares = {"at_random": float(at_random.mean()), "grouped": float(on_groups.mean())}
     return counts | shares | {"gap": shares["at_random"] - shares["grouped"], "low": low, "high": high}
 
@@ -84,12 +84,12 @@ def gap_words(labels: Mapping[str, Any]) -> Iterator[str]:
     points, low, high = (
         f"{100 * gap[name]:.1f}".replace("-", "\N{MINUS SIGN}") for name in ("gap", "low", "high")
     )
-    is_chance = gap["low"] <= 0 <= gap["high"]
     finding = f"a random test split would flatter a model by some {points} points"
+    if gap["low"] <= 0:
+        finding = "no difference beyond chance" if gap["high"] >= 0 else "other groups even teach more"
     yield (
         f"Of {count(gap['images'], 'image')} in {count(gap['groups'], 'group')} outside the test split the "
         f"simple model that checks labels gets {at_random} right where images are drawn at random, and "
         f"{grouped} where it has learned from other groups only: "
-        f"{'no difference beyond chance' if is_chance else finding} (95 % interval {low} "
-        f"to {high} points)."
+        f"{finding} (95 % interval {low} to {high} points)."
     )

@@ -12,7 +12,7 @@ import numpy as np
 from tasks import storage
 from tasks.audit.features import Base, Features
 from tasks.audit.gap import measure_gap
-from tasks.audit.out_of_fold import FEWEST, FOLDS, Beliefs, FeatureReader, believe
+from tasks.audit.out_of_fold import FEWEST, FOLDS, Beliefs, believe
 from tasks.audit.words import count
 from tasks.dataset import Dataset
 from tasks.storage import Run
@@ -139,12 +139,6 @@ def label_points(audit: Mapping[str, Any]) -> Iterator[str]:
 def labels_are_wrong(audit: Mapping[str, Any]) -> bool:
     """Whether so many labels are likely wrong that the dataset is not sound."""
     return audit["labels"]["suspected"] > MOST_WRONG * max(audit["labels"]["checked"], 1)
-
-
-def find_suspects(rows: Sequence[dict], features: FeatureReader) -> tuple[int, list[Suspect], list[Suspect]]:
-    """`suspects_among` usable images by their features. rows: as `believe` and `suspects_among` take them."""
-    beliefs = believe(rows, features)
-    return suspects_among(rows, beliefs) if beliefs else (0, [], [])
 
 
 def suspects_among(rows: Sequence[dict], beliefs: Beliefs) -> tuple[int, list[Suspect], list[Suspect]]:

@@ -65,7 +65,10 @@ def read_label_records(url: str) -> Sequence[LabelRow | dict[str, Any]]:
         if isinstance(content, list) and is_label_studio(content):
             return [row for number, task in enumerate(content, 1) for row in rows_of_task(number, task)]
         if isinstance(content, dict) and content.keys() >= COCO:
-            return rows_of_coco(content, url)
+            try:
+                return rows_of_coco(content, url)
+            except KeyError as error:
+                raise ValueError(f"an image, a category or an annotation has no {error}") from error
         return read_records(data, ending)
     except (FileNotFoundError, IsADirectoryError) as error:
         raise InputError(f"Labels are read from a file. Received none: {url!r}.") from error

@@ -8,10 +8,8 @@ import numpy as np
 from tasks.evaluation.metrics import accuracy
 
 WORST = 10
-SPANS, SPAN_IMAGES = (
-    12,
-    20,
-)  # of time at most, and images of each at least, where more than two would have fewer
+SPANS = 12  # of time, at most
+SPAN_IMAGES = 20  # of each at least, where more than two spans would have fewer
 
 
 def worst_groups(scenes: Sequence[str | None], right: np.ndarray) -> list[dict[str, Any]]:
@@ -32,7 +30,8 @@ def spans_of_time(times: Sequence[str | None], right: np.ndarray) -> list[dict[s
     """Accuracy with its interval in up to SPANS spans of time, the earliest first; none where no days differ.
 
     times: ISO text of each image, None where it is not known; right: bool [images]. A span is of whole days,
-    `first` to `last`, as a camera's or a person's clock has them; it has about as many images as the others.
+    `first` to `last`, as a camera's or a person's clock has them, or in UTC where a file of labels states
+    a time zone; it has about as many images as the others.
     """
     rows = [number for number, time in enumerate(times) if time]
     days, day_of_row, images = np.unique(

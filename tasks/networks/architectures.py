@@ -83,9 +83,7 @@ def build_feature_extractor(base: keras.Model, size_px: int) -> keras.Model:
     Takes images uint8 [batch, size_px, size_px, 3], gives features float [batch, 1536].
     """
     images = keras.Input((size_px, size_px, 3), dtype="uint8", name="image")
-    model = keras.Model(images, pool_maps(base(keras.layers.Rescaling(1 / 127.5, offset=-1.0)(images))))
-    model(np.zeros((1, size_px, size_px, 3), np.uint8))  # Keras exports only models that have been called
-    return model
+    return keras.Model(images, pool_maps(base(keras.layers.Rescaling(1 / 127.5, offset=-1.0)(images))))
 
 
 def settle_batch_norm(model: keras.Model, images: np.ndarray) -> None:

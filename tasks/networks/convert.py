@@ -38,12 +38,7 @@ def export_onnx(folder_url: str, images: np.ndarray) -> bool:
     classifier = TensorflowClassifier(storage.model_url(folder_url))
     expected = classifier.predict(images)
     try:
-        with storage.temporary_folder() as folder:
-            path = folder / NAMES["onnx"]
-            whole = with_features(classifier.model)
-            whole(images[:1])  # Keras exports only models that have been called
-            convert(whole, "onnx", path)
-            data = path.read_bytes()
+        data = onnx_bytes(with_features(classifier.model))
     except JobError:  # of the disk, which a model that can be converted is not to suffer from
         raise
     except Exception as error:  # converters raise errors of many kinds
@@ -55,6 +50,15 @@ def export_onnx(folder_url: str, images: np.ndarray) -> bool:
         return False
     storage.write_bytes(storage.onnx_url(folder_url), data)
     return True
+
+
+def onnx_bytes(model: keras.Model) -> bytes:
+    """A model as the content of an ONNX file. Converters raise errors of many kinds, the disk JobError."""
+    model(np.zeros((1, *model.input_shape[1:]), np.uint8))  # Keras exports only models that have been called
+    with storage.temporary_folder() as folder:
+        path = folder / NAMES["onnx"]
+        convert(model, "onnx", path)
+        return path.read_bytes()
 
 
 def sample(test: Split) -> np.ndarray:

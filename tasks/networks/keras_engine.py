@@ -1,4 +1,4 @@
-"""Runs a Keras model with TensorFlow, in batches of few shapes. Loads TensorFlow."""
+"""Runs a Keras model with TensorFlow, in batches of one shape. Loads TensorFlow."""
 
 import numpy as np
 import tensorflow as tf
@@ -8,7 +8,7 @@ from tasks.networks.archive import load_model
 from tasks.networks.threads import use_granted_cpus
 from tasks.networks.version import BATCH
 
-GPU_BATCH = 1024  # images that a GPU sees at once, where its memory holds them: 64 leave it idle
+GPU_PIXELS = 512 * 150**2  # of images that a GPU sees at once: 64 of 150 px leave it idle
 
 
 class TensorflowClassifier:
@@ -23,7 +23,9 @@ class TensorflowClassifier:
         self.features: int = self.model.get_layer("logits").input.shape[1]
         whole = with_features(self.model)
         self._forward = tf.function(lambda images: whole(images, training=False), autograph=False)
-        self.batch: int = self._most_at_once() if tf.config.list_physical_devices("GPU") else BATCH
+        self.batch = BATCH
+        if tf.config.list_physical_devices("GPU"):
+            self.batch = self._most_at_once()
 
     def predict(self, images: np.ndarray) -> np.ndarray:
         """Probabilities float32 [n, classes] of images uint8 [n, size_px, size_px, 3], any n."""
@@ -39,14 +41,16 @@ class TensorflowClassifier:
         return np.concatenate(probabilities), np.concatenate(features)
 
     def _look_at_batch(self, images: np.ndarray) -> list[np.ndarray]:
-        """Both of some images, padded to BATCH, twice BATCH and so on: TensorFlow traces each shape once."""
-        batch = np.zeros((padded(len(images)), *images.shape[1:]), np.uint8)
+        """Both of some images, padded to a whole batch: TensorFlow traces one shape, and rounds all alike."""
+        batch = np.zeros((max(self.batch, len(images)), *images.shape[1:]), np.uint8)
         batch[: len(images)] = images
         return [output.numpy()[: len(images)] for output in self._forward(tf.constant(batch))]
 
     def _most_at_once(self) -> int:
-        """How many images, up to GPU_BATCH, the GPU's memory holds. It is tried: others may use it too."""
-        most = GPU_BATCH
+        """Twice BATCH and so on, up to GPU_PIXELS, as the GPU's memory holds it: others may use it too."""
+        most = BATCH
+        while 2 * most * self.size_px**2 <= GPU_PIXELS:
+            most *= 2
         while most > BATCH:
             try:
                 self._look_at_batch(np.zeros((most, self.size_px, self.size_px, 3), np.uint8))
@@ -56,16 +60,12 @@ class TensorflowClassifier:
         return most
 
 
-def padded(images: int) -> int:
-    """The least of BATCH, twice BATCH and so on that holds so many images."""
-    size = BATCH
-    while size < images:
-        size *= 2
-    return size
-
-
 def use_granted_resources() -> None:
-    """Limit TensorFlow to the CPUs that Ray granted, and to the GPU memory that it needs."""
+    """Limit TensorFlow to the CPUs that Ray granted, and to the GPU memory that it needs.
+
+    A GPU answers in float32 as a CPU does: TF32's ten bits would make a model.onnx look like another model.
+    """
     use_granted_cpus()
+    tf.config.experimental.enable_tensor_float_32_execution(False)
     for gpu in tf.config.list_physical_devices("GPU"):
         tf.config.experimental.set_memory_growth(gpu, True)

@@ -17,7 +17,8 @@ def granted_cpus() -> int | None:
 
 def gpus_of_a_task() -> int:
     """How many GPUs a task that runs a model with TensorFlow is to ask Ray for: one, where a node has one."""
-    return int(any(node["Resources"].get("GPU", 0) >= 1 for node in ray.nodes() if node["Alive"]))
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return int(any(node.get("GPU", 0) >= 1 and node.get("CPU", 0) >= 1 for node in nodes))
 
 
 def use_granted_cpus() -> None:

@@ -29,7 +29,8 @@ class Data(BaseModel):
     labels: Word | None = Field(
         None,
         description="File of labels, which overrules the folders: CSV, Parquet or JSON lines with the "
-        "columns path and label, and perhaps split, group and time.",
+        "columns path and label, and perhaps split, group and time; or an export of Label Studio, or COCO "
+        "annotations of one category an image.",
     )
     labels_columns: Annotated[
         tuple[str, ...], BeforeValidator(split_commas), AfterValidator(_check_columns)

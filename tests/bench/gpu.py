@@ -26,8 +26,7 @@ from tasks.dataset.manifest import list_images
 from tasks.dataset.parts import decode_part, plan_parts
 from tasks.dataset.reader import Split
 from tasks.networks import architectures
-from tasks.networks.keras_engine import TensorflowClassifier
-from tasks.networks.version import BATCH
+from tasks.networks.keras_engine import TensorflowClassifier, use_granted_resources
 from tasks.parameters import ModelKind, Training
 from tasks.training import frozen, loop
 from tasks.training.batches import ImageExamples, epoch_batches
@@ -139,35 +138,41 @@ def measure_classification(kind: ModelKind, split: Split, scratch: Path) -> Iter
     pixels = split.take(np.arange(len(split)))
     classifier.predict(pixels)
     rate = best_rate(lambda: classifier.predict(pixels), len(pixels))
-    large = 8 * BATCH
     forward = tf.function(lambda images: classifier.model(images, training=False), autograph=False)
-    batch = tf.constant(np.resize(pixels, (large, *pixels.shape[1:])))
+    batch = tf.constant(np.resize(pixels, (classifier.batch, *pixels.shape[1:])))
     forward(batch)
-    limit = best_rate(lambda: [forward(batch).numpy() for _ in range(4)], 4 * large)
-    yield Measured(
-        f"{kind} classifies, {BATCH} a batch", rate, f"{large} a batch that lies on the device", limit
-    )
+    limit = best_rate(lambda: [forward(batch).numpy() for _ in range(4)], 4 * classifier.batch)
+    what = f"{kind} classifies, {classifier.batch} a batch"
+    yield Measured(what, rate, "such a batch that lies on the device", limit)
 
 
 def measure_product(folder: Path) -> Iterator[Measured]:
     """`retrain` and `classify` as they are run, on the GPUs and without them: accuracies and times."""
-    told: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
-    for name, environment in (("GPUs", {}), ("CPUs", {"CUDA_VISIBLE_DEVICES": ""})):
+    summaries: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
+    exported: dict[str, int] = {}
+    for name, gpus, environment in (("GPUs", "1", {}), ("CPUs", "0", {"CUDA_VISIBLE_DEVICES": ""})):
         store, output = folder / f"store-{name}", folder / f"output-{name}"
+        inbox = ["--gpus-per-task", gpus, "--output", str(output)]
         darkroom = [sys.executable, "-m", "flows.cli"]
         common = ["--store", str(store), "--images"]
         options = ["--weights", "none", "--epochs", "4", "--min-accuracy", "0", "--min-class-recall", "0"]
         for command in (
             [*darkroom, "retrain", *common, str(folder / "images"), *options],
-            [*darkroom, "classify", *common, str(folder / "images/seg_pred"), "--output", str(output)],
+            [*darkroom, "classify", *common, str(folder / "images/seg_pred"), *inbox],
         ):
             subprocess.run(command, env=os.environ | environment, check=True, stdout=subprocess.DEVNULL)
         [trained] = store.glob("runs/*/summary.json")
-        told[name] = json.loads(trained.read_text()), json.loads((output / "summary.json").read_text())
-    (on_gpus, classified), (on_cpus, classified_there) = told["GPUs"], told["CPUs"]
+        exported[name] = len(list(store.glob("models/*/model.onnx")))
+        summaries[name] = json.loads(trained.read_text()), json.loads((output / "summary.json").read_text())
+    (on_gpus, classified), (on_cpus, classified_there) = summaries["GPUs"], summaries["CPUs"]
     for kind, summary in on_gpus["models"].items():
-        rates = [100 * one["test"]["accuracy"] for one in (summary, on_cpus["models"][kind])]
-        yield Measured(f"darkroom retrain: {kind} on test", rates[0], "on CPUs", rates[1], "%")
+        accuracy, accuracy_there = (
+            100 * there["test"]["accuracy"] for there in (summary, on_cpus["models"][kind])
+        )
+        yield Measured(f"darkroom retrain: {kind} on test", accuracy, "on CPUs", accuracy_there, "%")
+    yield Measured(
+        "models that agree with their model.onnx", exported["GPUs"], "on CPUs", exported["CPUs"], ""
+    )
     yield Measured("darkroom retrain", on_gpus["seconds"], "on CPUs", on_cpus["seconds"], "s")
     yield Measured(
         f"darkroom classify by {', '.join(classified['engines'])}",
@@ -225,10 +230,12 @@ def bench(gpus: Sequence[str], folder: Path, images_per_class: int) -> Iterator[
     yield from watched(bench_decoding(images, folder))
     for kind in RECIPE.models:
         yield from watched(measure_classification(kind, split, folder))
-    yield from watched(measure_product(folder))
+    for row in measure_product(folder):  # processes of their own, whose memory is not seen here
+        yield OnDevice(row, None, None)
 
 
 def main() -> None:
+    use_granted_resources()
     gpus = [device.name for device in tf.config.list_logical_devices("GPU")]
     if not gpus:
         sys.exit(

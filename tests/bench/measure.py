@@ -64,7 +64,7 @@ def is_installed(module: str) -> bool:
     if there := find_spec(module) is not None:
         return there
     Console(stderr=True).print(
-        f"{module} is left out: it is not installed (`pip install 'darkroom[bench]'`)."
+        f"{module} is left out: it is not installed, and in no lock (`uv pip install {module}`)."
     )
     return there
 

@@ -13,8 +13,8 @@ from sklearn.pipeline import Pipeline
 from tasks import storage
 from tasks.audit import audit_dataset, embed_part, fetch_base, plan_features
 from tasks.audit.features import Features
-from tasks.audit.out_of_fold import fit
-from tasks.audit.wrong_labels import as_csv, find_suspects
+from tasks.audit.out_of_fold import believe, fit
+from tasks.audit.wrong_labels import as_csv, suspects_among
 from tasks.classification.rows import SCHEMA, to_table
 from tasks.corrections import corrections_in_force
 from tasks.dataset import Dataset, commit_dataset, decode_part, list_images, plan_parts
@@ -163,7 +163,8 @@ class Review:
     def _write_run(self, run: Run, dataset: Dataset, model: Pipeline) -> None:
         index = storage.read_table(storage.index_url(dataset.url))
         is_in = np.isin(self._world.column("path"), index["path"].to_pylist())
-        _, suspects, doubtful = find_suspects(index.to_pylist(), Taught(self._world.features[is_in]))
+        rows = index.to_pylist()
+        _, suspects, doubtful = suspects_among(rows, believe(rows, Taught(self._world.features[is_in])))
         storage.write_bytes(run.wrong_labels_url, as_csv([*suspects, *doubtful]))
         folder_url = run.kind_url(KIND)
         probabilities, labels = self._judged(model, index, is_in, "test")

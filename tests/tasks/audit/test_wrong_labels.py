@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from tasks.audit.out_of_fold import FOLDS, deal, out_of_fold
-from tasks.audit.wrong_labels import Suspect, as_csv, find_suspects, hardly_believed, likely_wrong
+from tasks.audit.out_of_fold import FOLDS, believe, deal, out_of_fold
+from tasks.audit.wrong_labels import Suspect, as_csv, hardly_believed, likely_wrong, suspects_among
 
 CLASSES = np.array(["forest", "mountain", "sea"])
 
@@ -41,6 +41,11 @@ def clusters() -> tuple[list[dict], Held, np.ndarray]:
         for image, label in enumerate(given)
     ]
     return rows, Held(features.astype(np.float32)), planted
+
+
+def find_suspects(rows: list[dict], features: Held) -> tuple[int, list[Suspect], list[Suspect]]:
+    beliefs = believe(rows, features)
+    return suspects_among(rows, beliefs) if beliefs else (0, [], [])
 
 
 def test_planted_label_errors_are_found_with_the_right_label(clusters):

@@ -121,6 +121,11 @@ def test_coco_annotations_label_images_of_one_category_and_several_are_refused_i
     with pytest.raises(InputError, match=r"several in 2 of 3 images, such as 'a/1.jpg' \(x, y\)") as refusal:
         read(str(place))
     assert "\n" not in str(refusal.value)
+    nameless = coco((1,), (7,))
+    del nameless["images"][1]["file_name"]
+    place.write_text(json.dumps(nameless))
+    with pytest.raises(InputError, match="an image, a category or an annotation has no 'file_name'"):
+        read(str(place))
     place.write_text(json.dumps(coco((1,), (8,))))
     with pytest.raises(InputError, match="no category 8"):
         read(str(place))
