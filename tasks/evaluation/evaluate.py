@@ -10,7 +10,7 @@ from tasks.dataset import Dataset, Split
 from tasks.evaluation import drift
 from tasks.evaluation.calibration import scale_temperature
 from tasks.evaluation.groups import spans_of_time, worst_groups
-from tasks.evaluation.likeness import measure_likeness
+from tasks.evaluation.likeness import measure_likeness, rows_to_learn
 from tasks.evaluation.metrics import (
     compute_metrics,
     confident_mistakes,
@@ -20,7 +20,7 @@ from tasks.evaluation.metrics import (
 )
 from tasks.evaluation.records import Evaluation, read_evaluation, write_arrays
 from tasks.evaluation.slices import slices
-from tasks.networks import predict_splits
+from tasks.networks import look_at_splits
 from tasks.storage import Run
 from tasks.task_runs import task
 from tasks.training import TrainedModel, read_history
@@ -36,8 +36,11 @@ def evaluate_model(model: TrainedModel, dataset: Dataset, run: Run) -> Evaluatio
 
     folder_url, model_url = run.kind_url(model.kind), storage.model_url(run.version_url(model.kind))
     if not all(map(storage.exists, (storage.reference_url(folder_url), storage.metrics_url(folder_url)))):
-        val, test = dataset.split("val"), dataset.split("test")
-        val_probabilities, probabilities = predict_splits(model_url, [val, test])
+        val, test, train = (dataset.split(name) for name in ("val", "test", "train"))
+        rows = rows_to_learn(train)
+        of_splits = [(val, np.arange(len(val))), (test, np.arange(len(test))), (train, rows)]
+        looks, head = look_at_splits(model_url, of_splits)
+        (val_probabilities, val_features), (probabilities, test_features), (_, features) = looks
         history = read_history(storage.history_url(folder_url))
         metrics = compute_metrics(dataset.classes, val.labels, val_probabilities, test.labels, probabilities)
         metrics |= {"model": model.kind, "learning": describe_learning(history, model.best_epoch)}
@@ -52,7 +55,9 @@ def evaluate_model(model: TrainedModel, dataset: Dataset, run: Run) -> Evaluatio
         explain_mistakes(model_url, test, calibrated, storage.evidence_url(folder_url))
         reference = drift_reference(test, calibrated, dataset.classes)
         storage.write_json(storage.reference_url(folder_url), reference)
-        metrics["likeness"] = measure_likeness(model_url, dataset, run.version_url(model.kind))
+        metrics["likeness"] = measure_likeness(
+            features, train.labels[rows], val_features, test_features, head, run.version_url(model.kind)
+        )
         export_onnx(run.version_url(model.kind), sample(test))
         metrics["int8"] = measure_int8(
             dataset, run.version_url(model.kind), val_probabilities, metrics["temperature"]

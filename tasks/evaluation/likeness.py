@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from tasks import storage
-from tasks.dataset import Dataset
-from tasks.networks import ModelVersion, read_features, read_verified
+from tasks.dataset import Split
+from tasks.networks import Head, ModelVersion, read_verified
 
 SHARE = 0.01  # of the validation images lies below the likeness from which an image counts as unlike
 FEWEST = round(1 / SHARE)  # validation images: of fewer such a share cannot be told
@@ -69,24 +69,34 @@ def learn_likeness(
     return Likeness(weights, bias, center, scale, means, known)
 
 
-def measure_likeness(model_url: str, dataset: Dataset, folder_url: str) -> dict[str, Any]:
+def rows_to_learn(train: Split) -> np.ndarray:
+    """Of which of the training images their likeness is learned: IMAGES at most, of all classes."""
+    by_class = np.argsort(train.labels, kind="stable")
+    return by_class[np.linspace(0, len(train) - 1, min(len(train), IMAGES)).astype(int)]
+
+
+def measure_likeness(
+    features: np.ndarray,
+    labels: np.ndarray,
+    val_features: np.ndarray,
+    test_features: np.ndarray,
+    head: Head,
+    folder_url: str,
+) -> dict[str, Any]:
     """Write `likeness.npz` into a version's folder, and tell from where on an image is `unlike`.
 
-    Returns the key `likeness` of metrics.json: `unlike_below`, None where there are fewer than FEWEST
-    validation images; `images`, how many; `test_share`, how many of the test images lie below.
+    features, labels: of the training images `rows_to_learn`. Returns the key `likeness` of metrics.json:
+    `unlike_below`, None where there are fewer than FEWEST validation images; `images`, how many;
+    `test_share`, how many of the test images lie below.
     """
-    val, test, train = dataset.split("val"), dataset.split("test"), dataset.split("train")
-    if len(val) < FEWEST:
-        return {"unlike_below": None, "images": len(val), "test_share": None}
-    by_class = np.argsort(train.labels, kind="stable")
-    rows = by_class[np.linspace(0, len(train) - 1, min(len(train), IMAGES)).astype(int)]
-    of_splits = [(train, rows), *((split, np.arange(len(split))) for split in (val, test))]
-    (features, val_features, test_features), weights, bias = read_features(model_url, of_splits)
-    likeness = learn_likeness(features, train.labels[rows], val_features, weights, bias)
+    images = len(val_features)
+    if images < FEWEST:
+        return {"unlike_below": None, "images": images, "test_share": None}
+    likeness = learn_likeness(features, labels, val_features, head.weights, head.bias)
     write_likeness(likeness, storage.likeness_url(folder_url))
     unlike_below = float(np.quantile(likeness.of(val_features), SHARE))
     test_share = float(np.mean(likeness.of(test_features) < unlike_below))
-    return {"unlike_below": unlike_below, "images": len(val), "test_share": test_share}
+    return {"unlike_below": unlike_below, "images": images, "test_share": test_share}
 
 
 def write_likeness(likeness: Likeness, url: str) -> None:

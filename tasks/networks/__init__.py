@@ -6,12 +6,13 @@ the functions that need them.
 
 from tasks.networks.archive import read_model_file, read_verified, weights_sha256
 from tasks.networks.engines import OnnxClassifier, at_hand, load_classifier
-from tasks.networks.predict import look_at, predict_split, predict_splits, read_features
+from tasks.networks.predict import Head, look_at, look_at_splits, predict_split
 from tasks.networks.threads import gpus_of_a_task, use_granted_cpus
 from tasks.networks.version import BATCH, ModelVersion, check_unregistered
 
 __all__ = [
     "BATCH",
+    "Head",
     "ModelVersion",
     "OnnxClassifier",
     "architectures",
@@ -23,9 +24,8 @@ __all__ = [
     "keras_engine",
     "load_classifier",
     "look_at",
+    "look_at_splits",
     "predict_split",
-    "predict_splits",
-    "read_features",
     "read_model_file",
     "read_verified",
     "use_granted_cpus",

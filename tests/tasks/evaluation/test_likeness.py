@@ -17,11 +17,11 @@ from tasks.evaluation.likeness import (
     likeness_of,
     load_likeness,
     measure_likeness,
+    rows_to_learn,
 )
-from tasks.networks import ModelVersion, architectures
+from tasks.networks import Head, ModelVersion, architectures, look_at_splits
 from tasks.networks.keras_engine import TensorflowClassifier
 from tests.tasks.dataset.test_parts import SIZE, decode_all
-from tests.tasks.registry.test_unseen import dataset
 
 FEATURES, CLASSES = 32, 4
 
@@ -68,7 +68,15 @@ def test_a_version_tells_what_is_unlike_by_99_of_100_of_its_validation_images(st
     noise = noise_of_two_classes(tmp_path / "images", store)
     (tmp_path / "v").mkdir()
     architectures.build_cnn(2, SIZE).save(tmp_path / "v/model.keras")
-    told = measure_likeness(str(tmp_path / "v/model.keras"), noise, str(tmp_path / "v"))
+    val, test, train = (noise.split(name) for name in ("val", "test", "train"))
+    rows = rows_to_learn(train)
+    looks, head = look_at_splits(
+        str(tmp_path / "v/model.keras"), [(val, np.arange(120)), (test, np.arange(40)), (train, rows)]
+    )
+    (_, val_features), (_, test_features), (_, features) = looks
+    told = measure_likeness(
+        features, train.labels[rows], val_features, test_features, head, str(tmp_path / "v")
+    )
     assert told["images"] == 120
     sha256 = storage.sha256((tmp_path / "v/likeness.npz").read_bytes())
     version = ModelVersion(
@@ -83,7 +91,10 @@ def test_a_version_tells_what_is_unlike_by_99_of_100_of_its_validation_images(st
         likeness_of(version, features, 120)
 
 
-def test_with_too_few_validation_images_nothing_is_called_unlike(store: str):
-    splits = {"1": "train", "2": "test"} | {f"v{number}": "val" for number in range(FEWEST - 1)}
-    small: Dataset = dataset(store, "small", splits)
-    assert measure_likeness("", small, "") == {"unlike_below": None, "images": 99, "test_share": None}
+def test_with_too_few_validation_images_nothing_is_called_unlike():
+    few = np.zeros((FEWEST - 1, FEATURES), np.float32)
+    assert measure_likeness(few, np.zeros(99), few, few, Head(few, few), "") == {
+        "unlike_below": None,
+        "images": 99,
+        "test_share": None,
+    }
