@@ -146,6 +146,9 @@ def check_splits(dataset: Dataset) -> Dataset:
     index = table.select([name for name in columns if name in table.column_names]).to_pylist()
     rows = [row for row in index if row["status"] == "ok"]
     check_left_out(dataset.images_url, rows)
+    for split in ("test", "val"):
+        if not dataset.counts[split] and not any(row["split"] == split for row in index):
+            check_groups(dataset.images_url, rows, split)
     if not dataset.counts["test"]:
         raise InputError(
             f"The test split must have an image that can be decoded. Received none in {dataset.images_url!r}."
@@ -161,6 +164,16 @@ def check_splits(dataset: Dataset) -> Dataset:
             "each class into `val/<class>/`."
         )
     return dataset
+
+
+def check_groups(images_url: str, rows: Sequence[Mapping[str, Any]], split: str) -> None:
+    """Raise InputError where a split that was to be drawn got nothing, since all images lie in few groups."""
+    if scenes := sorted({row["scene"] for row in rows if row.get("scene") is not None}):
+        raise InputError(
+            f"Groups are not torn, so that there must be enough of them to draw a {split} split of. Received "
+            f"{len(scenes):,}, such as {scenes[0]!r}, in {images_url!r}: name smaller groups by `group_by`, "
+            "or none."
+        )
 
 
 def check_left_out(images_url: str, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -246,6 +246,14 @@ def test_a_pattern_that_groups_nothing_is_refused(flat: Path, store: str, patter
         dataset_of(flat, store, Data(group_by=pattern))
 
 
+@pytest.mark.parametrize(("days", "split"), [(1, "test"), (2, "val")])
+def test_groups_too_few_to_draw_a_split_of_are_called_so(flat: Path, store: str, days: int, split: str):
+    for number, file in enumerate(sorted(flat.rglob("*.jpg"))):
+        os.utime(file, (0, 1_700_000_000 + number % days * 86_400))
+    with pytest.raises(InputError, match=f"draw a {split} split of. Received {days}, such as '2023-11-14'"):
+        check_splits(dataset_of(flat, store, Data(group_by="day")))
+
+
 def test_classes_may_be_called_test_and_valid(flat: Path, store: str):
     (flat / "sea").rename(flat / "test")
     shutil.copytree(flat / "forest", flat / "valid")
