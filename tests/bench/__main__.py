@@ -1,4 +1,4 @@
-"""`make bench`: each speed beside its limit or a peer, in the same run; half an hour on two cores.
+"""`make bench`: each speed beside its limit or a peer, in the same run.
 
 IMAGES=DIR measures on your own labelled folder instead of the sample dataset, BENCH="training recovery"
 only what it names; STUDIES, of what something is worth and not of speeds, are measured only so. WEIGHTS=FILE
