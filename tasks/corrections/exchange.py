@@ -71,7 +71,9 @@ def read_label_records(url: str) -> Sequence[LabelRow | dict[str, Any]]:
                 raise ValueError(f"an image, a category or an annotation has no {error}") from error
         return read_records(data, ending)
     except (FileNotFoundError, IsADirectoryError) as error:
-        raise InputError(f"Labels are read from a file. Received none: {url!r}.") from error
+        raise InputError(
+            f"A file of labels must be there. Received {url!r}, where there is none: correct its path."
+        ) from error
     except InputError:
         raise
     except ODD as error:

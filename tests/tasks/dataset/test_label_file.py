@@ -218,5 +218,5 @@ def test_columns_without_a_file_are_refused(tmp_path: Path):
         Data(labels="labels.csv", labels_columns="species")
     with pytest.raises(ValueError, match="give `labels` too"):
         Data(labels_columns="path=file")
-    with pytest.raises(InputError, match="read from a file"):
+    with pytest.raises(InputError, match="where there is none"):
         label_images(folder(tmp_path / "in", "1.jpg"), Data(labels=str(tmp_path / "gone.csv")))
