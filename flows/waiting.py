@@ -13,6 +13,7 @@ from prefect_ray.context import RemoteOptionsContext
 from prefect_ray.task_runners import PrefectRayFuture
 
 from tasks.errors import JobError
+from tasks.networks import node_resources
 from tasks.training import LOST_NODE_SECONDS
 
 POLL_SECONDS = 0.5
@@ -80,7 +81,7 @@ class NodeWatch:
 
     def check(self) -> None:
         """Raises JobError when there has been no node for LOST_NODE_SECONDS."""
-        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        nodes = node_resources()
         if any(all(node.get(name, 0) >= need for name, need in self._needs.items()) for node in nodes):
             self._lost_at = None
             return

@@ -11,7 +11,6 @@ from typing import Self
 import cv2
 import numpy as np
 import pyarrow as pa
-import ray
 
 from tasks import storage
 from tasks.ahead import map_ahead, prefetch
@@ -30,7 +29,7 @@ from tasks.classification.sorting import sort_files
 from tasks.dataset import UNREADABLE, ImageError, captured_at, decode_image, measure_looks, read_images
 from tasks.errors import InputError
 from tasks.evaluation import likeness_of, scale_temperature
-from tasks.networks import BATCH, ModelVersion, at_hand, load_classifier
+from tasks.networks import BATCH, ModelVersion, at_hand, load_classifier, node_resources
 from tasks.parameters import Classification
 from tasks.storage import AHEAD_BYTES, FileEntry
 from tasks.task_runs import RETRIES, task
@@ -129,11 +128,6 @@ def check_room(options: Classification) -> int:
         "A node of the cluster must have `cpus_per_task` and `gpus_per_task`. "
         f"Received {options.cpus_per_task} CPUs and {options.gpus_per_task:g} GPUs for nodes of: {nodes}."
     )
-
-
-def node_resources() -> list[dict[str, float]]:
-    """The resources of each living node of the Ray cluster, such as {"CPU": 8.0}."""
-    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
 def read_marker(part: Part) -> CommittedPart | None:

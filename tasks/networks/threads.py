@@ -15,10 +15,14 @@ def granted_cpus() -> int | None:
     return max(1, int(context.get_assigned_resources().get("CPU", 1)))
 
 
+def node_resources() -> list[dict[str, float]]:
+    """The resources of each living node of the Ray cluster, such as {"CPU": 8.0}."""
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
 def gpus_of_a_task() -> int:
     """How many GPUs a task that runs a model with TensorFlow is to ask Ray for: one, where a node has one."""
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    return int(any(node.get("GPU", 0) >= 1 and node.get("CPU", 0) >= 1 for node in nodes))
+    return int(any(node.get("GPU", 0) >= 1 and node.get("CPU", 0) >= 1 for node in node_resources()))
 
 
 def use_granted_cpus() -> None:

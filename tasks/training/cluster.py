@@ -9,6 +9,7 @@ import ray
 import ray._private.state
 
 from tasks.errors import InputError
+from tasks.networks import node_resources
 from tasks.parameters import Training
 from tasks.training.door import PORTS
 
@@ -57,11 +58,7 @@ def resources_of(training: Training) -> Resources:
 
     Raises InputError when the cluster cannot hold so many workers.
     """
-    nodes = [
-        (int(node["Resources"].get("CPU", 0)), int(node["Resources"].get("GPU", 0)))
-        for node in ray.nodes()
-        if node["Alive"]
-    ]
+    nodes = [(int(node.get("CPU", 0)), int(node.get("GPU", 0))) for node in node_resources()]
     gpus = training.gpus_per_worker
     if gpus is None:
         gpus = largest_share([gpu for _, gpu in nodes], training.workers)

@@ -2,8 +2,7 @@
 
 import logging
 
-import ray
-
+from tasks.networks import node_resources
 from tasks.parameters import ModelKind, Training
 from tasks.training.cluster import largest_share
 
@@ -37,7 +36,7 @@ def needed_bytes(kind: ModelKind, training: Training) -> float:
 
 def tell_memory(training: Training) -> None:
     """Say so where the nodes have less memory than workers on their CPUs take."""
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    nodes = node_resources()
     if any(node.get("GPU") for node in nodes):
         return
     megabytes = largest_share([int(node.get("memory", 0) / MEGABYTE) for node in nodes], training.workers)
