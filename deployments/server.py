@@ -9,23 +9,24 @@ import gc
 import socket
 import sys
 
+from tasks.process import uncollected
+
 # No page of another user of this machine shows the UI within itself, for a reader to click on.
 HEADERS = {"Content-Security-Policy": "frame-ancestors 'none'"}
 
 
 def serve(host: str, listener: socket.socket) -> None:
-    gc.disable()  # what is imported stays: to look for garbage among it takes a fifth of the start
-    import uvicorn
-    from prefect.server.api.server import create_app
-    from starlette.middleware.trustedhost import TrustedHostMiddleware
+    with uncollected():
+        import uvicorn
+        from prefect.server.api.server import create_app
+        from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-    from deployments.headers import WithHeaders
-    from deployments.services import LOOPBACK_NAMES
+        from deployments.headers import WithHeaders
+        from deployments.services import LOOPBACK_NAMES
 
-    guarded = TrustedHostMiddleware(create_app(final=True), allowed_hosts=[host, *LOOPBACK_NAMES])
-    app = WithHeaders(guarded, HEADERS)
-    gc.freeze()
-    gc.enable()
+        guarded = TrustedHostMiddleware(create_app(final=True), allowed_hosts=[host, *LOOPBACK_NAMES])
+        app = WithHeaders(guarded, HEADERS)
+        gc.freeze()  # what is imported stays
     uvicorn.Server(uvicorn.Config(app)).run(sockets=[listener])
 
 

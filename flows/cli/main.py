@@ -1,12 +1,11 @@
 """The `darkroom` command line. What a command needs is imported when it is called: help itself is light."""
 
-import gc
 import logging
 import os
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import chdir, contextmanager
+from collections.abc import Sequence
+from contextlib import chdir
 from importlib import import_module, metadata
 
 from cyclopts import App, CycloptsError, Parameter
@@ -14,7 +13,7 @@ from pydantic import ValidationError
 
 from flows.cli.terminal import OneLineFormatter, in_one_line
 from tasks.errors import InputError, JobError
-from tasks.process import end_on_signals, ended_by, notes_of
+from tasks.process import end_on_signals, ended_by, notes_of, uncollected
 from tasks.storage import disk_failure, own_temporary_folder
 
 DONE, FAILED, BAD_ARGUMENTS, SIGNALLED = 0, 1, 2, 128  # SIGNALLED: and the number of the signal
@@ -90,16 +89,6 @@ def import_command(arguments: Sequence[str]) -> None:
             module, _, name = place.partition(":")
             if name in arguments[:1]:
                 import_module(module)
-
-
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """Look for no garbage: among what is just imported is none, and that would take a fifth of the time."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 def what_was_wrong(error: CycloptsError) -> str:
