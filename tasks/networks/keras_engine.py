@@ -3,6 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
+from tasks.ahead import prefetch
 from tasks.networks.architectures import with_features
 from tasks.networks.archive import load_model
 from tasks.networks.threads import use_granted_cpus
@@ -34,30 +35,39 @@ class TensorflowClassifier:
     def look(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Probabilities, and what the head sees of each image, float32 [n, features]."""
         starts = range(0, len(images), self.batch)
-        chunks = [self._look_at_batch(images[start : start + self.batch]) for start in starts]
-        if not chunks:
+        if not starts:
             return np.empty((0, self.width), np.float32), np.empty((0, self.features), np.float32)
-        probabilities, features = zip(*chunks, strict=True)
-        return np.concatenate(probabilities), np.concatenate(features)
+        batches = prefetch(lambda: (self._on_device(images[start : start + self.batch]) for start in starts))
+        probabilities, features = zip(*map(self._look_at_batch, batches), strict=True)
+        return np.concatenate(probabilities)[: len(images)], np.concatenate(features)[: len(images)]
 
-    def _look_at_batch(self, images: np.ndarray) -> list[np.ndarray]:
-        """Both of some images, padded to a whole batch: TensorFlow traces one shape, and rounds all alike."""
-        batch = np.zeros((max(self.batch, len(images)), *images.shape[1:]), np.uint8)
+    def _on_device(self, images: np.ndarray) -> tf.Tensor:
+        """Some images padded to a whole batch: TensorFlow traces one shape, and rounds all alike."""
+        batch = np.zeros((self.batch, *images.shape[1:]), np.uint8)
         batch[: len(images)] = images
-        return [output.numpy()[: len(images)] for output in self._forward(tf.constant(batch))]
+        return tf.constant(batch)
+
+    def _look_at_batch(self, batch: tf.Tensor) -> list[np.ndarray]:
+        return [output.numpy() for output in self._forward(batch)]
 
     def _most_at_once(self) -> int:
-        """Twice BATCH and so on, up to GPU_PIXELS, as the GPU's memory holds it: others may use it too."""
-        most = BATCH
-        while 2 * most * self.size_px**2 <= GPU_PIXELS:
-            most *= 2
+        """`gpu_batch`, or a half of it and so on, as the GPU's memory holds it: others may use it too."""
+        most = gpu_batch(self.size_px)
         while most > BATCH:
             try:
-                self._look_at_batch(np.zeros((most, self.size_px, self.size_px, 3), np.uint8))
+                self._look_at_batch(tf.zeros((most, self.size_px, self.size_px, 3), tf.uint8))
                 return most
             except tf.errors.ResourceExhaustedError:
                 most //= 2
         return most
+
+
+def gpu_batch(size_px: int) -> int:
+    """How many images a GPU sees at once: BATCH or twice that and so on, GPU_PIXELS at most."""
+    most = BATCH
+    while 2 * most * size_px**2 <= GPU_PIXELS:
+        most *= 2
+    return most
 
 
 def use_granted_resources() -> None:

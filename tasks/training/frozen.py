@@ -14,12 +14,12 @@ import tensorflow as tf
 from tasks import storage
 from tasks.ahead import prefetch
 from tasks.dataset import Split
-from tasks.networks import OnnxClassifier, convert
+from tasks.networks import OnnxClassifier, convert, keras_engine
 from tasks.parameters import Augmentation
 from tasks.training.batches import CachedRows, augment, uniform
 
-BATCH = 64
-Forward = Callable[[np.ndarray], Sequence[np.ndarray]]
+BATCH = 64  # on CPUs
+Forward = Callable[[np.ndarray | tf.Tensor], Sequence[np.ndarray]]
 
 log = logging.getLogger("darkroom")
 
@@ -62,7 +62,15 @@ def _compute(
     urls: Sequence[str],
 ) -> None:
     """Write each output of `frozen` as float16 [views, rows, ...], in batches of one shape."""
-    forward = forward_here(frozen)
+    forward, batch = forward_here(frozen), BATCH
+    if has_gpu():
+        batch = keras_engine.gpu_batch(frozen.input_shape[1])
+
+    def inputs() -> Iterator[tuple[int, int, np.ndarray | tf.Tensor, int]]:
+        """A GPU's are copied to it while it computes those before."""
+        for view, start, images, count in _views(split, rows, batch, views, augmentation, seed):
+            yield view, start, tf.constant(images) if has_gpu() else images, count
+
     with ExitStack() as stack:
         outs = [
             storage.new_array(
@@ -72,7 +80,7 @@ def _compute(
             )
             for url, output in zip(urls, frozen.outputs, strict=True)
         ]
-        for view, start, images, count in prefetch(lambda: _views(split, rows, views, augmentation, seed)):
+        for view, start, images, count in prefetch(inputs):
             for out, values in zip(outs, forward(images), strict=True):
                 out[view, start : start + count] = values[:count]
         for out in outs:
@@ -86,23 +94,28 @@ def forward_here(frozen: keras.Model) -> Forward:
     There that is 2.4 times as fast; with pretrained weights the outputs differ by 3e-6 of the largest. A
     network that cannot be exported is run by TensorFlow. The last one is kept: a training has two splits.
     """
-    if not tf.config.list_physical_devices("GPU"):
+    if not has_gpu():
         try:
             return OnnxClassifier(convert.onnx_bytes(frozen)).outputs
         except Exception as error:  # converters raise errors of many kinds
             log.warning("MobileNetV2's frozen part could not be exported to ONNX: %s", error)
     traced = tf.function(lambda images: tf.nest.flatten(frozen(images, training=False)), autograph=False)
-    return lambda images: [output.numpy() for output in traced(tf.constant(images))]
+    return lambda images: [output.numpy() for output in traced(images)]
+
+
+def has_gpu() -> bool:
+    return bool(tf.config.list_physical_devices("GPU"))
 
 
 def _views(
-    split: Split, rows: np.ndarray, views: int, augmentation: Augmentation, seed: int
+    split: Split, rows: np.ndarray, batch: int, views: int, augmentation: Augmentation, seed: int
 ) -> Iterator[tuple[int, int, np.ndarray, int]]:
-    """Yield view, first row, images uint8 [BATCH, size, size, 3] and how many of them count."""
+    """Yield view, first row, images uint8 [batch, size, size, 3] and how many of them count."""
     for view in range(views):
-        for start in range(0, len(rows), BATCH):
-            indices = rows[start : start + BATCH]
-            images = split.take(np.resize(indices, BATCH))
+        for start in range(0, len(rows), batch):
+            indices = rows[start : start + batch]
+            padded = np.resize(indices, batch)
+            images = split.take(padded)
             if view:
-                images = augment(images, uniform(seed, view, np.resize(indices, BATCH), 4), augmentation)
+                images = augment(images, uniform(seed, view, padded, 4), augmentation)
             yield view, start, images, len(indices)

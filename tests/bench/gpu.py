@@ -26,7 +26,7 @@ from tasks.dataset.manifest import list_images
 from tasks.dataset.parts import decode_part, plan_parts
 from tasks.dataset.reader import Split
 from tasks.networks import architectures
-from tasks.networks.keras_engine import TensorflowClassifier, use_granted_resources
+from tasks.networks.keras_engine import TensorflowClassifier, gpu_batch, use_granted_resources
 from tasks.parameters import ModelKind, Training
 from tasks.training import frozen, loop
 from tasks.training.batches import ImageExamples, epoch_batches
@@ -39,6 +39,7 @@ SIZE = 150
 CLASSES = 6
 IMAGES_PER_CLASS = 1000
 SAMPLED_SECONDS = 0.5  # between two looks at how busy the GPUs are
+COMPARED = (("float32", True), ("bfloat16", False), ("float16", False), ("float16", True))  # True: by XLA
 RECIPE = Training(batch_size=BATCH_A_GPU)
 
 
@@ -117,10 +118,11 @@ def measure_features(split: Split, scratch: Path) -> Iterator[Measured]:
     urls = [str(scratch / f"{name}.npy") for name in ("features", "activations")]
     views, varied = RECIPE.mobilenet_v2.views, RECIPE.mobilenet_v2.augmentation
     forward = tf.function(lambda images: part(images, training=False)[0], autograph=False)
-    batch = tf.constant(split.take(np.arange(frozen.BATCH)))
+    count = gpu_batch(SIZE)
+    batch = tf.constant(split.take(np.arange(count)))
     forward(batch)
-    steps = len(split) // frozen.BATCH
-    limit = best_rate(lambda: [forward(batch).numpy() for _ in range(steps)], steps * frozen.BATCH)
+    steps = len(split) // count
+    limit = best_rate(lambda: [forward(batch).numpy() for _ in range(steps)], steps * count)
     rate = best_rate(
         lambda: frozen._compute(part, split, np.arange(len(split)), views, varied, 0, urls),
         views * len(split),
@@ -144,6 +146,18 @@ def measure_classification(kind: ModelKind, split: Split, scratch: Path) -> Iter
     limit = best_rate(lambda: [forward(batch).numpy() for _ in range(4)], 4 * classifier.batch)
     what = f"{kind} classifies, {classifier.batch} a batch"
     yield Measured(what, rate, "such a batch that lies on the device", limit)
+    for precision, compiled in COMPARED:
+        loop.set_precision(precision)
+        other = build(kind)
+        loop.set_precision("float32")
+        other.set_weights(classifier.model.get_weights())
+        forward = tf.function(
+            lambda images, other=other: other(images, training=False), autograph=False, jit_compile=compiled
+        )
+        forward(batch)
+        other_rate = best_rate(lambda: [forward(batch).numpy() for _ in range(4)], 4 * classifier.batch)  # noqa: B023
+        what = f"such a batch in {precision}{' by XLA' if compiled else ''}"
+        yield Measured(what, other_rate, "in float32", limit)
 
 
 def measure_product(folder: Path) -> Iterator[Measured]:

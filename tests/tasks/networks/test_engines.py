@@ -58,10 +58,10 @@ def test_a_gpu_sees_as_many_images_at_once_as_its_memory_holds_and_answers_the_s
     assert on_cpus.batch == BATCH
     look_at_batch = TensorflowClassifier._look_at_batch
 
-    def look_at_few(classifier: TensorflowClassifier, images: np.ndarray) -> list[np.ndarray]:
-        if len(images) > 256:
+    def look_at_few(classifier: TensorflowClassifier, batch: tf.Tensor) -> list[np.ndarray]:
+        if len(batch) > 256:
             raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
-        return look_at_batch(classifier, images)
+        return look_at_batch(classifier, batch)
 
     monkeypatch.setattr(TensorflowClassifier, "_look_at_batch", look_at_few)
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda _: ["GPU:0"])
