@@ -104,7 +104,11 @@ class Training(FewShown):
         None, ge=0, le=64, description="GPUs of each worker; by default all that the cluster can give it."
     )
     batch_size: int = Field(128, ge=1, le=65_536, description="Images a step, over all workers.")
-    patience: int = Field(5, ge=1, description="Epochs without a better validation loss before stopping.")
+    patience: int = Field(
+        5,
+        ge=1,
+        description="Epochs without a lower validation loss before stopping, counted in the second half of all.",
+    )
     seed: int = Field(0, ge=0, description="Seed of shuffling, augmentation and initial weights.")
     val_share: float = Field(
         0.1, gt=0, lt=1, description="Share of train drawn as validation where there is no val folder."

@@ -59,8 +59,14 @@ class FitState:
         return self.history[self.best_epoch - 1]["val_loss"] if self.history else math.inf
 
     def finished(self, plan: FitPlan) -> bool:
+        """Whether the epochs are over, or too many of the schedule's second half brought no lower loss.
+
+        Those of its first half do not count: while the learning rate is high, the loss goes up and down.
+        """
         epoch = len(self.history)
-        return epoch >= plan.epochs or epoch - self.best_epoch >= plan.training.patience
+        return (
+            epoch >= plan.epochs or epoch - max(self.best_epoch, plan.epochs // 2) >= plan.training.patience
+        )
 
 
 def strategy_here(workers: int) -> tf.distribute.Strategy:

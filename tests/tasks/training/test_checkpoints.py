@@ -30,6 +30,11 @@ def test_a_restarted_training_knows_what_it_knew(tmp_path: Path):
     after.best_loss = 0.6
     assert np.array_equal(after.best_weights()[0], np.full(3, 7.0))
     assert after.best_epoch == after.next_phase().best_epoch == 3
-    for patience, stops in ((2, True), (3, False)):
-        plan = FitPlan("adam", 9, 32, 1e-3, Training(patience=patience), 0, 1)
-        assert after.state.finished(plan) is stops
+
+
+def test_early_stopping_counts_only_epochs_of_the_second_half_of_the_schedule():
+    state = FitState(history=[{"epoch": epoch, "val_loss": 1 / min(epoch, 3)} for epoch in range(1, 8)])
+    assert state.best_epoch == 3
+    for epochs, patience, stops in ((6, 5, True), (8, 3, True), (8, 4, False), (14, 1, False), (13, 1, True)):
+        plan = FitPlan("adam", epochs, 32, 1e-3, Training(patience=patience), 0, 1)
+        assert state.finished(plan) is stops, (epochs, patience)
