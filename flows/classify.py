@@ -97,6 +97,7 @@ def check_classification(
 ) -> None:
     """Raise InputError for mistakes that show without Prefect and Ray, before either is started."""
     storage.check_folder(storage.absolute(images))
+    storage.check_store(store)
     version = read_version(store, model)
     check_options(version, options)
     locate(images, output, Classification())

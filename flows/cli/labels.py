@@ -22,6 +22,7 @@ def list_labels(*, store: Store = "store") -> None:
 
     :param store: Folder or URL that holds the labels.
     """
+    storage.check_store(store)
     corrections = sorted(corrections_in_force(store).values(), key=lambda answer: answer.at)
     head = ("when, UTC", "class", "folder", "question", "who", "sha256")
     draw(table(head, map(cells, corrections[-SHOWN:])))
@@ -65,6 +66,7 @@ def export(file: str, *, store: Store = "store") -> None:
     :param file: File to write, of a name that ends in .csv, .parquet, .jsonl or .json.
     :param store: Folder or URL that holds the labels.
     """
+    storage.check_store(store)
     tell(f"{export_labels(store, file):,} corrections", storage.absolute(file))
 
 
@@ -76,6 +78,7 @@ def undo(*, sha256: str | None = None, who: str | None = None, store: Store = "s
     :param who: Whose answer is taken back, where not your own.
     :param store: Folder or URL that holds the labels.
     """
+    storage.check_store(store)
     answers = undo_last(store, person(), sha256, who)
     first = f"{said(answers[0])} for {answers[0].sha256}"
     tell("Taken back", first + (f" and {len(answers) - 1:,} more" if len(answers) > 1 else ""))

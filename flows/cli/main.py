@@ -2,13 +2,14 @@
 
 import logging
 import os
+import shlex
 import sys
 import traceback
 from collections.abc import Sequence
 from contextlib import chdir
 from importlib import import_module, metadata
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, MissingArgumentError, Parameter, UnusedCliTokensError
 from pydantic import ValidationError
 
 from flows.cli.terminal import OneLineFormatter, in_one_line
@@ -32,6 +33,7 @@ COMMANDS = {
 }  # where each command is, and the words for it that need nothing imported
 SLOW_TO_START = ("explore", "retrain", "classify", "review", "up", "join")
 HELP = ("--help", "-h")
+IMAGES = "--images"
 
 app = App(
     name="darkroom",
@@ -100,7 +102,21 @@ def what_was_wrong(error: CycloptsError) -> str:
             + f"{problem['msg']}. Received: {problem['input']!r}"
             for names, problem in first.items()
         )
-    return in_one_line(str(error))
+    return in_one_line(stray_word(error) or str(error))
+
+
+def stray_word(error: CycloptsError) -> str:
+    """What to do about a word that no flag takes, as in `darkroom classify photos`; empty for other errors."""
+    words = [word for word in error.unused_tokens or () if not word.startswith("-")]
+    if not words:
+        return ""
+    command = " ".join(["darkroom", *(error.command_chain or ())])
+    if isinstance(error, MissingArgumentError) and error.argument and error.argument.name == IMAGES:
+        way = f"{command} {IMAGES} {shlex.quote(words[0])}"
+        return f"The folder of images must follow its flag: `{way}`. Received: {words[0]!r}."
+    if isinstance(error, UnusedCliTokensError):
+        return f"`{command}` takes no such word: `{command} --help` lists its flags. Received: {words[0]!r}."
+    return ""
 
 
 def speak_plainly() -> None:

@@ -44,6 +44,7 @@ def list_models(*, store: Store = "store") -> None:
 
     :param store: Folder or URL that holds the models.
     """
+    storage.check_store(store)
     records = list_versions(store)
     if not records:
         raise InputError(
@@ -80,6 +81,7 @@ def show(version: str, *, store: Store = "store") -> None:
     :param version: A version of the store, or `champion`.
     :param store: Folder or URL that holds the models.
     """
+    storage.check_store(store)
     record = read_record(store, version)
     draw(facts(describe(store, record).items()))
     draw("")
@@ -144,6 +146,7 @@ def history(*, store: Store = "store") -> None:
 
     :param store: Folder or URL that holds the models.
     """
+    storage.check_store(store)
     entries = read_promotions(store)
     if not entries:
         raise InputError(f"The store must have had a champion. Received one without promotions: {store!r}.")
@@ -167,6 +170,7 @@ def promote(version: str, *, store: Store = "store", reason: str = "") -> None:
     :param store: Folder or URL that holds the models.
     :param reason: Why, for `models history`.
     """
+    storage.check_store(store)
     tell("Champion", storage.version_url(store, promote_by_hand(store, version, reason)))
     write_overview(store)
 
@@ -178,6 +182,7 @@ def rollback(*, store: Store = "store", reason: str = "") -> None:
     :param store: Folder or URL that holds the models.
     :param reason: Why, for `models history`.
     """
+    storage.check_store(store)
     tell("Champion", storage.version_url(store, roll_back(store, reason)))
     write_overview(store)
 
@@ -189,6 +194,7 @@ def hold(*, store: Store = "store", reason: str = "") -> None:
     :param store: Folder or URL that holds the models.
     :param reason: Why, for `models history`.
     """
+    storage.check_store(store)
     tell("Champion, held", storage.version_url(store, hold_champion(store, reason)))
 
 
@@ -199,6 +205,7 @@ def release(*, store: Store = "store", reason: str = "") -> None:
     :param store: Folder or URL that holds the models.
     :param reason: Why, for `models history`.
     """
+    storage.check_store(store)
     tell("Champion, released", storage.version_url(store, release_champion(store, reason)))
 
 
@@ -213,6 +220,7 @@ def export(version: str, *, format: ExportFormat, output: Path | None = None, st
     :param output: New or empty folder to write into; by default the version and format in this folder.
     :param store: Folder or URL that holds the models.
     """
+    storage.check_store(store)
     with silenced():
         from tasks.registry.export import export_version
 

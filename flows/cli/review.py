@@ -26,6 +26,7 @@ def review(
     :param output: Folder or URL of a classification, for images that the model was not sure of.
     :param questions: How many at most.
     """
+    storage.check_store(store)
     if not storage.names(storage.runs_url(store)) and not storage.exists(storage.summary_url(output)):
         raise InputError(
             "There must be a `store` with a run, or an `output` of `darkroom classify`, to ask about. "

@@ -72,8 +72,7 @@ def clean(
     :param keep_versions: How many of the newest versions stay.
     :param dry_run: Only tell what would be removed.
     """
-    if not storage.exists(store):
-        raise InputError(f"`store` must be a folder or URL that is there. Received: {store!r}.")
+    storage.check_store(store)
     with nullcontext() if dry_run else storage.locked(store, "store") as lock:  # a run that begins waits
         urls = list(outdated(store, keep_runs, keep_versions))
         for url in urls:

@@ -28,7 +28,7 @@ from tasks.storage.datasets import (
 from tasks.storage.disk import check_temporary_room, disk_failure, naming_disk, temporary_folder
 from tasks.storage.folder import AHEAD_BYTES, KEPT, file_url, find_files, read_ahead
 from tasks.storage.left_out import LeftOut, is_left_out
-from tasks.storage.listing import FileEntry, check_folder, walk
+from tasks.storage.listing import FileEntry, check_folder, check_store, walk
 from tasks.storage.local import local_copy, sweep
 from tasks.storage.lock import Lock, at_work, holder_of, is_leased, leased, locked
 from tasks.storage.names import FORMULA, as_cell, escape, from_cell, is_plain_name, plain_name, unescape
@@ -155,6 +155,7 @@ __all__ = [
     "check_folder",
     "check_own",
     "check_schema_version",
+    "check_store",
     "check_table",
     "check_temporary_room",
     "check_writable",

@@ -13,7 +13,7 @@ from fsspec.implementations.local import LocalFileSystem
 from tasks.errors import InputError, JobError
 from tasks.storage.left_out import LISTED_ALREADY, NAMELESS, UNREADABLE_FOLDER, LeftOut, why_left_out
 from tasks.storage.names import escape
-from tasks.storage.objects import mark_of
+from tasks.storage.objects import exists, mark_of
 from tasks.storage.urls import filesystem, name_of
 
 # What is wrong with one folder; any other error is the disk's or the network's, and may pass.
@@ -67,6 +67,15 @@ def check_folder(images_url: str) -> None:
     if not fs.isdir(base):
         received = "a file" if fs.exists(base) else "a path that does not exist"
         raise InputError(f"`images` must be a folder of images. Received {received}: {images_url!r}.")
+
+
+def check_store(store: str) -> None:
+    """Raise InputError when there is no store, for commands that make none: it can only be a slip."""
+    if not exists(store):
+        raise InputError(
+            "`store` must be a store that `darkroom retrain` made. Received a path that does not exist: "
+            f"{store!r}."
+        )
 
 
 def _walk_local(base: str, left_out: LeftOut) -> Iterator[FileEntry]:

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -93,7 +93,7 @@ def test_what_shows_without_prefect_and_ray_is_told_before_they_are_started(
         ("explore --images nowhere", "`images`"),
         ("explore --images {sample} --weights nowhere.h5", "`weights`"),
         ("classify --images nowhere", "`images`"),
-        ("classify --images {sample}", "champion"),
+        ("classify --images {sample} --store .", "champion"),
     ],
 )
 def test_the_other_jobs_tell_at_once_what_shows_at_once(
@@ -112,14 +112,19 @@ def test_the_other_jobs_tell_at_once_what_shows_at_once(
         (["retrain", "--images", "x", "--models", "cnn,resnet"], "resnet"),
         (["retrain"], "--images"),
         (["classify", "--output", "x"], "--images"),
+        (["classify", "my photos", "--store", "x"], "`darkroom classify --images 'my photos'`"),
+        (["retrain", "photos"], "`darkroom retrain --images photos`"),
+        (["explore", "photos"], "`darkroom explore --images photos`"),
+        (["retrain", "--images", "a", "b"], "no such word: `darkroom retrain --help`"),
+        (["models", "list", "store"], "no such word: `darkroom models list --help`"),
         (
             ["classify", "--images", "x", "--output", "y", "--copy-into", "a", "--symlink-into", "b"],
             "not both",
         ),
         (["fly"], "fly"),
-        (["models", "list", "--store", "nowhere"], "must hold model versions"),
-        (["models", "history", "--store", "nowhere"], "without promotions"),
-        (["models", "export", "champion", "--format", "onnx", "--store", "nowhere"], "a champion"),
+        (["models", "list", "--store", "."], "must hold model versions"),
+        (["models", "history", "--store", "."], "without promotions"),
+        (["models", "export", "champion", "--format", "onnx", "--store", "."], "a champion"),
         (["models", "export", "champion", "--format", "pickle"], "pickle"),
         (["sample", "there", "--images-per-class", "1"], "images_per_class"),
     ],
@@ -131,6 +136,42 @@ def test_bad_arguments_end_in_one_line_and_status_2(arguments, complaint, capsys
     assert error.startswith("darkroom:")
     assert complaint in error
     assert error.count("\n") == 1
+
+
+def commands_with_a_store() -> Iterator[tuple[str, Callable[..., None]]]:
+    for place in COMMANDS:
+        command = pkgutil.resolve_name(place)
+        name = place.partition(":")[2]
+        group = isinstance(command, App)
+        parts = (
+            {f"{name} {part}": command[part].default_command for part in command}
+            if group
+            else {name: command}
+        )
+        for words, function in parts.items():
+            if (
+                not words.endswith(("-h", "--help", "--version"))
+                and "store" in inspect.signature(function).parameters
+            ):
+                yield words, function
+
+
+MAKES_A_STORE = {"explore", "retrain", "labels import"}
+
+
+def test_every_command_that_makes_no_store_refuses_one_that_is_not_there(
+    sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(tmp_path)
+    values = {"images": f"--images {sample}", "format": "--format onnx", "version": "v", "file": "file.csv"}
+    commands = dict(commands_with_a_store())
+    assert commands.keys() > MAKES_A_STORE | {"classify", "review", "clean", "labels list", "models show"}
+    for words in commands.keys() - MAKES_A_STORE:
+        parameters = inspect.signature(commands[words]).parameters.values()
+        needed = [values[one.name] for one in parameters if one.default is one.empty]
+        assert run([*words.split(), *" ".join(needed).split(), "--store", "nostore"]) == 2, words
+        assert "path that does not exist: 'nostore'" in capsys.readouterr().err, words
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.fixture
