@@ -41,15 +41,21 @@ class PartResult(Protocol):
 class Stages:
     """Times the stages of one run in all of its attempts, and shows their progress.
 
-    run: keeps the times; without it they are those of this attempt. check: called while a stage is waited
+    run: keeps the times once it has begun, so that it can be resumed; without it they are those of this
+    attempt. check: called while a stage is waited
     for; what it raises ends the wait. started: when the run first began, ISO 8601. seconds: by stage.
     failures: why models are missing, by kind.
     """
 
     def __init__(self, run: Run | None = None, check: Poll = do_nothing) -> None:
-        self._url = run.stages_url if run else None
+        self._run = run
         self._check = check
-        earlier = try_to_show(lambda: earlier_stages(self._url), "the time of earlier attempts") or {}
+        earlier = (
+            try_to_show(
+                lambda: earlier_stages(run.stages_url if run else None), "the time of earlier attempts"
+            )
+            or {}
+        )
         self.started: str = earlier.get("started") or datetime.now(UTC).isoformat(timespec="seconds")
         self.seconds: dict[str, float] = earlier.get("seconds") or {}
         self.failures: dict[str, str] = {}
@@ -81,10 +87,11 @@ class Stages:
             self._note()
 
     def _note(self) -> None:
-        """Keep the times, for an attempt after this one."""
-        if self._url:
-            with suppress(Exception):  # storage may be away: the next time reaches it
-                storage.write_record(self._url, {"started": self.started, "seconds": self.seconds})
+        """Keep the times, for a later attempt; a run that is refused before it begins leaves none."""
+        with suppress(Exception):  # storage may be away: the next time reaches it
+            if self._run and self._run.has_begun():
+                record = {"started": self.started, "seconds": self.seconds}
+                storage.write_record(self._run.stages_url, record)
         self._noted = time.monotonic()
 
     def parts(

@@ -12,7 +12,6 @@ from flows.examine import examine
 from flows.naming import resumable, run_of, run_title
 from flows.progress import Stages
 from flows.runtime import over_deployed, ray_runner
-from tasks import storage
 from tasks.audit import locate_weights
 from tasks.dataset import Dataset, check_labels_file, check_places, check_trainable, list_images
 from tasks.display import try_to_show
@@ -80,7 +79,7 @@ def retrain(
             check_trainable(manifest)
         inputs = inputs_of(manifest, training, gate, max_bad_share)
         if not force and (earlier := same_as_before(run, manifest, inputs)):
-            return nothing_new(run, earlier)
+            return Completed(message=tell_nothing_new(earlier), data=earlier)  # and leaves nothing
         open_run(run, manifest.fingerprint, training, inputs)
         dataset = examine(manifest, training.weights, training, max_bad_share, run, stages)
         models = train(dataset, training, run, stages)
@@ -106,12 +105,6 @@ def begin(
     check_machines(training)
     check_tracking()
     return run, training, gate, data
-
-
-def nothing_new(run: Run, earlier: Run) -> State[Run]:
-    """The state of a run that ends at once, and leaves nothing, since an earlier one had all that it has."""
-    storage.remove(run.stages_url)
-    return Completed(message=tell_nothing_new(earlier), data=earlier)
 
 
 def train(dataset: Dataset, training: Training, run: Run, stages: Stages) -> list[TrainedModel]:

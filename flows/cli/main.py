@@ -106,8 +106,8 @@ def what_was_wrong(error: CycloptsError) -> str:
 
 
 def stray_word(error: CycloptsError) -> str:
-    """What to do about a word that no flag takes, as in `darkroom classify photos`; empty for other errors."""
-    words = [word for word in error.unused_tokens or () if not word.startswith("-")]
+    """What to do about a word that no flag takes, as in `darkroom classify photos`; empty for others."""
+    words = [word for word in (error.unused_tokens or ()) if not word.startswith("-")]
     if not words:
         return ""
     command = " ".join(["darkroom", *(error.command_chain or ())])

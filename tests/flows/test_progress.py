@@ -15,8 +15,8 @@ from flows import progress, waiting
 from flows.progress import Stages, time_left
 from flows.waiting import do_nothing, wait_for_each
 from tasks import storage
-from tasks.errors import JobError
-from tasks.storage import Run
+from tasks.errors import InputError, JobError
+from tasks.storage import Run, at_work
 from tasks.training.history import write_history
 from tasks.training.run import telling_waits
 
@@ -69,6 +69,7 @@ def test_what_is_only_shown_never_fails_a_training(history: str, store: str, one
 def test_a_run_tells_the_time_of_all_its_attempts(store: str, monkeypatch):
     monkeypatch.setattr(progress, "NOTED_SECONDS", 0.0)
     run = Run("2026-11-22T03-00-00-abcd", store)
+    storage.write_record(run.record_url, {})
     first = Stages(run)
     with first.stage("list"):
         pass
@@ -82,6 +83,17 @@ def test_a_run_tells_the_time_of_all_its_attempts(store: str, monkeypatch):
     assert second.started == first.started
     assert second.seconds["train"] >= 0.2
     assert second.seconds["list"] == first.seconds["list"]
+
+
+def test_a_run_that_is_refused_before_it_begins_leaves_nothing_and_one_that_began_its_times(store: str):
+    run = Run("2026-11-22T03-00-00-abcd", store)
+    with pytest.raises(InputError), at_work(run), Stages(run).stage("list"):
+        raise InputError("no images")
+    assert storage.names(storage.runs_url(store)) == []
+    storage.write_record(run.record_url, {})
+    with pytest.raises(InputError), at_work(run), Stages(run).stage("list"):
+        raise InputError("no images")
+    assert storage.names(run.folder_url) == ["run.json", "stages.json"]
 
 
 def test_a_run_whose_times_are_lost_goes_on(store: str):
