@@ -94,5 +94,5 @@ def earlier_classification(
     summary = storage.read_record(storage.summary_url(output))
     log.info("Nothing to do: %s images were classified already", f"{summary['images']:,}")
     if waiting := try_to_show(lambda: count_questions(store, output), "what waits for a person"):
-        log.info("%s: `%s`", waiting, storage.review_command(store, output))
+        log.info("%s: `%s`", waiting, storage.review_way(store, output))
     return summary

@@ -25,7 +25,7 @@ from flows.runtime import prefect_api
 from tasks import storage
 from tasks.display import try_to_show
 from tasks.errors import InputError
-from tasks.pages import classification_verdict, retraining_verdict
+from tasks.pages import classification_verdict, labelled_of, retraining_verdict, rightness
 from tasks.registry import champion
 from tasks.sample import draw_sample
 from tasks.storage import Run
@@ -109,6 +109,7 @@ def tell_champion(run: Run) -> None:
 def tell_classification(summary: dict[str, Any]) -> None:
     tell(f"{summary['images']:,} rows, {summary['bad']:,} of them bad files", summary["output"])
     tell("Verdict", classification_verdict(summary))
+    tell(f"{summary['ok']:,} {labelled_of(summary)}", " ".join(rightness(summary)))
     tell_report(storage.report_url(summary["output"]))
 
 

@@ -28,9 +28,7 @@ def question_links(job: Job, rows: Sequence[dict[str, Any]]) -> dict[str, str]:
 
 
 def review_way(job: Job) -> str:
-    """The address of the page that asks a person about a classification, else the command that serves it."""
-    store = storage.store_of(job.model.folder_url)
-    return storage.review_address(store, job.output) or storage.review_command(store, job.output)
+    return storage.review_way(storage.store_of(job.model.folder_url), job.output)
 
 
 def sample_photos(job: Job, samples: Mapping[str, Sequence[dict[str, Any]]]) -> dict[str, bytes]:

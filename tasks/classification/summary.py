@@ -91,13 +91,14 @@ def write_results(
     samples = tally.samples.rows()
     photos = sample_photos(job, samples) | {"predictions.csv": as_csv(tally.doubtful.rows())}
     questions = try_to_show(lambda: question_links(job, tally.least_sure), "links to questions") or {}
+    review = review_way(job)
     report = classify_report(
-        summary, tally.bad, tally.least_sure, pictures | photos, questions, samples, review_way(job)
+        summary, tally.bad, tally.least_sure, pictures | photos, questions, samples, review
     )
     storage.write_bytes(report_url, report.encode())
     storage.write_record(storage.summary_url(job.output), summary)
     report_link = link_to_report(report_url, storage.address_of(report_url))
-    page = classify_markdown(summary, pictures, report_link)
+    page = classify_markdown(summary, pictures, report_link, review)
     title = plain(f"{summary['verdict']} ({job.images_url})")
     try_to_show(lambda: create_markdown_artifact(page, key="classify-summary", description=title), title)
 

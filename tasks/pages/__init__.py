@@ -19,8 +19,10 @@ from tasks.pages.words import (
     count,
     decimals,
     is_number,
+    labelled_of,
     percent,
     retraining_verdict,
+    rightness,
 )
 
 __all__ = [
@@ -38,6 +40,7 @@ __all__ = [
     "explore_markdown",
     "explore_report",
     "is_number",
+    "labelled_of",
     "link_to_report",
     "metric_texts",
     "model_card",
@@ -52,5 +55,6 @@ __all__ = [
     "retrain_report",
     "retraining_verdict",
     "review_files",
+    "rightness",
     "style",
 ]

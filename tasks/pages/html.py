@@ -15,7 +15,7 @@ from tasks.audit import CHECKS, correction_words, origin_words, soundness
 from tasks.pages.chart import CHART, chart
 from tasks.pages.metrics import metric_rows
 from tasks.pages.model_figures import CELLS_WITH_SHARE
-from tasks.pages.next_steps import classify_steps, explore_steps, retrain_steps
+from tasks.pages.next_steps import REVIEW_ASKS, classify_steps, explore_steps, retrain_steps
 from tasks.pages.order import cells_with_pictures, most_changed, most_lost, places_of
 from tasks.pages.words import (
     Pictures,
@@ -32,11 +32,14 @@ from tasks.pages.words import (
     flat,
     in_words,
     int8_words,
+    interval,
+    labelled_of,
     moment,
     number,
     percent,
     points,
     quantity,
+    rightness,
     sentence,
     setting,
     sureness,
@@ -101,8 +104,8 @@ def retrain_report(
     the class it predicted and for the true one as `predicted:<kind>:<path>` and `true:<kind>:<path>`; and
     wrong_labels.csv, to be downloaded.
     overview: address of the page over all runs, where a browser can follow it from here. questions: where a
-    person is asked about an image, by its path; empty where no stack serves that page. review: the address of
-    that page, else the command that serves it.
+    person is asked about an image, by its path; empty where no stack serves that page. review: as
+    `storage.review_way` gives it.
     """
     verdict, models = verdict_of(summary), summary["models"]
     kinds = sorted(models, key=lambda kind: kind != verdict["model"])  # the chosen one is the first column
@@ -236,6 +239,7 @@ def _environment() -> Environment:
         "CHECKS": CHECKS,
         "POLICY": Markup(POLICY),
         "STYLE": Markup(STYLE),
+        "REVIEW_ASKS": REVIEW_ASKS,
         "ROWS_SHOWN": ROWS_SHOWN,
         "correction_words": correction_words,
         "CSV_ROWS": CSV_ROWS,
@@ -245,10 +249,13 @@ def _environment() -> Environment:
         "against_champion": against_champion,
         "cells_with_pictures": cells_with_pictures,
         "flat": flat,
+        "interval": interval,
+        "labelled_of": labelled_of,
         "most_changed": most_changed,
         "most_lost": most_lost,
         "places_of": places_of,
         "origin_words": origin_words,
+        "rightness": rightness,
         "soundness": soundness,
         "sureness": sureness,
     }

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from tasks.audit import soundness
 from tasks.pages.metrics import BRIEF, metric_texts
+from tasks.pages.next_steps import REVIEW_ASKS
 from tasks.pages.words import (
     Pictures,
     Record,
@@ -13,8 +14,10 @@ from tasks.pages.words import (
     drifted_features,
     duration,
     finding,
+    labelled_of,
     number,
     percent,
+    rightness,
     sentence,
     verdict_of,
 )
@@ -41,11 +44,16 @@ SUSPECTS_SHOWN = 10
 
 
 def retrain_markdown(
-    summary: Record, metrics: Mapping[str, Record], pictures: Pictures, report_link: str
+    summary: Record,
+    metrics: Mapping[str, Record],
+    pictures: Pictures,
+    report_link: str,
+    review: str = "",
 ) -> str:
     """A training run: the verdict, the link to the report, a table of the models, the plots.
 
     metrics: the metrics.json of each model in the summary. report_link: as `link_to_report` gives it.
+    review: as `storage.review_way` does.
     """
     titles = {"comparison.png": "Models compared"}
     for kind in summary["models"]:
@@ -54,6 +62,7 @@ def retrain_markdown(
         *_verdict(verdict_of(summary)),
         *(f"**{plain(kind)}** is missing. {plain(why)}" for kind, why in summary["failures"].items()),
         report_link,
+        _review(review),
         _models(summary["models"], metrics),
         *_confused(metrics),
         *_plots(titles | DATA_PLOTS, pictures),
@@ -76,7 +85,7 @@ def explore_markdown(audit: Record, pictures: Pictures, report_link: str) -> str
     )
 
 
-def classify_markdown(summary: Record, pictures: Pictures, report_link: str) -> str:
+def classify_markdown(summary: Record, pictures: Pictures, report_link: str, review: str = "") -> str:
     """A bulk classification: how many files, the link to the report, labels, drift, the plots."""
     rate = number(summary["images_per_second"])
     new_files = summary["new_files"]
@@ -86,34 +95,25 @@ def classify_markdown(summary: Record, pictures: Pictures, report_link: str) -> 
     labels = sorted(summary["labels"].items(), key=lambda pair: -pair[1])
     return _page(
         f"## {plain(sentence(classification_verdict(summary)))}",
-        f"{number(summary['images'])} files, {number(summary['bad'])} of them bad; "
-        f"{number(summary['classified'])} in this run, {rate} a second, by {plain(summary['model'])}. "
+        f"**{number(summary['ok'])}** {plain(labelled_of(summary))}, by {plain(summary['model'])}; "
+        f"{number(summary['bad'])} bad files; {number(summary['classified'])} in this run, {rate} a second. "
         f"Unsure: {number(summary['unsure'])}."
         + (f" Unlike all that it knows: {number(unlike)}." if (unlike := summary.get("unlike")) else ""),
         drift if drifted else "",
-        _measured(summary["measured"]),
-        _expected(summary["expected"]),
+        *map(plain, rightness(summary)),
         report_link,
+        _review(review),
         _table(("label", "images"), [(name, number(images)) for name, images in labels]),
         *_plots(LABEL_PLOTS, pictures),
     )
 
 
-def _measured(measured: Record | None) -> str:
-    if not measured:
+def _review(way: str) -> str:
+    """What a person does next, as every report says it. way: as `storage.review_way` gives it."""
+    if not way:
         return ""
-    interval = f"{percent(measured['low'])} to {percent(measured['high'])}"
-    images = f"{number(measured['images'])} images drawn at random that people looked at"
-    return f"Right on **{percent(measured['accuracy'])}** of {images} (95 % interval {interval})."
-
-
-def _expected(expected: Record) -> str:
-    """How right a classification probably is, in one line."""
-    if not (accuracy := expected["accuracy"]):
-        return f"How right it is: {expected['words'][0].lower()}{plain(expected['words'][1:])}"
-    interval = f"{percent(accuracy['low'])} to {percent(accuracy['high'])}"
-    doubt = ", which is doubtful: these images are not like the test images" if expected["doubtful"] else ""
-    return f"Expected to be right on **{percent(accuracy['accuracy'])}** (95 % interval {interval}){doubt}."
+    asker = f"[The review page]({way})" if way.startswith("http") else f"**{plain(way)}**"
+    return f"What to do next: {asker} {REVIEW_ASKS}"
 
 
 def link_to_report(url: str, address: str | None) -> str:

@@ -10,19 +10,18 @@ from tasks.pages.words import Record, count, drifted_features, in_words, number,
 
 MAX_STEPS = 5
 FOLDERS = 2  # named in a line
+REVIEW_ASKS = (
+    "asks about the images most worth a look, one by one; the next retraining learns from the answers."
+)
 PAIR_IMAGES = 2  # a pair of classes that was confused less often says nothing
 
 
 @dataclass(frozen=True)
 class Step:
-    """One line; `href` is the section of the page that shows what it is about.
-
-    is_asked: whether the review asks a person about the images of it.
-    """
+    """One line; `href` is the section of the page that shows what it is about."""
 
     text: str
     href: str
-    is_asked: bool = False
 
 
 def retrain_steps(summary: Record, audit: Record, metrics: Record) -> list[Step]:
@@ -43,14 +42,14 @@ def classify_steps(summary: Record, bad: Sequence[Record]) -> list[Step]:
         text = (
             f"Label some of these images and retrain: {in_words(drifted)} differ from what the model knows."
         )
-        steps.append(Step(text, "#drift", is_asked=True))
+        steps.append(Step(text, "#drift"))
     if unsure := summary["unsure"]:
         text = f"Look at the {count(unsure, 'image')} that the model is unsure of."
-        steps.append(Step(text, "#unsure", is_asked=True))
+        steps.append(Step(text, "#unsure"))
     if unlike := summary.get("unlike"):  # older summaries do not have it
         images = count(unlike, "image that is", "images that are")
         text = f"Look at the {images} unlike all that the model knows."
-        steps.append(Step(text, "#unlike", is_asked=True))
+        steps.append(Step(text, "#unlike"))
     if summary["bad"]:
         files = count(summary["bad"], "file that cannot", "files that cannot")
         steps.append(Step(f"Mend or remove {files} be used{_folders(bad)}.", "#bad"))
@@ -65,10 +64,10 @@ def _retrain_steps(summary: Record, audit: Record, metrics: Record) -> Iterator[
         yield Step(f"Add images of the classes that were left out for want of them: {lacks}.", "#classes")
     if suspected := audit["labels"].get("suspected"):
         labels = count(suspected, "label that looks", "labels that look")
-        yield Step(f"Review {labels} wrong.", "#labels", is_asked=True)
+        yield Step(f"Review {labels} wrong.", "#labels")
     if conflicts := audit["counts"]["conflicts"]:
         sets = count(conflicts, "set of copies whose labels are", "sets of copies whose labels are")
-        yield Step(f"Decide on {sets} in conflict.", "#copies", is_asked=True)
+        yield Step(f"Decide on {sets} in conflict.", "#copies")
     for pair in metrics["confused"][:1]:
         if pair["images"] >= PAIR_IMAGES:
             share = f"{percent(pair['share'], 0)} of {pair['true']} is taken for {pair['predicted']}"

@@ -68,9 +68,47 @@ def classification_verdict(summary: Record) -> str:
     )
 
 
+def labelled_of(summary: Record) -> str:
+    """What the number of labels that are not `unsure` stands before: "of 100 images labelled with ..."."""
+    asked = sureness(summary)
+    return f"of {count(summary['images'], 'image')} labelled" + (f" with {asked}, or more" if asked else "")
+
+
+def rightness(summary: Record) -> list[str]:
+    """How right the labels of a classification are, in sentences: as measured, if it was, and as expected.
+
+    Of a summary.json of an older Darkroom what it knows, perhaps nothing.
+    """
+    measured, expected = summary.get("measured"), summary.get("expected")
+    return [*([_measured(measured)] if measured else []), *([_expected(summary)] if expected else [])]
+
+
+def _measured(measured: Record) -> str:
+    images = f"{count(measured['images'], 'image')} drawn at random that people looked at"
+    until = day(measured["until"])
+    return (
+        f"Measured: right on {percent(measured['accuracy'])} of {images} by {until} ({interval(measured)})."
+    )
+
+
+def _expected(summary: Record) -> str:
+    expected = summary["expected"]
+    if not (accuracy := expected["accuracy"]):
+        return f"How right they are: {expected['words'][0].lower()}{expected['words'][1:]}"
+    labels = count(sum(summary["labels"].values()), "label")
+    unsure = ", unsure ones among them" if summary["unsure"] else ""
+    doubt = ", which is doubtful: these images are not like the test images" if expected["doubtful"] else ""
+    share = percent(accuracy["accuracy"])
+    return f"Expected to be right on {share} of {labels}{unsure} ({interval(accuracy)}){doubt}."
+
+
+def interval(estimate: Record) -> str:
+    return f"95 % interval {percent(estimate['low'])} to {percent(estimate['high'])}"
+
+
 def sureness(summary: Record) -> str:
     """What a classification asked of a label that is not `unsure`; empty where it asked nothing."""
-    confidence, precision = summary["min_confidence"], summary["min_precision"]
+    confidence, precision = (summary.get(name) for name in ("min_confidence", "min_precision"))
     asked = [
         f"a confidence of {100 * confidence:g} %" if confidence else "",
         f"the one from which its class is {100 * precision:g} % precise" if precision else "",

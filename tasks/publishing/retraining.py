@@ -86,7 +86,7 @@ def publish_report(retraining: Retraining) -> str:
     pictures = write_pictures(run, figures) | photos | wrong_labels(run)
     questions = try_to_show(lambda: question_links(dataset, run.store), "links to questions") or {}
     overview = way_to_overview(run.store)
-    review = storage.review_address(run.store) or storage.review_command(run.store)
+    review = storage.review_way(run.store)
     report = retrain_report(summary, audit, metrics, pictures, overview, questions, review)
     report_url = storage.report_url(run.folder_url)
     storage.write_bytes(report_url, report.encode())
@@ -178,7 +178,8 @@ def publish_artifacts(run: Run, summary: Mapping[str, Any], metrics: Metrics, fi
     """Make a Markdown artifact with the verdict and plots, and one table of classes a model."""
     report_url = storage.report_url(run.folder_url)
     report_link = link_to_report(report_url, storage.address_of(report_url))
-    page = retrain_markdown(summary, metrics, small_pictures(figures), report_link)
+    review = storage.review_way(run.store)
+    page = retrain_markdown(summary, metrics, small_pictures(figures), report_link, review)
     create_markdown_artifact(
         page, key="retrain-summary", description=plain(f"{summary['verdict']} ({run.name})")
     )

@@ -45,11 +45,11 @@ def tell_waiting(store: str, output: str | None) -> str:
         output = os.environ.get(SERVED["predictions"])
     if not (line := count_questions(store, output)):
         return ""
-    command = storage.review_command(store, output)
-    way = f"[Answer them]({address})" if address else f"Answer them: {plain(command)}"
+    way = storage.review_way(store, output)
+    answer = f"[Answer them]({way})" if address else f"Answer them: {plain(way)}"
     title = "What waits for a person"
-    create_markdown_artifact(f"**{line}.** {way}\n", key="review", description=title)
-    log.info("%s: %s", line, address or f"`{command}`")
+    create_markdown_artifact(f"**{line}.** {answer}\n", key="review", description=title)
+    log.info("%s: %s", line, way if address else f"`{way}`")
     return line
 
 

@@ -117,7 +117,7 @@ from tasks.storage.runs import (
 )
 from tasks.storage.schema import check_schema_version, from_record, with_schema_version
 from tasks.storage.urls import absolute, beside, check_apart, filesystem, is_local, join, name_of, within
-from tasks.storage.web import REVIEW, SERVED, address_of, review_address, review_command, way_to_overview
+from tasks.storage.web import REVIEW, SERVED, address_of, review_address, review_way, way_to_overview
 
 __all__ = [
     "AHEAD_BYTES",
@@ -234,7 +234,7 @@ __all__ = [
     "remove_folder",
     "report_url",
     "review_address",
-    "review_command",
+    "review_way",
     "runs_url",
     "sha256",
     "shards_url",

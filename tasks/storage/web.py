@@ -43,9 +43,12 @@ def review_address(store: str, output: str | None = None) -> str | None:
     return f"{server}/{REVIEW}/" if server else None
 
 
-def review_command(store: str, output: str | None = None) -> str:
-    """The command that asks a person about a store and perhaps a classification, where no stack does."""
-    return shlex.join(["darkroom", "review", "--store", store, *(["--output", output] if output else [])])
+def review_way(store: str, output: str | None = None) -> str:
+    """What terminal, report and Markdown name as the next step: where a stack asks a person about a store and
+    perhaps a classification, its address; else the command that asks, which works in any folder.
+    """
+    places = ["--store", absolute(store), *(["--output", absolute(output)] if output else [])]
+    return review_address(store, output) or shlex.join(["darkroom", "review", *places])
 
 
 def sign_address(url: str, seconds: int) -> str | None:

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from tasks.pages import html
+from tasks.pages import html, labelled_of, markdown, rightness
 from tasks.parameters import Classification
 from tests.tasks.pages import records
 from tests.tasks.pages.browser import EVIL, Page
@@ -29,7 +29,7 @@ def test_a_classification_without_a_bad_file_is_complete(tmp_path: Path):
     assert "Drift" not in page
     assert "1 image labelled in 2.0 s" in page
     assert "<h1>1 image labelled, all sure, no drift</h1>" in page
-    assert "Nothing asks for a person." in page
+    assert "Nothing stands out." in page
 
 
 def test_a_classification_leads_with_drift_and_what_is_unsure_not_with_its_speed(tmp_path: Path):
@@ -128,12 +128,47 @@ def test_an_output_that_was_gone_on_with_says_what_the_time_was_for(tmp_path):
 def test_a_classification_tells_how_right_it_probably_is_or_that_its_version_is_too_old(tmp_path: Path):
     rows = [records.prediction(f"{number}.jpg", "sea", 0.9) for number in range(100)]
     told = Page(html.classify_report(*classified(tmp_path / "new", rows)))
-    assert "Expected to be right on 89.0 % of these images" in told.text
+    assert "Expected to be right on 89.0 % of 100 labels (95 % interval" in told.text
     assert "which is doubtful" not in told.text
     doubtful = Page(html.classify_report(*classified(tmp_path / "dark", rows, test_images=500)))
     assert "which is doubtful" in doubtful.text
     older = Page(html.classify_report(*classified(tmp_path / "old", rows, yardstick=False)))
     assert "made before Darkroom kept what it needs" in older.text
+
+
+def test_a_count_of_labels_cannot_be_read_as_how_right_they_are(tmp_path: Path):
+    rows = [records.prediction(f"{number}.jpg", "sea", 0.9) for number in range(91)]
+    rows += [records.prediction(f"unsure {number}.jpg", "sea", 0.3, status="unsure") for number in range(9)]
+    summary, *rest = classified(tmp_path, rows, test_images=500, options=Classification(min_confidence=0.7))
+    page = Page(html.classify_report(summary, *rest)).text
+    count = "91 of 100 images labelled with a confidence of 70 %, or more"
+    assert count.replace("91 ", "91") in page  # the figure, and the words beside it
+    assert "of the labels are expected to be right" in page and "91 %" not in page
+    [words] = rightness(summary)
+    assert re.match(r"Expected to be right on \d\d.\d % of 100 labels, unsure ones among them \(95 %", words)
+    text = markdown.classify_markdown(summary, {}, "")
+    assert f"**91** {count.removeprefix('91 ')}" in text and markdown.plain(words) in text
+    assert words in page
+
+
+def test_what_people_measured_comes_before_what_is_expected(tmp_path: Path):
+    rows = [records.prediction(f"{number}.jpg", "sea", 0.9) for number in range(100)]
+    summary, *rest = classified(tmp_path, rows)
+    measured = {
+        "accuracy": 0.75,
+        "low": 0.6,
+        "high": 0.86,
+        "images": 40,
+        "until": "2026-11-26T10:00:00+00:00",
+    }
+    page = Page(html.classify_report(summary | {"measured": measured}, *rest)).text
+    assert "75.0 %of the labels were right where people looked" in page
+    assert rightness(summary | {"measured": measured})[0].startswith("Measured: right on 75.0 % of 40 images")
+
+
+def test_a_summary_of_an_older_darkroom_says_what_it_knows():
+    assert rightness({}) == []
+    assert labelled_of({"images": 3}) == "of 3 images labelled"
 
 
 def classified(folder: Path, rows: list[dict[str, Any]], **other: Any) -> tuple[Any, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from jinja2 import UndefinedError
 
-from tasks.pages import html, model_figures, style
+from tasks.pages import html, markdown, model_figures, style
 from tests.tasks.pages import records
 from tests.tasks.pages.browser import EVIL, Page
 from tests.tasks.pages.records import AWKWARD, DARK
@@ -237,7 +237,7 @@ def test_what_to_do_next_comes_first_in_at_most_five_lines_that_lead_to_their_re
 
 
 @pytest.mark.parametrize("way", ["http://127.0.0.1:4201/review/", "darkroom review --store 's3://a store'"])
-def test_what_to_do_next_leads_to_the_review_or_says_its_command_where_it_asks_about_any_of_it(
+def test_page_and_markdown_lead_to_the_review_or_say_its_command(
     way: str, summary, audit, metrics, tmp_path: Path
 ):
     def block(report: str) -> Page:
@@ -250,12 +250,15 @@ def test_what_to_do_next_leads_to_the_review_or_says_its_command_where_it_asks_a
     classified = block(html.classify_report(unsure, told.bad, told.least_sure, {}, review=way))
     for page in (retrained, classified):
         assert page.links[-1] == way if way.startswith("http") else way in page.texts_of("code", "path")
-        assert "asks about these one by one" in page.text
-    unsuspected = audit["labels"] | {"suspected": 0, "suspects": []}
-    nothing_to_ask = audit | {"labels": unsuspected, "counts": audit["counts"] | {"conflicts": 0}}
-    assert (
-        "one by one" not in block(html.retrain_report(summary, nothing_to_ask, metrics, {}, review=way)).text
-    )
+        assert "asks about the images most worth a look" in page.text
+    for text in (
+        markdown.retrain_markdown(summary, metrics, {}, "", way),
+        markdown.classify_markdown(unsure, {}, "", way),
+    ):
+        asker = f"[The review page]({way})" if way.startswith("http") else f"**{markdown.plain(way)}**"
+        assert f"{asker} asks about the images most worth a look" in text
+    for report in (html.explore_report(audit, {}, "/data"), markdown.explore_markdown(audit, {}, "")):
+        assert "worth a look" not in report
 
 
 def test_behind_each_cell_of_the_confusion_matrix_are_its_pictures(summary, audit, metrics):

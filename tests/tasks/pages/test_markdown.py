@@ -53,8 +53,11 @@ def test_a_classification_is_told_with_its_labels_most_first_and_its_drift(tmp_p
     summary, _ = records.classification(tmp_path, rows, test_images=500)
     text = markdown.classify_markdown(summary, {}, markdown.link_to_report("/out/report.html", None))
     verdict = "## Drift of labels, confidence, brightness and sharpness, 3 of 1,200 unsure, 2 bad files."
-    assert text.startswith(f"{verdict}\n\n1,200 files, 2 of them bad; ")
-    assert f"1,200 in this run, 600 a second, by {markdown.plain(summary['model'])}. Unsure: 3." in text
+    assert text.startswith(f"{verdict}\n\n**1,195** of 1,200 images labelled, by ")
+    assert (
+        f"{markdown.plain(summary['model'])}; 2 bad files; 1,200 in this run, 600 a second. Unsure: 3."
+        in text
+    )
     kinds = "labels, confidence, brightness, sharpness"
     assert f"**Drift since the model was trained:** {kinds} of 1,200 new files." in text
     assert "Report: /out/report.html" in text
