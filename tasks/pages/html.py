@@ -21,7 +21,9 @@ from tasks.pages.words import (
     Pictures,
     Record,
     against_champion,
+    breakable,
     classification_verdict,
+    clock,
     count,
     csv_uri,
     data_uri,
@@ -70,6 +72,8 @@ POLICY = (
     f"style-src {source(STYLE)}; script-src {SCRIPT_SOURCE}"
 )
 FILTERS = (
+    breakable,
+    clock,
     count,
     csv_uri,
     data_uri,

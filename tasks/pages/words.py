@@ -1,12 +1,14 @@
 """How numbers, times and settings are written for people, the same on every page."""
 
 import math
+import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from io import BytesIO
 from typing import Any, TypeGuard
 
+from markupsafe import Markup
 from PIL import Image
 
 Record = Mapping[str, Any]
@@ -15,6 +17,7 @@ Pictures = Mapping[str, bytes]
 UNKNOWN = "\N{EN DASH}"
 FINDING = "Description"  # the key of the PNG text that holds it
 JPEG = b"\xff\xd8"
+SLASH = re.compile(r"(?<=[^\s/:]/)(?=[^\s/])")  # just after one between two names
 
 
 def verdict_of(summary: Record) -> dict[str, Any]:
@@ -196,6 +199,17 @@ def day(iso_time: str) -> str:
     """Write the day of an ISO time: "22 Nov 2026"."""
     time = datetime.fromisoformat(iso_time)
     return f"{time.day} {time:%b %Y}"
+
+
+def clock(iso_time: str) -> str:
+    """Write the time of day of an ISO time: "22:10 UTC"."""
+    time = datetime.fromisoformat(iso_time)
+    return f"{time:%H:%M} {time.tzname() or ''}".strip()
+
+
+def breakable(path: str) -> Markup:
+    """Write a path so that a line may break after a slash between names; copies of it hold nothing more."""
+    return Markup("<wbr>").join(SLASH.split(path))
 
 
 def setting(value: object) -> str:

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
+from tasks.pages import html
 from tests.chromium import chromium
+from tests.tasks.pages import records
 from tests.tasks.pages.whole import whole_pages
 
 WIDTHS, SCHEMES = (390, 1400), ("light", "dark")
@@ -51,6 +53,40 @@ def test_every_page_is_whole_at_any_width_light_and_dark_and_for_those_who_hear_
             page.emulate_media(color_scheme=scheme)
             assert page.evaluate(AXE) == [], (name, scheme)
         assert complaints == [], name
+
+
+BARS_OVER_NUMBERS = """() => [...document.querySelectorAll('td.bar')].filter(cell => {
+    cell.style.setProperty('--share', '100%');
+    cell.textContent = '100.0 %';
+    const text = document.createRange();
+    text.selectNodeContents(cell);
+    const box = cell.getBoundingClientRect(), size = getComputedStyle(cell).backgroundSize;
+    const end = box.left + box.width * parseFloat(size.replace('calc(', '')) / 100;
+    return end > text.getBoundingClientRect().left;
+}).length"""
+TORN = """() => {
+    const path = document.querySelector('code.path');
+    path.closest('li, td, p').style.width = '9rem';
+    return path.childNodes.length > 1 && [...path.childNodes].filter(part => {
+        const text = document.createRange();
+        text.selectNodeContents(part);
+        return text.getClientRects().length > 1;
+    }).length;
+}"""
+
+
+def test_no_bar_lies_under_its_number_and_no_name_in_a_path_is_torn(page: Page, tmp_path: Path):
+    rows = [records.prediction("seg_test/seg_test/mountain/3439.jpg", "sea", 0.3, status="unsure")]
+    summary, tally = records.classification(tmp_path / "rows", rows)
+    content = html.classify_report(summary, tally.bad, tally.least_sure, {})
+    (tmp_path / "page.html").write_text(content)
+    page.goto(f"file://{tmp_path}/page.html")
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate("() => document.querySelectorAll('td.bar').length") > 0
+        assert page.evaluate(BARS_OVER_NUMBERS) == 0, width
+    assert page.evaluate("() => document.querySelector('code.path').textContent") == rows[0]["path"]
+    assert page.evaluate(TORN) == 0
 
 
 def is_elsewhere(url: str) -> bool:

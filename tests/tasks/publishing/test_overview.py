@@ -1,5 +1,6 @@
 """The page over all runs tells each of them once, whoever writes it and whatever was removed."""
 
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
@@ -157,6 +158,7 @@ def test_the_home_page_tells_all_that_happened_who_did_it_and_why(
     rolled_back = [words for words in verdicts if f"rolled back to {nights[0]}-cnn" in words]
     assert "false seas. By ada." in rolled_back[0]
     assert any("1 image labelled, all sure" in words for words in verdicts)
+    assert "1 Dec 2099 03:00 UTC exploration" in " ".join(re.sub("<[^>]*>", " ", page.html).split())
     assert "1 answerBy grace." in verdicts
     note_classification(store, classified | {"output": output})
     assert read(store).html == page.html
