@@ -2,12 +2,14 @@
 
 import logging
 import os
+import re
 import shlex
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import chdir
 from importlib import import_module, metadata
+from typing import Any
 
 from cyclopts import App, CycloptsError, MissingArgumentError, Parameter, UnusedCliTokensError
 from pydantic import ValidationError
@@ -100,9 +102,24 @@ def what_was_wrong(error: CycloptsError) -> str:
         return "; ".join(
             "".join(f"--{str(name).replace('_', '-')}: " for name in names)
             + f"{problem['msg']}. Received: {problem['input']!r}"
+            + percent_hint(problem["input"], problem.get("ctx", {}))
             for names, problem in first.items()
         )
-    return in_one_line(stray_word(error) or str(error))
+    words = in_one_line(stray_word(error) or str(error))
+    percent = re.search(r'"[\d.]+ ?%"', words)
+    return words + (percent_hint(percent[0].strip('"'), {}) if percent else "")
+
+
+def percent_hint(value: object, limits: Mapping[str, Any]) -> str:
+    """How to write a share, where a percentage was given for one: pages show these, flags take shares.
+
+    limits: what the value was held against, as pydantic tells it.
+    """
+    number = str(value).removesuffix("%").strip()
+    is_share = str(value).endswith("%") or 1 in (limits.get("le"), limits.get("lt"))
+    if not is_share or not re.fullmatch(r"\d+(\.\d+)?", number) or not 0 < float(number) <= 100:
+        return ""
+    return f" (a share goes from 0 to 1: for {float(number):g} % write {float(number) / 100:g})"
 
 
 def stray_word(error: CycloptsError) -> str:
