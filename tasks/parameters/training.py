@@ -107,7 +107,7 @@ class Training(FewShown):
     patience: int = Field(
         5,
         ge=1,
-        description="Epochs without a lower validation loss before stopping, counted in the second half of all.",
+        description="Epochs without a lower validation loss before stopping, from half of the epochs on.",
     )
     seed: int = Field(0, ge=0, description="Seed of shuffling, augmentation and initial weights.")
     val_share: float = Field(
