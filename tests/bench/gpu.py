@@ -259,7 +259,7 @@ def main() -> None:
     table = Table("what", "rate", "limit or peer", "its rate", "ratio", "GPU memory", "GPU load", box=None)
     with tempfile.TemporaryDirectory() as folder:
         for row in bench(gpus, Path(folder), IMAGES_PER_CLASS):
-            console.print(f"{row.measured.what}: {row.measured.rate:,.1f} {row.measured.unit}")
+            console.print(", ".join(filter(None, cells(row))))
             table.add_row(*cells(row))
     console.print(table)
 
