@@ -12,8 +12,8 @@ from tasks import storage
 from tasks.errors import JobError
 
 BASE_NAME = "mobilenet_v2"
-FREEZE_LAYER = "block_12_add"  # blocks 13 to 16 and the last convolution are fine-tuned above it
-POOLED_LAYERS = (FREEZE_LAYER, "block_15_add")  # the head sees these beside the last layer
+FREEZE_LAYER = "block_9_add"  # blocks 10 to 16 and the last convolution are fine-tuned above it
+POOLED_LAYERS = ("block_12_add", "block_15_add")  # the head sees these beside the last layer
 STALLED_SECONDS = 15  # a download of weights that stands still for so long fails
 
 
@@ -66,7 +66,7 @@ def build_mobilenet_v2(
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.trainable = False
     images = keras.Input((size_px, size_px, 3), dtype="uint8", name="image")
-    features = pool_maps(base(keras.layers.Rescaling(1 / 127.5, offset=-1.0)(images)))
+    features = pool_maps(base(keras.layers.Rescaling(1 / 127.5, offset=-1.0)(images))[1:])
     probabilities = apply_layers(features, [keras.layers.Dropout(dropout), *head(classes)])
     return keras.Model(images, probabilities, name="mobilenet_v2")
 
@@ -83,7 +83,7 @@ def build_feature_extractor(base: keras.Model, size_px: int) -> keras.Model:
     Takes images uint8 [batch, size_px, size_px, 3], gives features float [batch, 1536].
     """
     images = keras.Input((size_px, size_px, 3), dtype="uint8", name="image")
-    return keras.Model(images, pool_maps(base(keras.layers.Rescaling(1 / 127.5, offset=-1.0)(images))))
+    return keras.Model(images, pool_maps(base(keras.layers.Rescaling(1 / 127.5, offset=-1.0)(images))[1:]))
 
 
 def settle_batch_norm(model: keras.Model, images: np.ndarray) -> None:
@@ -110,15 +110,15 @@ def settle_batch_norm(model: keras.Model, images: np.ndarray) -> None:
 def frozen_part(whole: keras.Model, activations: bool) -> keras.Model:
     """The part of `mobilenet_v2` that a head is trained on: images to pooled features, float [batch, 1536].
 
-    activations: whether to output the activations at FREEZE_LAYER too, float [batch, 10, 10, 96] at 150 px;
-    in float16 they are smaller than the picture.
+    activations: whether to output the activations at FREEZE_LAYER too, float [batch, 10, 10, 64] at 150 px;
+    in float16 they take a fifth of the picture's bytes.
     """
     base = whole.get_layer(BASE_NAME)
     rescaling = next(layer for layer in whole.layers if isinstance(layer, keras.layers.Rescaling))
     images = keras.Input(whole.input_shape[1:], dtype="uint8")
-    maps = base(rescaling(images))
+    freeze_map, *maps = base(rescaling(images))
     features = pool_maps(maps)
-    return keras.Model(images, [features, maps[0]] if activations else [features])
+    return keras.Model(images, [features, freeze_map] if activations else [features])
 
 
 def build_tail(whole: keras.Model) -> keras.Model:
@@ -134,7 +134,7 @@ def build_tail(whole: keras.Model) -> keras.Model:
         layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
     inputs = keras.Input(blocks.input_shape[1:], dtype="float16", name="activations")
     layers_after_pooling = whole.layers[whole.layers.index(whole.get_layer("features")) + 1 : -1]
-    features = pool_maps([inputs, *blocks(inputs)])
+    features = pool_maps(blocks(inputs))
     return keras.Model(inputs, apply_layers(features, layers_after_pooling), name="tail")
 
 
@@ -176,7 +176,7 @@ def submodel_up_to(model: keras.Model, layer: str) -> keras.Model:
 
 
 def load_base(size_px: int, weights: str) -> keras.Model:
-    """MobileNetV2 without its head: images to the maps of POOLED_LAYERS and of its last layer.
+    """MobileNetV2 without its head: images to the maps of FREEZE_LAYER, POOLED_LAYERS and its last layer.
 
     Raises JobError when the weights do not fit or cannot be downloaded, which includes a server that sends
     nothing for STALLED_SECONDS.
@@ -200,7 +200,7 @@ def load_base(size_px: int, weights: str) -> keras.Model:
         ) from error
     finally:
         socket.setdefaulttimeout(default_timeout)
-    maps = [base.get_layer(name).output for name in POOLED_LAYERS]
+    maps = [base.get_layer(name).output for name in (FREEZE_LAYER, *POOLED_LAYERS)]
     return keras.Model(base.input, [*maps, base.output], name=BASE_NAME)
 
 

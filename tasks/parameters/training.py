@@ -74,9 +74,9 @@ class MobilenetParameters(BaseModel):
         4, ge=1, le=32, description="Views of each training image that the frozen part is computed of."
     )
     fine_tune_epochs: int = Field(
-        6, ge=0, le=10_000, description="Epochs of fine-tuning the last blocks; 0 leaves them frozen."
+        4, ge=0, le=10_000, description="Epochs of fine-tuning the last blocks; 0 leaves them frozen."
     )
-    fine_tune_learning_rate: float = Field(1e-3, gt=0, description="Peak learning rate of the fine-tuning.")
+    fine_tune_learning_rate: float = Field(5e-4, gt=0, description="Peak learning rate of the fine-tuning.")
 
     uses_weights: ClassVar[bool] = True
 
