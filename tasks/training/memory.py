@@ -15,7 +15,7 @@ BYTES_A_PIXEL: dict[ModelKind, float] = {
 CNN_DENSE_BYTES = 18_400  # of each pixel of the picture: nine copies of the large dense layer
 FORWARD_SHARE = 0.45  # of that, where an image gives none
 SETTLING_IMAGES, FROZEN_IMAGES = 128, 64  # which MobileNetV2 sees so at once: from random weights, pretrained
-TAIL_SHARE = 0.25  # what its last blocks take of the whole
+TAIL_SHARE = 0.3  # what its last blocks take of the whole
 
 MEGABYTE = 1e6
 
