@@ -42,7 +42,7 @@ def explore(
     check_exploration(images, store, weights, data)
     run, usual, weights = run_of(store), Training(), locate_weights(weights)
     with at_work(run) as lock:
-        stages = Stages(run, lock.check)
+        stages = Stages(check=lock.check)
         with stages.stage("list"):
             manifest = list_images(images, store, usual.image_size, usual.val_share, leakage, data=data)
         dataset = examine(manifest, weights, None, max_bad_share, run, stages)

@@ -42,9 +42,8 @@ class Stages:
     """Times the stages of one run in all of its attempts, and shows their progress.
 
     run: keeps the times once it has begun, so that it can be resumed; without it they are those of this
-    attempt. check: called while a stage is waited
-    for; what it raises ends the wait. started: when the run first began, ISO 8601. seconds: by stage.
-    failures: why models are missing, by kind.
+    attempt. check: called while a stage is waited for; what it raises ends the wait. started: when the run
+    first began, ISO 8601. seconds: by stage. failures: why models are missing, by kind.
     """
 
     def __init__(self, run: Run | None = None, check: Poll = do_nothing) -> None:

@@ -106,7 +106,7 @@ def what_was_wrong(error: CycloptsError) -> str:
             for names, problem in first.items()
         )
     words = in_one_line(stray_word(error) or str(error))
-    percent = re.search(r'"[\d.]+ ?%"', words)
+    percent = re.search(r'"[\d.]+ ?%"', words) if "float" in words else None
     return words + (percent_hint(percent[0].strip('"'), {}) if percent else "")
 
 
@@ -116,8 +116,9 @@ def percent_hint(value: object, limits: Mapping[str, Any]) -> str:
     limits: what the value was held against, as pydantic tells it.
     """
     number = str(value).removesuffix("%").strip()
-    is_share = str(value).endswith("%") or 1 in (limits.get("le"), limits.get("lt"))
-    if not is_share or not re.fullmatch(r"\d+(\.\d+)?", number) or not 0 < float(number) <= 100:
+    if not re.fullmatch(r"\d+(\.\d+)?", number) or not 0 < float(number) <= 100:
+        return ""
+    if not str(value).endswith("%") and (float(number) <= 1 or 1 not in (limits.get("le"), limits.get("lt"))):
         return ""
     return f" (a share goes from 0 to 1: for {float(number):g} % write {float(number) / 100:g})"
 

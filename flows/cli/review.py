@@ -26,8 +26,10 @@ def review(
     :param output: Folder or URL of a classification, for images that the model was not sure of.
     :param questions: How many at most.
     """
-    storage.check_store(store)
-    if not storage.names(storage.runs_url(store)) and not storage.exists(storage.summary_url(output)):
+    classified = storage.exists(storage.summary_url(output))
+    if not classified:
+        storage.check_store(store)
+    if not classified and not storage.names(storage.runs_url(store)):
         raise InputError(
             "There must be a `store` with a run, or an `output` of `darkroom classify`, to ask about. "
             f"Received: {store!r} and {output!r}: run `darkroom retrain` or `darkroom classify` first."

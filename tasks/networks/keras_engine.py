@@ -1,5 +1,7 @@
 """Runs a Keras model with TensorFlow, in batches of one shape. Loads TensorFlow."""
 
+from collections.abc import Callable
+
 import numpy as np
 import tensorflow as tf
 
@@ -26,7 +28,7 @@ class TensorflowClassifier:
         self._forward = tf.function(lambda images: whole(images, training=False), autograph=False)
         self.batch = BATCH
         if tf.config.list_physical_devices("GPU"):
-            self.batch = self._most_at_once()
+            self.batch = most_at_once(self.size_px, self._look_at_batch)
 
     def predict(self, images: np.ndarray) -> np.ndarray:
         """Probabilities float32 [n, classes] of images uint8 [n, size_px, size_px, 3], any n."""
@@ -50,23 +52,27 @@ class TensorflowClassifier:
     def _look_at_batch(self, batch: tf.Tensor) -> list[np.ndarray]:
         return [output.numpy() for output in self._forward(batch)]
 
-    def _most_at_once(self) -> int:
-        """`gpu_batch`, or a half of it and so on, as the GPU's memory holds it: others may use it too."""
-        most = gpu_batch(self.size_px)
-        while most > BATCH:
-            try:
-                self._look_at_batch(tf.zeros((most, self.size_px, self.size_px, 3), tf.uint8))
-                return most
-            except tf.errors.ResourceExhaustedError:
-                most //= 2
-        return most
-
 
 def gpu_batch(size_px: int) -> int:
     """How many images a GPU sees at once: BATCH or twice that and so on, GPU_PIXELS at most."""
     most = BATCH
     while 2 * most * size_px**2 <= GPU_PIXELS:
         most *= 2
+    return most
+
+
+def most_at_once(size_px: int, look: Callable[[tf.Tensor], object]) -> int:
+    """`gpu_batch`, or a half of it and so on, as the GPU's memory holds it: others may use it too.
+
+    look: runs a network on images uint8 [n, size_px, size_px, 3].
+    """
+    most = gpu_batch(size_px)
+    while most > BATCH:
+        try:
+            look(tf.zeros((most, size_px, size_px, 3), tf.uint8))
+            return most
+        except tf.errors.ResourceExhaustedError:
+            most //= 2
     return most
 
 

@@ -64,7 +64,7 @@ def _compute(
     """Write each output of `frozen` as float16 [views, rows, ...], in batches of one shape."""
     forward, batch = forward_here(frozen), BATCH
     if has_gpu():
-        batch = keras_engine.gpu_batch(frozen.input_shape[1])
+        batch = keras_engine.most_at_once(frozen.input_shape[1], forward)
 
     def inputs() -> Iterator[tuple[int, int, np.ndarray | tf.Tensor, int]]:
         """A GPU's are copied to it while it computes those before."""

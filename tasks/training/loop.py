@@ -12,7 +12,7 @@ import ray.train.collective
 import tensorflow as tf
 
 from tasks.ahead import prefetch
-from tasks.errors import Diverged
+from tasks.errors import Diverged, JobError
 from tasks.parameters import Training
 from tasks.training.balance import epoch_order
 from tasks.training.batches import Batch, Examples, Mixup, epoch_batches
@@ -64,9 +64,8 @@ class FitState:
         Those of its first half do not count: while the learning rate is high, the loss goes up and down.
         """
         epoch = len(self.history)
-        return (
-            epoch >= plan.epochs or epoch - max(self.best_epoch, plan.epochs // 2) >= plan.training.patience
-        )
+        counted_from = max(self.best_epoch, plan.epochs // 2)
+        return epoch >= plan.epochs or epoch - counted_from >= plan.training.patience
 
 
 def strategy_here(workers: int) -> tf.distribute.Strategy:
@@ -180,6 +179,8 @@ class Fitting:
         state.optimizer = [variable.numpy() for variable in self.optimizer.variables]
 
     def load_from(self, state: FitState) -> None:
+        if [value.shape for value in state.variables] != [value.shape for value in self.model.variables]:
+            raise JobError("The checkpoint is of another network: start a new run without `resume`.")
         for variable, value in zip(self.model.variables, state.variables, strict=True):
             variable.assign(value)
         for variable, value in zip(self.optimizer.variables, state.optimizer, strict=True):

@@ -135,7 +135,8 @@ def cached_examples(
     frozen: keras.Model, split: Split, training: Training, views: int, url: str
 ) -> list[CachedExamples]:
     """Examples of each output of `frozen` (features, activations)."""
-    urls = [storage.join(url, str(number)) for number in range(len(frozen.outputs))]
+    names = ("features", architectures.FREEZE_LAYER)[: len(frozen.outputs)]
+    urls = [storage.join(url, name) for name in names]
     augmentation = training.mobilenet_v2.augmentation
     cached = cached_outputs(frozen, split, views, augmentation, training.seed, urls)
     return [CachedExamples(rows, split.labels, training.seed) for rows in cached]
