@@ -27,7 +27,7 @@ from tests.bench import (
     training,
     unlike,
 )
-from tests.bench.measure import Measured, draw_whole_sample
+from tests.bench.measure import Measured, draw_whole_sample, tell
 
 BENCHES = {
     "decoding": decoding.bench,
@@ -57,8 +57,9 @@ def main() -> None:
         for name in os.environ.get("BENCH", "").split() or BENCHES:
             started = time.monotonic()
             for row in (BENCHES | STUDIES)[name](images, Path(folder)):
+                tell(f"{row.what}: {row.rate:,.1f} {row.unit}; {row.against}: {row.limit:,.1f}")
                 add(table, row)
-            Console(stderr=True).print(f"{name}: {time.monotonic() - started:,.0f} s")
+            tell(f"{name}: {time.monotonic() - started:,.0f} s")
     Console(width=180).print(table)
 
 

@@ -53,19 +53,24 @@ def draw_whole_sample(images: Path, images_per_class: int) -> Path:
 def alternate(contenders: Mapping[str, Callable[[], float]], rounds: int = ROUNDS) -> dict[str, list[float]]:
     """The rates of each, measured in turn: a shared machine's speed changes by the minute."""
     rates: dict[str, list[float]] = {name: [] for name in contenders}
-    for _ in range(rounds):
+    for number in range(1, rounds + 1):
         for name, measure in contenders.items():
+            started = time.perf_counter()
             rates[name].append(measure())
+            seconds = time.perf_counter() - started
+            tell(f"round {number} of {rounds}, {seconds:,.1f} s: {name}: {rates[name][-1]:,.0f}")
     return rates
+
+
+def tell(progress: str) -> None:
+    Console(stderr=True, width=180).print(progress, markup=False, highlight=False)
 
 
 def is_installed(module: str) -> bool:
     """Whether a peer can be measured; told where it cannot."""
     if there := find_spec(module) is not None:
         return there
-    Console(stderr=True).print(
-        f"{module} is left out: it is not installed, and in no lock (`uv pip install {module}`)."
-    )
+    tell(f"{module} is left out: it is not installed, and in no lock (`uv pip install {module}`).")
     return there
 
 

@@ -29,7 +29,7 @@ SIZE, PICTURES, A_FOLDER = 16, 64, 1000
 
 
 def bench(images: Path, scratch: Path) -> Iterator[Measured]:
-    store = untrained_store(scratch / "scale-store", "one_layer", SIZE)
+    store = untrained_store(scratch / "scale-store", "tiny", SIZE)
     with tempfile.TemporaryDirectory(dir=os.environ.get("LINKS")) as folder:  # one in memory, if given
         pictures = drawn(Path(folder, "pictures"))
         few = linked(pictures, Path(folder, "few"), FEW)
