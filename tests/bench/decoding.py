@@ -1,9 +1,8 @@
 """Decoding into shards, against the loops and pipelines that one would write oneself."""
 
 import multiprocessing
-import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -16,18 +15,17 @@ from flows.runtime import ray_options
 from tasks.dataset.listing import list_files
 from tasks.dataset.parts import decode_files
 from tasks.storage import FileEntry, LeftOut
-from tests.bench.measure import Measured, alternate, rate_of
+from tests.bench.measure import CORES, SIZE, Measured, alternate, rate_of
 
 FILES = 2048
-SIZE = 150
 A_TASK = 128  # files
-CORES = os.cpu_count() or 1
 
 ONE_CORE = "decode a part: read, check, hash, measure, write (one core)"
 BARE = "OpenCV decode and resize alone, from memory"
 LOOP = "a loop of cv2.imread and cv2.resize"
 ALL_CORES = "decode parts, on all cores"
-TF_DATA, RAY_DATA, PILLOW = "tf.data: decode_jpeg, resize", "Ray Data map_batches, OpenCV", "a pool, Pillow"
+TF_DATA, PILLOW = "tf.data: decode_jpeg, resize", "a pool, Pillow"
+RAY_DATA, READ_IMAGES = "Ray Data map_batches, OpenCV", "Ray Data read_images"
 
 
 def bench(images: Path, scratch: Path) -> Iterator[Measured]:
@@ -51,19 +49,21 @@ def bench(images: Path, scratch: Path) -> Iterator[Measured]:
     with ProcessPoolExecutor(CORES, mp_context=multiprocessing.get_context("spawn")) as pool:
         list(pool.map(decode_with_pillow, [paths[:A_TASK]] * CORES))  # they have imported what they need
         list(pool.map(decode_part, *arguments(images, files[: CORES * A_TASK], scratch)))
-        decode_with_ray(paths[:A_TASK])
+        for dataset in (binary_dataset, image_dataset):
+            use_up(dataset(paths[:A_TASK]))
         together = alternate(
             {
                 ALL_CORES: lambda: rate_of(
                     lambda: list(pool.map(decode_part, *arguments(images, files, scratch))), len(files)
                 ),
                 TF_DATA: lambda: rate_of(lambda: decode_with_tensorflow(paths), len(files)),
-                RAY_DATA: lambda: ray_rate(paths),
+                RAY_DATA: lambda: ray_rate(binary_dataset, paths),
+                READ_IMAGES: lambda: ray_rate(image_dataset, paths),
                 PILLOW: lambda: rate_of(lambda: list(pool.map(decode_with_pillow, split(paths))), len(files)),
             }
         )
     ray.shutdown()
-    for peer in (TF_DATA, RAY_DATA, PILLOW):
+    for peer in (TF_DATA, RAY_DATA, READ_IMAGES, PILLOW):
         yield Measured.of(ALL_CORES, peer, together)
 
 
@@ -99,20 +99,27 @@ def decode_with_tensorflow(paths: Sequence[str]) -> None:
         pass
 
 
-def ray_rate(paths: Sequence[str]) -> float:
+def ray_rate(dataset: Callable[[Sequence[str]], ray.data.Dataset], paths: Sequence[str]) -> float:
     """The pipeline but for its start, told by one of few files."""
     few, begun = paths[:A_TASK], time.perf_counter()
-    decode_with_ray(few)
+    use_up(dataset(few))
     started = time.perf_counter()
-    decode_with_ray(paths)
+    use_up(dataset(paths))
     return (len(paths) - len(few)) / (time.perf_counter() - started - (started - begun))
 
 
-def decode_with_ray(paths: Sequence[str]) -> None:
-    """Binary files and a function of batches: `read_images` is slower, it decodes with Pillow."""
-    dataset = ray.data.read_binary_files(list(paths))
-    for _ in dataset.map_batches(decode_batch, batch_size=64).iter_batches(batch_size=64):
+def use_up(dataset: ray.data.Dataset) -> None:
+    for _ in dataset.iter_batches(batch_size=64):
         pass
+
+
+def binary_dataset(paths: Sequence[str]) -> ray.data.Dataset:
+    return ray.data.read_binary_files(list(paths)).map_batches(decode_batch, batch_size=64)
+
+
+def image_dataset(paths: Sequence[str]) -> ray.data.Dataset:
+    """It decodes with Pillow."""
+    return ray.data.read_images(list(paths), size=(SIZE, SIZE), mode="RGB")
 
 
 def decode_batch(batch: dict) -> dict:

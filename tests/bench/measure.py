@@ -1,20 +1,27 @@
 """How a benchmark measures, and what it reports."""
 
 import json
+import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 from statistics import median
 from typing import Self
 
+import cv2
+import numpy as np
 import pyarrow.parquet as pq
 from rich.console import Console
 
 from tasks.sample.draw import AWKWARD_LIST, draw_sample
 
 ROUNDS = 3
+SIZE = 150
+CORES = os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
@@ -91,3 +98,20 @@ def steady_rate(output: Path) -> float:
     parts = sorted((part.stat().st_mtime, pq.read_metadata(part).num_rows) for part in output.glob("part-*"))
     first = len(parts) // 4  # all workers are at work by then
     return sum(rows for _, rows in parts[first + 1 :]) / (parts[-1][0] - parts[first][0])
+
+
+def jpegs_below(images: Path) -> list[str]:
+    return sorted(str(path) for path in images.rglob("*.jpg"))
+
+
+def pixels_of(content: bytes) -> np.ndarray:
+    picture = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR_RGB)
+    return picture if picture.shape[:2] == (SIZE, SIZE) else cv2.resize(picture, (SIZE, SIZE))
+
+
+def picture_batches(files: Sequence[str], count: int) -> Iterator[np.ndarray]:
+    """Files as a peer feeds its network: read and decoded by a thread a core, `count` at a time."""
+    with ThreadPoolExecutor(CORES) as pool:
+        pixels = pool.map(lambda path: pixels_of(Path(path).read_bytes()), files)
+        while batch := list(islice(pixels, count)):
+            yield np.stack(batch)

@@ -48,15 +48,17 @@ def planned(store: str, scratch: Path, many: Path) -> Iterator[Measured]:
 
 
 def classified(store: str, scratch: Path, few: Path, many: Path) -> Iterator[Measured]:
-    """Classify few files and many, and the many once more when all is done but the last step."""
-    memory, _ = classify(few, store, scratch / "few")
+    """Classify few files and many, the many once more, and once more without the last step."""
+    memory, few_seconds = classify(few, store, scratch / "few")
     peak, seconds = classify(many, store, scratch / "many")
     rate, reached = steady_rate(scratch / "few"), steady_rate(scratch / "many")
-    yield Measured(f"classify, {MANY:,} files", reached, f"{FEW:,} files", rate)
-    yield Measured(f"its peak memory, {MANY:,} files", peak, f"{FEW:,} files", memory, "MB")
+    yield Measured(f"classify {MANY:,} files, from start to end", seconds, f"{FEW:,} files", few_seconds, "s")
+    yield Measured("its rate while at work", reached, f"{FEW:,} files", rate, "files/s")
+    yield Measured("its peak memory, all processes", peak, f"{FEW:,} files", memory, "MB")
+    _, finished = classify(many, store, scratch / "many")
     storage.remove(storage.success_url(str(scratch / "many")))
     _, resumed = classify(many, store, scratch / "many")
-    yield Measured("go on, all parts there", MANY / resumed, "all of it", MANY / seconds, "files/s")
+    yield Measured("go on, all parts there", resumed, "once more, finished", finished, "s")
 
 
 def plan(images: Path, store: str, output: str) -> Job:

@@ -20,10 +20,9 @@ from tasks.parameters import Augmentation, ModelKind, Training
 from tasks.training import frozen, loop
 from tasks.training.batches import CachedExamples, CachedRows, Examples, ImageExamples, epoch_batches
 from tasks.training.loop import FitPlan, FitState, Fitting
-from tests.bench.measure import Measured, alternate, best_rate, is_installed, rate_of
+from tests.bench.measure import SIZE, Measured, alternate, best_rate, rate_of
 from tests.bench.torch_peer import torch_epochs
 
-SIZE = 150
 FORWARD = 20  # batches
 BATCH = 128
 IMAGES: dict[ModelKind, int] = {"cnn": 10 * BATCH, "mobilenet_v2": 3 * BATCH}  # an epoch
