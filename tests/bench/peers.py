@@ -14,6 +14,7 @@ from tasks import storage
 from tasks.networks.engines import ONNX_BATCH, load_classifier
 from tasks.networks.version import BATCH
 from tasks.registry.versions import read_version
+from tests.bench import torch_peer
 from tests.bench.measure import (
     CORES,
     SIZE,
@@ -23,7 +24,6 @@ from tests.bench.measure import (
     pixels_of,
     rate_of,
 )
-from tests.bench.torch_peer import predict_rate
 
 RAY_DATA_TIMES = 4
 
@@ -42,11 +42,7 @@ def peers_of(images: Path, store: str, scratch: Path) -> dict[str, Callable[[], 
         peers["threads and OpenVINO, int8"] = partial(
             openvino_rate, images, storage.int8_url(version.folder_url)
         )
-    if is_installed("torch"):
-        files = jpegs_below(images)
-        for how, reduced in {"compiled": False, "compiled, bfloat16": True}.items():
-            peers[f"threads and PyTorch, {how}"] = partial(predict_rate, version.kind, files, reduced)
-    return peers
+    return peers | torch_peer.classification(version.kind, jpegs_below(images))
 
 
 def keras_rate(images: Path, model: str) -> float:

@@ -43,7 +43,7 @@ def planned(store: str, scratch: Path, many: Path) -> Iterator[Measured]:
     bare = MANY / seconds_of(lambda: sum(len(files) for _, _, files in os.walk(many)))
     first = MANY / seconds_of(lambda: plan(many, store, output))
     again = MANY / seconds_of(lambda: plan(many, store, output))
-    yield Measured(f"list and plan {MANY:,} files", first, "os.walk", bare, "files/s")
+    yield Measured(f"list and plan {MANY:,} files, the manifest committed", first, "os.walk", bare, "files/s")
     yield Measured("plan again, nothing new", again, "first time", first, "files/s")
 
 

@@ -4,9 +4,8 @@ In a process of its own, since its threads and TensorFlow's hinder each other. L
 """
 
 import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from functools import lru_cache, partial
 from typing import Any
 
@@ -16,7 +15,6 @@ from tasks.parameters import ModelKind
 from tests.bench.measure import SIZE, is_installed, picture_batches, rate_of
 
 BATCH, CLASSES = 128, 6
-PREDICTED = 64  # images at once
 HOW = {"PyTorch in bfloat16, channels last": False, "PyTorch in bfloat16, compiled": True}
 BLOCKS = (
     (1, 16, 1, 1),
@@ -29,17 +27,27 @@ BLOCKS = (
 )
 
 
-@contextmanager
-def torch_epochs(kind: ModelKind, images: int) -> Iterator[dict[str, Callable[[], float]]]:
+@lru_cache
+def process() -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+
+
+def epochs(kind: ModelKind, images: int) -> dict[str, Callable[[], float]]:
     """What gives the images a second of an epoch, by name; nothing where PyTorch is not installed."""
     if not is_installed("torch"):
-        yield {}
-        return
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        yield {
-            name: partial(lambda compiled: pool.submit(epoch_rate, kind, compiled, images).result(), compiled)
-            for name, compiled in HOW.items()
-        }
+        return {}
+    return {name: partial(run, epoch_rate, kind, compiled, images) for name, compiled in HOW.items()}
+
+
+def classification(kind: ModelKind, files: Sequence[str]) -> dict[str, Callable[[], float]]:
+    """Likewise of files that threads read and decode."""
+    if not is_installed("torch"):
+        return {}
+    return {"threads and PyTorch, compiled, bfloat16": partial(run, classification_rate, kind, files)}
+
+
+def run(work: Callable[..., float], *arguments: object) -> float:
+    return process().submit(work, *arguments).result()
 
 
 def epoch_rate(kind: ModelKind, compiled: bool, images: int) -> float:
@@ -47,12 +55,36 @@ def epoch_rate(kind: ModelKind, compiled: bool, images: int) -> float:
     return rate_of(lambda: [step() for _ in range(images // BATCH)], images)
 
 
+def classification_rate(kind: ModelKind, files: Sequence[str]) -> float:
+    predict = predictor(kind)
+    return rate_of(lambda: [predict(batch) for batch in picture_batches(files, BATCH)], len(files))
+
+
+@lru_cache
+def predictor(kind: ModelKind) -> Callable[[np.ndarray], np.ndarray]:
+    """Probabilities of at most BATCH pictures, compiled already."""
+    import torch
+
+    network = NETWORKS[kind]().eval().to(memory_format=torch.channels_last)
+    forward = torch.compile(network, dynamic=False)
+
+    def predict(pictures: np.ndarray) -> np.ndarray:
+        pixels = np.zeros((BATCH, SIZE, SIZE, 3), np.uint8)
+        pixels[: len(pictures)] = pictures
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+            logits = forward(prepared(pixels))
+        return logits[: len(pictures)].float().softmax(1).numpy()
+
+    predict(np.zeros((BATCH, SIZE, SIZE, 3), np.uint8))
+    return predict
+
+
 @lru_cache
 def training_step(kind: ModelKind, compiled: bool) -> Callable[[], float]:
     """One step of Adam on a batch of noise, after the first ones."""
     import torch
 
-    network = network_of(kind).train().apply(keep_batch_norm)
+    network = NETWORKS[kind]().to(memory_format=torch.channels_last).train().apply(keep_batch_norm)
     optimizer = torch.optim.Adam(network.parameters())
     forward = torch.compile(network) if compiled else network
     pixels = np.random.default_rng(0).integers(0, 256, (BATCH, SIZE, SIZE, 3), dtype=np.uint8)
@@ -68,41 +100,6 @@ def training_step(kind: ModelKind, compiled: bool) -> Callable[[], float]:
 
     step(), step()
     return step
-
-
-def predict_rate(kind: ModelKind, files: Sequence[str], reduced: bool) -> float:
-    """Images a second of `predict_files`, in a process of its own."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(predict_files, kind, files, reduced).result()
-
-
-def predict_files(kind: ModelKind, files: Sequence[str], reduced: bool) -> float:
-    """Threads that read and decode, and the compiled network on all cores; compiling is not counted.
-
-    reduced: whether in bfloat16, by autocast.
-    """
-    import torch
-
-    forward = torch.compile(network_of(kind).eval(), dynamic=False)
-
-    @torch.inference_mode()
-    def predict(paths: Sequence[str]) -> list[Any]:
-        answers = []
-        with torch.autocast("cpu", torch.bfloat16, enabled=reduced):
-            for batch in picture_batches(paths, PREDICTED):
-                missing = ((0, PREDICTED - len(batch)), (0, 0), (0, 0), (0, 0))
-                logits = forward(prepared(np.pad(batch, missing)))[: len(batch)]
-                answers.append(logits.float().softmax(1).numpy())
-        return answers
-
-    predict(files[: 2 * PREDICTED])
-    return rate_of(lambda: predict(files), len(files))
-
-
-def network_of(kind: ModelKind) -> Any:
-    import torch
-
-    return {"cnn": cnn, "mobilenet_v2": mobilenet_v2}[kind]().to(memory_format=torch.channels_last)
 
 
 def prepared(pixels: np.ndarray) -> Any:
@@ -152,3 +149,6 @@ def mobilenet_v2() -> Any:
             inputs = outputs
     head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.2), nn.Linear(1280, CLASSES)]
     return nn.Sequential(*layers, *unit(320, 1280), *head)
+
+
+NETWORKS: dict[ModelKind, Callable[[], Any]] = {"cnn": cnn, "mobilenet_v2": mobilenet_v2}

@@ -20,8 +20,8 @@ from tasks.parameters import Augmentation, ModelKind, Training
 from tasks.training import frozen, loop
 from tasks.training.batches import CachedExamples, CachedRows, Examples, ImageExamples, epoch_batches
 from tasks.training.loop import FitPlan, FitState, Fitting
+from tests.bench import torch_peer
 from tests.bench.measure import SIZE, Measured, alternate, best_rate, rate_of
-from tests.bench.torch_peer import torch_epochs
 
 FORWARD = 20  # batches
 BATCH = 128
@@ -77,22 +77,21 @@ def bench_from_random(kind: ModelKind, dataset: Dataset, split: Split, count: in
     fitting = fitting_of(logits, plan, examples)
     batch = fitting._per_replica(next(epoch_batches(examples, np.arange(BATCH), 1, BATCH, 0, 1)))
     ours = f"{kind}, all of it, epochs in {precision}, augmented"
-    contenders: dict[str, Callable[[], object]] = {
+    epochs: dict[str, Callable[[], object]] = {
         ours: lambda: fitting.run_epoch(examples, 1, training=True),
         "the same step on one batch in memory": lambda: [
             float(fitting._train(*batch)[0]) for _ in range(count // BATCH)
         ],
     }
     for policy in loop.PRECISIONS:
-        contenders[f"Keras fit in {policy}"] = keras_epoch(kind, dataset, split, count, policy)
-    for epoch in contenders.values():
+        epochs[f"Keras fit in {policy}"] = keras_epoch(kind, dataset, split, count, policy)
+    for epoch in epochs.values():
         epoch()  # traced and compiled
-    rates = {name: partial(rate_of, epoch, count) for name, epoch in contenders.items()}
-    with torch_epochs(kind, count) as torch_rates:
-        measured = alternate(rates | torch_rates)
-    for peer in measured:
+    contenders = {name: partial(rate_of, epoch, count) for name, epoch in epochs.items()}
+    rates = alternate(contenders | torch_peer.epochs(kind, count))
+    for peer in rates:
         if peer != ours:
-            yield Measured.of(ours, peer, measured)
+            yield Measured.of(ours, peer, rates)
 
 
 def build(kind: ModelKind, dataset: Dataset) -> keras.Model:
