@@ -1,6 +1,6 @@
 """A hundred thousand files: listed, planned, classified, gone on with; the time and the memory of each.
 
-Each file is a hard link to one of a few JPEGs of 16 px, and the network is one layer: what is measured is
+Each file is a hard link to one of a few JPEGs of 16 px, and the network is tiny: what is measured is
 what Darkroom adds. FILES=1000000 measures at another size; docs/scale.md has what was measured.
 """
 

@@ -96,7 +96,7 @@ def training_step(kind: ModelKind, compiled: bool) -> Callable[[], float]:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        return float(loss)
+        return float(loss.detach())
 
     step(), step()
     return step
