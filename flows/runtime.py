@@ -6,7 +6,6 @@ import shlex
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import chdir, contextmanager
 from functools import cache, partial
@@ -53,6 +52,7 @@ from deployments.services import (
 from deployments.settings import CLIENT_RETRIES
 from tasks.errors import InputError, JobError
 from tasks.form import unfold
+from tasks.process import restored_signal
 from tasks.storage import in_environment
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -100,24 +100,13 @@ class _RayTaskRunner(RayTaskRunner):
         try:
             if not ray.is_initialized():  # in a worker it is: a link that is cut meanwhile comes back
                 check_ray()
-            with chdir("/"), restored(signal.SIGTERM):
+            with chdir("/"), restored_signal(signal.SIGTERM):  # Ray's would exit before Prefect is told
                 return super().__enter__()
         except (InputError, JobError):
             raise
         except Exception as error:  # of a bare one, where the machine is too busy for it to start in time
             reason = " ".join(str(error).split())
             raise JobError(f"Ray ({self.address}) cannot be used: {reason}") from error
-
-
-@contextmanager
-def restored(number: int) -> Iterator[None]:
-    """Take back what Ray does to a signal: exit with a dump before Prefect is told."""
-    handler = signal.getsignal(number)
-    try:
-        yield
-    finally:
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(number, handler)
 
 
 def check_ray() -> None:

@@ -5,6 +5,7 @@ import getpass
 import logging
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -55,6 +56,17 @@ def end_on_signals() -> None:
 def _end(number: int, _: FrameType | None) -> None:
     _ended_by.append(number)
     raise KeyboardInterrupt
+
+
+@contextmanager
+def restored_signal(number: int) -> Iterator[None]:
+    """Take back what a library does to a signal while the block runs. Only the main thread can."""
+    handler = signal.getsignal(number)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(number, handler)
 
 
 def ended_by() -> signal.Signals:

@@ -1,6 +1,7 @@
 """Ray Train around the training loop: one worker or many, a checkpoint every epoch, the model at the end."""
 
 import os
+import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from tasks.dataset import Dataset
 from tasks.errors import Diverged, InputError, JobError
 from tasks.networks import check_unregistered
 from tasks.parameters import ModelKind, Training
+from tasks.process import restored_signal
 from tasks.storage import Run
 from tasks.task_runs import task
 from tasks.training.cluster import Resources, check_cluster, tell_exposure
@@ -157,7 +159,7 @@ def fit(kind: ModelKind, dataset: Dataset, training: Training, run: Run) -> None
             resources = wait_for_room(training, tell)
         forget_broken_state(run, kind)
         try:
-            trainer(kind, dataset, training, run, resources).fit()
+            run_to_end(trainer(kind, dataset, training, run, resources))
             return
         except (ray.exceptions.RayActorError, train.ControllerError) as error:
             if storage.disk_failure(error):  # the controller keeps its state there: a start fails as well
@@ -177,6 +179,13 @@ def fit(kind: ModelKind, dataset: Dataset, training: Training, run: Run) -> None
                 storage.patiently(lambda: storage.names(run.folder_url))
         except train.TrainingFailedError as error:
             raise JobError(_cause(error)) from error
+
+
+def run_to_end(trainer: "DataParallelTrainer") -> None:
+    """Train, and leave SIGINT as it was: Ray Train's handler would keep its controller alive after it."""
+    os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")  # a process that none here asks
+    with restored_signal(signal.SIGINT):
+        trainer.fit()
 
 
 def forget_broken_state(run: Run, kind: ModelKind) -> None:
