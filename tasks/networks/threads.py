@@ -25,6 +25,13 @@ def gpus_of_a_task() -> int:
     return int(any(node.get("GPU", 0) >= 1 and node.get("CPU", 0) >= 1 for node in node_resources()))
 
 
+def memory_of_a_task(most: int) -> int:
+    """Bytes that a task that takes `most` is to ask Ray for, so that several wait for each other where all
+    of them do not fit: no more than a node has, else Ray would wait for ever.
+    """
+    return int(min(most, max((node.get("memory", 0) for node in node_resources()), default=0)))
+
+
 def use_granted_cpus() -> None:
     """Limit TensorFlow's threads to the granted CPUs. No effect once TensorFlow has run in this process."""
     import tensorflow as tf

@@ -1,5 +1,7 @@
-"""What asks Ray for a GPU where the cluster has one. Without one: Ray takes our word that there is."""
+"""What asks Ray for a GPU, or for memory, where the cluster has it: Ray takes our word that there is."""
 
+import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -35,3 +37,39 @@ def test_evaluation_and_the_champions_answers_have_the_gpu_of_a_cluster_that_has
         _, evaluations, verdict = judge()
     assert evaluations == [granted]
     assert verdict == granted
+
+
+@task
+def meets_another(model: SimpleNamespace, folder: Path, seconds: float) -> bool:
+    """Whether another of these is at work in the same seconds."""
+    mark, ends = folder / model.kind, time.monotonic() + seconds
+    mark.touch()
+    try:
+        while time.monotonic() < ends:
+            if len(list(folder.iterdir())) == 2:
+                time.sleep(1)  # until the other has seen it too
+                return True
+            time.sleep(0.05)
+        return False
+    finally:
+        mark.unlink()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("gigabytes", "side_by_side"), [(3, False), (5, False), (7, True)])
+def test_evaluations_wait_for_each_other_where_memory_holds_but_one(
+    gigabytes: int, side_by_side: bool, prefect_api: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(retrain, "evaluate_model", meets_another)
+    monkeypatch.setattr(retrain, "promote", gpus_granted)
+    monkeypatch.setattr(retrain, "register", lambda *_: None)
+
+    @flow(task_runner=ray_runner())
+    def judge():
+        models = [SimpleNamespace(kind=kind) for kind in ("cnn", "mobilenet_v2")]
+        return retrain.judge(models, tmp_path, Training(), 60 if side_by_side else 2, None, Stages())
+
+    memory = gigabytes * 10**9
+    with ray.init(address="local", num_cpus=2, _memory=memory, include_dashboard=False, **ray_options()):
+        _, met, _ = judge()
+    assert met == [side_by_side, side_by_side]
