@@ -91,7 +91,7 @@ def test_a_machine_with_too_little_memory_is_told_of_before_training(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
     training = Training(models=("cnn", "mobilenet_v2"), weights="none", batch_size=64, image_size=150)
-    for gigabytes, kinds in ((1, "cnn mobilenet_v2"), (2.12, "mobilenet_v2"), (8, "")):
+    for gigabytes, kinds in ((1, "cnn mobilenet_v2"), (2.285, "mobilenet_v2"), (8, "")):
         caplog.clear()
         node = {"Alive": True, "Resources": {"CPU": 2.0, "memory": gigabytes * 1e9}}
         monkeypatch.setattr(ray, "nodes", lambda node=node: [node])
