@@ -18,15 +18,16 @@ from tasks import storage
 BATCH = 8  # images looked at together while their values are measured
 OPERATIONS = ("Conv", "Clip", "Add", "MatMul", "Gemm")
 PRODUCTS = ("MatMul", "Gemm")
+ACTIVATIONS = ("Clip", "Relu")
 
 
-def quantize(model: bytes, images: np.ndarray) -> bytes:
+def quantize(model: bytes, images: np.ndarray, sparing: bool = False) -> bytes:
     """The same network, its convolutions, sums and inner products in integers.
 
     images: uint8 [n, size_px, size_px, 3], such as it was trained on: the smallest and the largest value of
     each tensor, averaged over batches of them, become 0 and 255. Weights are int8, each channel on a scale of
     its own. What lies before the first convolution stays as it is, and so does the last product, which gives
-    the logits.
+    the logits. sparing: so do the last linear convolutions (see `linear_convolutions`).
 
     Sources: Jacob et al. 2018, "Quantization and Training of Neural Networks for Efficient
     Integer-Arithmetic-Only Inference"; per channel: Krishnamoorthi 2018, "Quantizing deep convolutional
@@ -44,7 +45,7 @@ def quantize(model: bytes, images: np.ndarray) -> bytes:
             Pictures(graph.graph.input[0].name, images),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=list(OPERATIONS),
-            nodes_to_exclude=left_in_float(graph),
+            nodes_to_exclude=left_in_float(graph) + (linear_convolutions(graph) if sparing else []),
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
@@ -71,3 +72,15 @@ def left_in_float(model: ModelProto) -> list[str]:
     first = next(number for number, node in enumerate(nodes) if node.op_type == "Conv")
     products = [node.name for node in nodes if node.op_type in PRODUCTS]
     return [*(node.name for node in nodes[:first]), *products[-1:]]
+
+
+def linear_convolutions(model: ModelProto) -> list[str]:
+    """The names of those among the last two fifths of the convolutions that no activation follows.
+
+    Nothing bounds what they give, and one large value makes the steps of all others coarse. Of MobileNetV2
+    they are the bottlenecks of blocks 10 to 16, which fine-tuning changes.
+    """
+    convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
+    bounded = {node.input[0] for node in model.graph.node if node.op_type in ACTIVATIONS}
+    later = convolutions[3 * len(convolutions) // 5 :]
+    return [node.name for node in later if node.output[0] not in bounded]

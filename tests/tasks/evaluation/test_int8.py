@@ -1,10 +1,12 @@
 """A model in integers of eight bits is offered where it is nearly as right, and taken where it is faster."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import keras
 import numpy as np
+import onnx
 import pyarrow.compute as pc
 import pytest
 
@@ -58,6 +60,41 @@ def test_a_model_in_integers_sees_in_each_image_nearly_what_the_model_sees(versi
     assert not np.array_equal(in_integers, exact)
     nearest = np.square(of_integers[:, None] - features).sum(2).argmin(1)
     assert np.mean(nearest == np.arange(40)) > 0.9
+
+
+class Pictures:
+    """A dataset whose splits are all the same images, of one class."""
+
+    def __init__(self, images: np.ndarray):
+        self.images, self.labels = images, np.zeros(len(images), int)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def split(self, _: str) -> "Pictures":
+        return self
+
+    def take(self, rows: np.ndarray) -> np.ndarray:
+        return self.images[rows]
+
+
+def test_where_integers_cost_too_much_the_last_linear_convolutions_stay_in_float(
+    version: ModelVersion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    reasons = iter(["too much", ""])
+    monkeypatch.setattr(int8, "why_not", lambda _: next(reasons))
+    shutil.copytree(version.folder_url, tmp_path / "v")
+    pictures = Pictures(np.load(Path(version.folder_url).parent / "val.npy"))
+    exact, _ = engines.load_classifier(version).look(pictures.images)
+    measured = measure_int8(pictures, str(tmp_path / "v"), exact, 1.0)
+    assert (measured["kept"], measured["sparing"]) == (True, True)
+    integers = [
+        sum(
+            node.op_type == "QuantizeLinear" for node in onnx.load(Path(folder, "model.int8.onnx")).graph.node
+        )
+        for folder in (version.folder_url, tmp_path / "v")
+    ]
+    assert 0 < integers[1] < integers[0]
 
 
 @pytest.mark.parametrize("is_faster", [True, False])
