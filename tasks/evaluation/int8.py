@@ -25,7 +25,7 @@ def measure_int8(dataset: Dataset, folder_url: str, exact: np.ndarray, temperatu
 
     exact: what the model says of the validation images, float [images, classes], before its temperature.
     Returns the key `int8` of metrics.json: whether it is `kept` or for what `reason` not, what
-    `compare_int8` tells, its own `temperature` and `unlike_below`.
+    `compare_int8` tells, its own `temperature` and `unlike_below`, and whether the try was `sparing`.
     """
     val, train = dataset.split("val"), dataset.split("train")
     onnx_url = storage.onnx_url(folder_url)

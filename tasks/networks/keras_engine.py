@@ -27,7 +27,7 @@ class TensorflowClassifier:
         whole = with_features(self.model)
         self._forward = tf.function(lambda images: whole(images, training=False), autograph=False)
         self.batch = BATCH
-        if tf.config.list_physical_devices("GPU"):
+        if has_gpu():
             self.batch = most_at_once(self.size_px, self._look_at_batch)
 
     def predict(self, images: np.ndarray) -> np.ndarray:
@@ -51,6 +51,10 @@ class TensorflowClassifier:
 
     def _look_at_batch(self, batch: tf.Tensor) -> list[np.ndarray]:
         return [output.numpy() for output in self._forward(batch)]
+
+
+def has_gpu() -> bool:
+    return bool(tf.config.list_physical_devices("GPU"))
 
 
 def gpu_batch(size_px: int) -> int:

@@ -62,14 +62,13 @@ def _compute(
     urls: Sequence[str],
 ) -> None:
     """Write each output of `frozen` as float16 [views, rows, ...], in batches of one shape."""
-    forward, batch = forward_here(frozen), BATCH
-    if has_gpu():
-        batch = keras_engine.most_at_once(frozen.input_shape[1], forward)
+    forward, on_gpu = forward_here(frozen), keras_engine.has_gpu()
+    batch = keras_engine.most_at_once(frozen.input_shape[1], forward) if on_gpu else BATCH
 
     def inputs() -> Iterator[tuple[int, int, np.ndarray | tf.Tensor, int]]:
         """A GPU's are copied to it while it computes those before."""
         for view, start, images, count in _views(split, rows, batch, views, augmentation, seed):
-            yield view, start, tf.constant(images) if has_gpu() else images, count
+            yield view, start, tf.constant(images) if on_gpu else images, count
 
     with ExitStack() as stack:
         outs = [
@@ -94,17 +93,13 @@ def forward_here(frozen: keras.Model) -> Forward:
     There that is 2.4 times as fast; with pretrained weights the outputs differ by 3e-6 of the largest. A
     network that cannot be exported is run by TensorFlow. The last one is kept: a training has two splits.
     """
-    if not has_gpu():
+    if not keras_engine.has_gpu():
         try:
             return OnnxClassifier(convert.onnx_bytes(frozen)).outputs
         except Exception as error:  # converters raise errors of many kinds
             log.warning("MobileNetV2's frozen part could not be exported to ONNX: %s", error)
     traced = tf.function(lambda images: tf.nest.flatten(frozen(images, training=False)), autograph=False)
     return lambda images: [output.numpy() for output in traced(images)]
-
-
-def has_gpu() -> bool:
-    return bool(tf.config.list_physical_devices("GPU"))
 
 
 def _views(
