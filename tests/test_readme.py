@@ -1,4 +1,4 @@
-"""The README's tables are those of the code."""
+"""What README and docs say of commands, options and variables is what the code has."""
 
 import re
 import shlex
@@ -12,12 +12,16 @@ from flows.cli.main import app
 from flows.cli.models import models
 
 README = Path(__file__).parent.parent / "README.md"
-PAGES = [README, *README.parent.glob("docs/*.md"), README.parent / "deployments" / "README.md"]
-OF_OTHERS = {"--help", "--install-completion", "--no-deps", "--wheel"}  # of every command, pip and uv
+DEPLOYMENTS = README.parent / "deployments" / "README.md"
+PAGES = [README, *README.parent.glob("docs/*.md"), DEPLOYMENTS]
+OF_OTHERS = {  # of every command, of pip and of uv
+    *("--help", "--install-completion"),
+    *("--no-deps", "--require-hashes", "--disable-pip", "--wheel"),
+}
 
 
-def test_every_variable_stands_in_the_readme_as_the_code_has_it():
-    text = README.read_text()
+def test_every_variable_stands_in_the_table_as_the_code_has_it():
+    text = DEPLOYMENTS.read_text()
     for name, field in Settings.model_fields.items():
         default = "" if field.default is None else f"`{field.default}`"
         assert f"| `DARKROOM_{name.upper()}` | {default} | {field.description} |" in text
@@ -33,20 +37,22 @@ def test_every_picture_page_and_heading_it_leads_to_is_there(page: Path):
             assert heading in {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}
 
 
-def test_its_command_lines_are_such_as_the_commands_take():
-    blocks = "".join(re.findall(r"```sh\n(.*?)```", README.read_text(), re.DOTALL))
+def test_command_lines_are_such_as_the_commands_take():
+    text = "".join(page.read_text() for page in PAGES)
+    blocks = "".join(re.findall(r"```sh\n(.*?)```", text, re.DOTALL))
     lines = re.findall(r"^ *(?:[A-Z_]+=\S+ )*darkroom (.*)", blocks, re.MULTILINE)
     assert len(lines) > 5
     for line in lines:
         app.parse_args(shlex.split(line, comments=True), exit_on_error=False, print_error=False)
 
 
-def test_every_option_in_it_is_one_of_a_command():
+def test_every_option_is_one_of_a_command():
     commands = [app[name] for name in app if not name.startswith("-")]
     commands += [group[name] for group in (models, labels) for name in group if not name.startswith("-")]
     arguments = [command.assemble_argument_collection() for command in commands if command.default_command]
     options = {name for collection in arguments for argument in collection for name in argument.names}
-    named = set(re.findall(r"(?<![\w-])--[a-z][\w.-]*\w", README.read_text()))
+    text = "".join(page.read_text() for page in PAGES if page != DEPLOYMENTS)  # which has others'
+    named = set(re.findall(r"(?<![\w-])--[a-z][\w.-]*\w", text))
     assert named - options - OF_OTHERS == set()
 
 

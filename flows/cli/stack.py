@@ -21,7 +21,7 @@ from tasks.registry import outdated
 def up() -> None:
     """Start Prefect server, Ray and worker here, deploy all, and run until Ctrl-C.
 
-    What it works on and where it listens stands in DARKROOM_* variables; the README lists them.
+    What it works on and where it listens stands in DARKROOM_* variables; deployments/README.md lists them.
     """
     start_stack(settings_given())
 
