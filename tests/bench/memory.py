@@ -1,7 +1,6 @@
 """Peak memory of one training worker, against what a run says beforehand that it will take."""
 
 import multiprocessing
-import resource
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -20,8 +19,8 @@ from tasks.training.loop import FitPlan, FitState, Fitting
 from tasks.training.memory import needed_bytes
 from tasks.training.phases import Phase
 from tests.bench.measure import Measured
+from tests.peak import peak_bytes
 
-KILOBYTE = 1024  # Linux counts the largest resident set in these
 STEPS = 3
 RECIPES: tuple[tuple[ModelKind, str, int], ...] = (
     ("cnn", "none", 32),
@@ -76,7 +75,7 @@ def train_on_noise(kind: ModelKind, training: Training) -> int:
     loop.choose_precision("auto", build, strategy, plan, phase.train)
     fitting = Fitting(build, strategy, plan, count)
     loop.fit(fitting, phase.train, phase.val, FitState(), lambda _: None)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KILOBYTE
+    return peak_bytes()
 
 
 def tail_phase(dataset: SimpleNamespace, training: Training) -> Phase:
