@@ -32,6 +32,7 @@ FLOW_RUNS, TASK_RUNS = "prefect.flow_runs", "prefect.task_runs"
 COMPLETED, FAILED = "Finished in state Completed()", "Finished in state Failed("
 OURS = (InputError, JobError)
 CANCELLED = "CancelledRun"  # what Prefect raises of a run that ends itself as cancelled
+SECONDS_BETWEEN_COLLECTIONS = 0.1
 ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # Ctrl-C, `kill`, a terminal that was closed
 _ended_by: list[int] = []
 
@@ -44,6 +45,32 @@ def uncollected() -> Iterator[None]:
         yield
     finally:
         gc.enable()
+
+
+@contextmanager
+def collecting() -> Iterator[None]:
+    """Collect garbage all the while, of what is made within.
+
+    Python looks for objects that refer to each other in circles by their number, not by their size: a few
+    that hold hundreds of megabytes would stay.
+    """
+    ended = threading.Event()
+
+    def collect() -> None:
+        while not ended.wait(SECONDS_BETWEEN_COLLECTIONS):
+            gc.collect()
+
+    gc.collect()
+    gc.freeze()  # so that each time only what is new is looked through
+    collector = threading.Thread(target=collect, daemon=True)
+    collector.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        collector.join()
+        gc.unfreeze()
+        gc.collect()
 
 
 def end_on_signals() -> None:

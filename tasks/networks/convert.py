@@ -18,6 +18,7 @@ from tasks.networks.engines import OnnxClassifier
 from tasks.networks.keras_engine import TensorflowClassifier
 from tasks.networks.version import BATCH, check_unregistered
 from tasks.parameters import ExportFormat
+from tasks.process import collecting
 
 LARGEST_DIFFERENCE = 1e-3  # of a probability
 SAME_LABELS = 0.999  # share of images
@@ -76,8 +77,9 @@ def convert(model: keras.Model, format: ExportFormat, path: Path) -> None:
         "litert": {"format": "litert", "target_spec": {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]}},
         "onnx": {"format": "onnx"},
     }
-    # AutoGraph, which cannot be switched off here, leaves files where Ray ends the process.
-    with warnings.catch_warnings(action="ignore"), storage.own_temporary_folder():
+    # AutoGraph, which cannot be switched off here, leaves files where Ray ends the process. tf2onnx copies
+    # the graph for each of its optimizers: of the CNN 2 GB in all, where garbage is not collected at once.
+    with warnings.catch_warnings(action="ignore"), storage.own_temporary_folder(), collecting():
         model.export(str(path), verbose=False, **options[format])
 
 

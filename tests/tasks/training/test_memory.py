@@ -23,6 +23,7 @@ from tasks.training.batches import (
     shuffled,
 )
 from tasks.training.memory import tell_memory
+from tests.peak import peak_bytes
 
 ROWS, SIZE = 16_000, 96
 DATASET_BYTES = ROWS * SIZE * SIZE * 3
@@ -77,14 +78,30 @@ def settle_at_64_px() -> int:
     from tasks.networks import architectures
 
     whole = architectures.build_mobilenet_v2(6, 64)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_bytes()
     architectures.settle_batch_norm(whole, np.zeros((128, 64, 64, 3), np.uint8))
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
+    return peak_bytes() - before
 
 
 def test_a_network_gives_up_each_activation_once_it_is_read():
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         assert pool.submit(settle_at_64_px).result() < 500e6  # 1 GB where all are kept
+
+
+def convert_cnn() -> int:
+    """Bytes that making the model.onnx of a CNN of 150 px takes on top of the rest of a process."""
+    from tasks.networks import architectures, convert
+
+    cnn = architectures.build_cnn(6, 150)
+    before = peak_bytes()
+    convert.onnx_bytes(cnn)
+    return peak_bytes() - before
+
+
+@pytest.mark.slow
+def test_a_conversion_keeps_no_more_copies_of_a_network_than_it_reads():
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        assert pool.submit(convert_cnn).result() < 1.2e9  # 2 GB where Python collects as it likes
 
 
 def test_a_machine_with_too_little_memory_is_told_of_before_training(
