@@ -60,11 +60,14 @@ def plan_mobilenet_v2(dataset: Dataset, training: Training, run: Run) -> Plan:
 
     def whole() -> keras.Model:
         keras.utils.set_random_seed(training.seed)
-        model = architectures.build_mobilenet_v2(len(dataset.classes), dataset.size_px, parameters.dropout)
+        return architectures.build_mobilenet_v2(len(dataset.classes), dataset.size_px, parameters.dropout)
+
+    def settled() -> keras.Model:
+        model = whole()
         architectures.settle_batch_norm(model, settling_images)
         return model
 
-    return whole, [whole_phase(whole, dataset, training, parameters, "adam")]
+    return whole, [whole_phase(settled, dataset, training, parameters, "adam")]
 
 
 def whole_phase(
