@@ -17,7 +17,7 @@ from tasks.dataset import Dataset, check_labels_file, check_places, check_traina
 from tasks.display import try_to_show
 from tasks.evaluation import Evaluation, evaluate_model
 from tasks.form import Folded
-from tasks.networks import gpus_of_a_task, memory_of_a_task
+from tasks.networks import cpus_of_a_task, gpus_of_a_task, memory_of_a_task
 from tasks.parameters import Data, Gate, Leakage, MaxBadShare, Training, Word
 from tasks.publishing import Retraining, check_tracking, completed, publish_report, track
 from tasks.registry import (
@@ -39,7 +39,7 @@ from tasks.training import (
     train_model,
 )
 
-EVALUATION_BYTES = 3_400_000_000  # measured of MobileNetV2 at 150 px; the most while it is converted to ONNX
+EVALUATION_BYTES = 2_600_000_000  # measured at 150 px, the network's images in the page cache among them
 
 
 @flow(name="retrain", task_runner=ray_runner(), flow_run_name=run_title)
@@ -126,11 +126,12 @@ def judge(
 ) -> tuple[list[TrainedModel], list[Evaluation], Verdict]:
     """Evaluate and register models, and perhaps promote one; on a GPU where there is one that may be used.
 
-    Side by side where a node has the memory for it. Returns those that could be evaluated, in the same order
-    how, and the verdict.
+    Side by side where a node has the memory for it. Returns the models that could be evaluated, their
+    evaluations in the same order, and the verdict.
     """
     gpus = 0 if training.gpus_per_worker == 0 else gpus_of_a_task()
-    with remote_options(num_gpus=gpus, memory=memory_of_a_task(EVALUATION_BYTES)):
+    cpus, memory = cpus_of_a_task(len(models)), memory_of_a_task(EVALUATION_BYTES)
+    with remote_options(num_cpus=cpus, num_gpus=gpus, memory=memory):
         futures = [evaluate_model.submit(model, dataset, run) for model in models]
         evaluations = stages.evaluations(futures, run, models)
         models = [model for model in models if model.kind not in stages.failures]

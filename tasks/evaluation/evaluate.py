@@ -33,13 +33,16 @@ def evaluate_model(model: TrainedModel, dataset: Dataset, run: Run) -> Evaluatio
     """Evaluate a trained model on the test split, calibrated on validation; what is there is not redone."""
     from tasks.evaluation.int8 import measure_int8
     from tasks.networks.convert import export_onnx, sample
+    from tasks.networks.keras_engine import use_granted_resources
 
-    folder_url, model_url = run.kind_url(model.kind), storage.model_url(run.version_url(model.kind))
+    folder_url, version_url = run.kind_url(model.kind), run.version_url(model.kind)
     if not all(map(storage.exists, (storage.reference_url(folder_url), storage.metrics_url(folder_url)))):
         val, test, train = (dataset.split(name) for name in ("val", "test", "train"))
         rows = rows_to_learn(train)
+        use_granted_resources()
+        export_onnx(version_url, sample(test))
         of_splits = [(val, np.arange(len(val))), (test, np.arange(len(test))), (train, rows)]
-        looks, head = look_at_splits(model_url, of_splits)
+        looks, head = look_at_splits(version_url, of_splits)
         (val_probabilities, val_features), (probabilities, test_features), (_, features) = looks
         history = read_history(storage.history_url(folder_url))
         metrics = compute_metrics(dataset.classes, val.labels, val_probabilities, test.labels, probabilities)
@@ -52,16 +55,14 @@ def evaluate_model(model: TrainedModel, dataset: Dataset, run: Run) -> Evaluatio
         metrics["mistakes"] = list_mistakes(test.paths, test.labels, calibrated, dataset.classes)
         metrics["cells"] = list_cells(test.paths, test.labels, calibrated, dataset.classes)
         write_arrays(storage.predictions_url(folder_url), labels=test.labels, probabilities=probabilities)
-        explain_mistakes(model_url, test, calibrated, storage.evidence_url(folder_url))
+        evidence_url = storage.evidence_url(folder_url)
+        explain_mistakes(storage.model_url(version_url), test, calibrated, evidence_url)
         reference = drift_reference(test, calibrated, dataset.classes)
         storage.write_json(storage.reference_url(folder_url), reference)
         metrics["likeness"] = measure_likeness(
-            features, train.labels[rows], val_features, test_features, head, run.version_url(model.kind)
+            features, train.labels[rows], val_features, test_features, head, version_url
         )
-        export_onnx(run.version_url(model.kind), sample(test))
-        metrics["int8"] = measure_int8(
-            dataset, run.version_url(model.kind), val_probabilities, metrics["temperature"]
-        )
+        metrics["int8"] = measure_int8(dataset, version_url, val_probabilities, metrics["temperature"])
         storage.write_json(storage.metrics_url(folder_url), metrics)
     return read_evaluation(model, folder_url)
 

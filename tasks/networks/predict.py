@@ -1,12 +1,15 @@
 """Predicts whole splits of a dataset with a saved model."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
+from tasks import storage
 from tasks.dataset import Split
-from tasks.networks.engines import Classifier
+from tasks.networks.archive import read_model_file
+from tasks.networks.engines import Classifier, OnnxClassifier, load_classifier
+from tasks.networks.version import ModelVersion
 
 IMAGES_AT_ONCE = 512  # in memory
 
@@ -22,27 +25,31 @@ class Head:
     bias: np.ndarray
 
 
-def predict_split(model_url: str, split: Split, sha256: str | None = None) -> np.ndarray:
-    """Probabilities float32 [images, classes] of a split by a model.keras.
+def predict_split(version: ModelVersion, split: Split) -> np.ndarray:
+    """Probabilities float32 [images, classes] of a split, by the engine that classifies with a version.
 
-    The images must be of the size of the model. Raises JobError when the file has another sha256.
+    The images must be of its size. Raises JobError when the model's bytes are not those that were registered.
     """
-    [(probabilities, _)], _ = look_at_splits(model_url, [(split, np.arange(len(split)))], sha256)
-    return probabilities
+    classifier = load_classifier(version)
+    return np.concatenate(list(map(classifier.predict, batches_of(split, np.arange(len(split)), classifier))))
 
 
 def look_at_splits(
-    model_url: str, of_splits: Iterable[tuple[Split, np.ndarray]], sha256: str | None = None
+    folder_url: str, of_splits: Iterable[tuple[Split, np.ndarray]]
 ) -> tuple[list[tuple[np.ndarray, np.ndarray]], Head]:
     """What `look_at` gives for some images of splits, and the head that sees their features.
 
-    of_splits: each with the rows wanted. The model is loaded once.
+    folder_url: of a version that need not be registered yet: on CPUs its model.onnx looks, where it has one,
+    as it will classify. of_splits: each with the rows wanted.
     """
-    from tasks.networks.keras_engine import TensorflowClassifier, use_granted_resources
+    from tasks.networks.keras_engine import TensorflowClassifier, has_gpu
 
-    use_granted_resources()
-    classifier = TensorflowClassifier(model_url, sha256)
-    head = Head(*classifier.model.get_layer("logits").get_weights())
+    whole = TensorflowClassifier(storage.model_url(folder_url))
+    head = Head(*whole.model.get_layer("logits").get_weights())
+    classifier: Classifier = whole
+    onnx_url = storage.onnx_url(folder_url)
+    if storage.exists(onnx_url) and not has_gpu():
+        classifier = OnnxClassifier(read_model_file(onnx_url))
     return [look_at(classifier, split, rows) for split, rows in of_splits], head
 
 
@@ -51,8 +58,12 @@ def look_at(classifier: Classifier, split: Split, rows: np.ndarray) -> tuple[np.
 
     Probabilities float32 [images, classes], and what the head sees, float32 [images, features].
     """
-    at_once = max(IMAGES_AT_ONCE, classifier.batch)
-    starts = range(0, len(rows), at_once)
-    batches = (split.take(rows[start : start + at_once]) for start in starts)
-    probabilities, features = zip(*map(classifier.look, batches), strict=True)
+    looks = map(classifier.look, batches_of(split, rows, classifier))
+    probabilities, features = zip(*looks, strict=True)
     return np.concatenate(probabilities), np.concatenate(features)
+
+
+def batches_of(split: Split, rows: np.ndarray, classifier: Classifier) -> Iterator[np.ndarray]:
+    """Images of a split as uint8 [n, size_px, size_px, 3], some hundred at a time."""
+    at_once = max(IMAGES_AT_ONCE, classifier.batch)
+    return (split.take(rows[start : start + at_once]) for start in range(0, len(rows), at_once))

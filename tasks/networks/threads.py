@@ -20,6 +20,11 @@ def node_resources() -> list[dict[str, float]]:
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
+def cpus_of_a_task(tasks: int) -> int:
+    """How many CPUs each of some tasks that run models is to ask Ray for, so that all fit on one node."""
+    return max(1, int(max((node.get("CPU", 0) for node in node_resources()), default=0)) // max(1, tasks))
+
+
 def gpus_of_a_task() -> int:
     """How many GPUs a task that runs a model with TensorFlow is to ask Ray for: one, where a node has one."""
     return int(any(node.get("GPU", 0) >= 1 and node.get("CPU", 0) >= 1 for node in node_resources()))

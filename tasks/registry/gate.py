@@ -219,7 +219,7 @@ def rules_against_champion(
     unseen = unseen_tests(dataset, read_record(run.store, champion_version).get("dataset"))
     if unseen is not None and not (unseen & is_shared).any():
         return [*rules, unseen_rule(champion_version, int(is_shared.sum()))], None
-    champion_probabilities = predict_split(storage.model_url(champion.folder_url), test, champion.sha256)
+    champion_probabilities = predict_split(champion, test)
     _, challenger_probabilities = read_predictions(run.kind_url(challenger.kind))
     comparison = compare_with_champion(
         predict_among(champion.classes, champion_probabilities, champion.classes, dataset.classes),

@@ -71,7 +71,7 @@ def test_a_version_tells_what_is_unlike_by_99_of_100_of_its_validation_images(st
     val, test, train = (noise.split(name) for name in ("val", "test", "train"))
     rows = rows_to_learn(train)
     looks, head = look_at_splits(
-        str(tmp_path / "v/model.keras"), [(val, np.arange(120)), (test, np.arange(40)), (train, rows)]
+        str(tmp_path / "v"), [(val, np.arange(120)), (test, np.arange(40)), (train, rows)]
     )
     (_, val_features), (_, test_features), (_, features) = looks
     told = measure_likeness(
