@@ -4,7 +4,8 @@ PYTHON ?= >=3.11,<3.14
 VENV := .venv
 BIN := $(VENV)/bin
 DONE := $(VENV)/.installed
-LOCK ?= requirements.lock
+INSTALLED := $(shell cat $(DONE) 2>/dev/null)
+LOCK ?= $(or $(INSTALLED),requirements.lock)
 UV := .uv/bin/uv
 PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 \
@@ -19,7 +20,11 @@ $(DONE): $(LOCK) pyproject.toml $(UV)
 	3.13, and uv neither finds nor fetches one ($(UV) venv --python '$(PYTHON)' tells why): install one."; exit 1; }
 	$(UV) pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode $(LOCK)
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
-	touch $@
+	echo $(LOCK) > $@
+
+ifneq ($(LOCK),$(INSTALLED))
+.PHONY: $(DONE)  # another lock is asked for than is installed
+endif
 
 # uv of the locked version, from its entry in the lock, hashes and all.
 $(UV): $(LOCK)

@@ -17,7 +17,7 @@ from tasks.dataset import Dataset, check_labels_file, check_places, check_traina
 from tasks.display import try_to_show
 from tasks.evaluation import Evaluation, evaluate_model
 from tasks.form import Folded
-from tasks.networks import cpus_of_a_task, gpus_of_a_task, memory_of_a_task
+from tasks.networks import gpus_of_a_task, memory_of_a_task
 from tasks.parameters import Data, Gate, Leakage, MaxBadShare, Training, Word
 from tasks.publishing import Retraining, check_tracking, completed, publish_report, track
 from tasks.registry import (
@@ -130,8 +130,7 @@ def judge(
     evaluations in the same order, and the verdict.
     """
     gpus = 0 if training.gpus_per_worker == 0 else gpus_of_a_task()
-    cpus, memory = cpus_of_a_task(len(models)), memory_of_a_task(EVALUATION_BYTES)
-    with remote_options(num_cpus=cpus, num_gpus=gpus, memory=memory):
+    with remote_options(num_gpus=gpus, memory=memory_of_a_task(EVALUATION_BYTES)):
         futures = [evaluate_model.submit(model, dataset, run) for model in models]
         evaluations = stages.evaluations(futures, run, models)
         models = [model for model in models if model.kind not in stages.failures]

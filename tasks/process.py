@@ -60,10 +60,9 @@ def collecting() -> Iterator[None]:
         while not ended.wait(SECONDS_BETWEEN_COLLECTIONS):
             gc.collect()
 
-    gc.collect()
-    gc.freeze()  # so that each time only what is new is looked through
     collector = threading.Thread(target=collect, daemon=True)
     collector.start()
+    gc.freeze()  # so that each time only what is new is looked through
     try:
         yield
     finally:

@@ -22,6 +22,7 @@ OF_OTHERS = {  # of every command, of pip and of uv
 
 def test_every_variable_stands_in_the_table_as_the_code_has_it():
     text = DEPLOYMENTS.read_text()
+    assert "| variable | default | what |\n|---|---|---|\n| `DARKROOM_HOME`" in text
     for name, field in Settings.model_fields.items():
         default = "" if field.default is None else f"`{field.default}`"
         assert f"| `DARKROOM_{name.upper()}` | {default} | {field.description} |" in text

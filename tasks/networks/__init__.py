@@ -8,7 +8,6 @@ from tasks.networks.archive import read_model_file, read_verified, weights_sha25
 from tasks.networks.engines import OnnxClassifier, at_hand, load_classifier
 from tasks.networks.predict import Head, look_at, look_at_splits, predict_split
 from tasks.networks.threads import (
-    cpus_of_a_task,
     gpus_of_a_task,
     memory_of_a_task,
     node_resources,
@@ -25,7 +24,6 @@ __all__ = [
     "at_hand",
     "check_unregistered",
     "convert",
-    "cpus_of_a_task",
     "gpus_of_a_task",
     "gradcam",
     "keras_engine",

@@ -36,6 +36,7 @@ def export_onnx(folder_url: str, images: np.ndarray) -> bool:
     the version is registered already.
     """
     check_unregistered(folder_url)
+    storage.remove(storage.onnx_url(folder_url))  # of an attempt that was killed
     classifier = TensorflowClassifier(storage.model_url(folder_url))
     expected = classifier.predict(images)
     try:

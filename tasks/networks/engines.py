@@ -12,12 +12,11 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 import numpy as np
 import onnxruntime
-import ray
 
 from tasks import storage
 from tasks.errors import JobError
 from tasks.networks.archive import read_verified, reason_of
-from tasks.networks.threads import granted_cpus
+from tasks.networks.threads import granted_cpus, has_granted_gpu
 from tasks.networks.version import BATCH, ModelVersion
 from tasks.parameters import Engine
 
@@ -101,7 +100,7 @@ def load_classifier(model: ModelVersion) -> Classifier:
     if model.engine == "int8" and model.int8:
         data = read_verified(storage.int8_url(model.folder_url), model.int8.sha256)
         classifier = OnnxClassifier(data, "int8")
-    elif model.onnx_sha256 and not (ray.is_initialized() and ray.get_gpu_ids()):
+    elif model.onnx_sha256 and not has_granted_gpu():
         classifier = OnnxClassifier(read_verified(storage.onnx_url(model.folder_url), model.onnx_sha256))
     else:
         from tasks.networks.keras_engine import TensorflowClassifier, use_granted_resources

@@ -9,6 +9,7 @@ from tasks import storage
 from tasks.dataset import Split
 from tasks.networks.archive import read_model_file
 from tasks.networks.engines import Classifier, OnnxClassifier, load_classifier
+from tasks.networks.threads import has_granted_gpu
 from tasks.networks.version import ModelVersion
 
 IMAGES_AT_ONCE = 512  # in memory
@@ -42,13 +43,13 @@ def look_at_splits(
     folder_url: of a version that need not be registered yet: on CPUs its model.onnx looks, where it has one,
     as it will classify. of_splits: each with the rows wanted.
     """
-    from tasks.networks.keras_engine import TensorflowClassifier, has_gpu
+    from tasks.networks.keras_engine import TensorflowClassifier
 
-    whole = TensorflowClassifier(storage.model_url(folder_url))
-    head = Head(*whole.model.get_layer("logits").get_weights())
-    classifier: Classifier = whole
+    by_tensorflow = TensorflowClassifier(storage.model_url(folder_url))
+    head = Head(*by_tensorflow.model.get_layer("logits").get_weights())
+    classifier: Classifier = by_tensorflow
     onnx_url = storage.onnx_url(folder_url)
-    if storage.exists(onnx_url) and not has_gpu():
+    if storage.exists(onnx_url) and not has_granted_gpu():
         classifier = OnnxClassifier(read_model_file(onnx_url))
     return [look_at(classifier, split, rows) for split, rows in of_splits], head
 
@@ -64,6 +65,6 @@ def look_at(classifier: Classifier, split: Split, rows: np.ndarray) -> tuple[np.
 
 
 def batches_of(split: Split, rows: np.ndarray, classifier: Classifier) -> Iterator[np.ndarray]:
-    """Images of a split as uint8 [n, size_px, size_px, 3], some hundred at a time."""
+    """Images of a split as uint8 [n, size_px, size_px, 3], some hundred at a time, read when asked for."""
     at_once = max(IMAGES_AT_ONCE, classifier.batch)
     return (split.take(rows[start : start + at_once]) for start in range(0, len(rows), at_once))

@@ -20,14 +20,8 @@ def node_resources() -> list[dict[str, float]]:
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
-def cpus_of_a_task(tasks: int) -> int:
-    """How many CPUs each of some tasks that run models is to ask Ray for: what is idle, shared by them.
-
-    No more than fit on one node; and only one where others work, which take each CPU as it gets free, so that
-    nobody who asks for several has them.
-    """
-    largest = max((node.get("CPU", 0) for node in node_resources()), default=0)
-    return max(1, int(min(largest, ray.available_resources().get("CPU", 0)) // max(1, tasks)))
+def has_granted_gpu() -> bool:
+    return bool(ray.is_initialized() and ray.get_gpu_ids())
 
 
 def gpus_of_a_task() -> int:

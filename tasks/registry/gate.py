@@ -10,7 +10,7 @@ from tasks import storage
 from tasks.dataset import Dataset
 from tasks.errors import InputError, error_in_words
 from tasks.evaluation import Evaluation, compare, compare_macro_recall, read_predictions
-from tasks.networks import predict_split, weights_sha256
+from tasks.networks import predict_split, read_verified, weights_sha256
 from tasks.parameters import Gate
 from tasks.registry.choice import choice_in_words, choose
 from tasks.registry.promotions import (
@@ -219,6 +219,7 @@ def rules_against_champion(
     unseen = unseen_tests(dataset, read_record(run.store, champion_version).get("dataset"))
     if unseen is not None and not (unseen & is_shared).any():
         return [*rules, unseen_rule(champion_version, int(is_shared.sum()))], None
+    read_verified(storage.model_url(champion.folder_url), champion.sha256)  # whichever file answers
     champion_probabilities = predict_split(champion, test)
     _, challenger_probabilities = read_predictions(run.kind_url(challenger.kind))
     comparison = compare_with_champion(

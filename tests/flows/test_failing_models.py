@@ -66,12 +66,14 @@ def test_a_model_that_cannot_be_evaluated_is_told_of_and_the_other_is_judged(
     unjudged: Run, sample: Path, one_ray: None
 ):
     storage.remove(storage.metrics_url(unjudged.kind_url("cnn")))
+    storage.remove(storage.version_record_url(unjudged.version_url("cnn")))
     storage.write_bytes(storage.model_url(unjudged.version_url("cnn")), b"half written")
     retrain(str(sample), unjudged.store, SMALL, OPEN, resume=unjudged.name)
     summary = storage.read_record(storage.summary_url(unjudged.folder_url))
     assert list(summary["models"]) == ["mobilenet_v2"]
     assert summary["champion"]["model"] == "mobilenet_v2"
     assert summary["failures"]["cnn"].startswith("Evaluating cnn failed: ")
+    assert "model.keras" in summary["failures"]["cnn"]
     assert unjudged.store not in summary["failures"]["cnn"]
     report = storage.read_bytes(storage.report_url(unjudged.folder_url)).decode()
     assert "Evaluating cnn failed" in report

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import tensorflow as tf
 from tasks.networks import architectures, engines
 from tasks.networks.engines import OnnxClassifier
 from tasks.networks.keras_engine import TensorflowClassifier
+from tasks.networks.predict import look_at_splits
 from tasks.networks.version import BATCH
 from tests.untrained import noise, untrained_store
 
@@ -70,3 +72,13 @@ def test_a_gpu_sees_as_many_images_at_once_as_its_memory_holds_and_answers_the_s
     for few_or_many in (3, 300, 700):
         images = noise(few_or_many, 32)
         np.testing.assert_allclose(on_gpu.predict(images), on_cpus.predict(images), atol=1e-6)
+
+
+def test_a_model_is_judged_by_the_engine_that_will_classify_with_it(tmp_path: Path):
+    place, images = Path(untrained_store(tmp_path, "tiny", 16), "models/v1"), noise(40, 16)
+    other = (place / "model.int8.onnx").read_bytes()  # whose answers are not those of model.keras
+    (place / "model.onnx").write_bytes(other)
+    split = SimpleNamespace(take=lambda rows: images[rows])
+    [(probabilities, _)], _ = look_at_splits(str(place), [(split, np.arange(40))])  # type: ignore[list-item]
+    assert np.array_equal(probabilities, OnnxClassifier(other).predict(images))
+    assert not np.array_equal(probabilities, TensorflowClassifier(str(place / "model.keras")).predict(images))
