@@ -40,13 +40,17 @@ API_ALONE = ("test_deploy.py", "test_nights.py")  # they need a Prefect API, but
 def pytest_configure() -> None:
     """Let the commands that tests start be interrupted, though the tests run in the background.
 
-    There SIGINT is ignored, which children inherit; what is handled they do not inherit. And let no test find
-    the stack, cluster or tracking server that variables of the shell name.
+    There SIGINT is ignored, under nohup SIGHUP, which children inherit; what is handled they do not inherit.
+    And let no test find the stack, cluster or tracking server that variables of the shell name.
     """
     for name in [name for name in os.environ if name.startswith(OF_THE_SHELL)]:
         del os.environ[name]
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number, handler in (
+        (signal.SIGINT, signal.default_int_handler),
+        (signal.SIGHUP, lambda *_: sys.exit("ended by SIGHUP")),
+    ):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the markers

@@ -75,9 +75,9 @@ def page(settings: Settings) -> Iterator[Page]:
 
 
 def open_form(page: Page, stack: Settings, flow: str, name: str) -> str:
-    """Open a deployment's run form. Returns the deployment's id."""
+    """Open a deployment's run form and wait for its parameters. Returns the deployment's id."""
     deployment_id = deployment(stack, flow, name)["id"]
-    page.goto(f"{stack.url}/v2/deployments/deployment/{deployment_id}/run")
+    page.goto(f"{stack.url}/v2/deployments/deployment/{deployment_id}/run", wait_until="networkidle")
     return deployment_id
 
 
